@@ -1,0 +1,49 @@
+"""Stage "language": the small language model learns to match, bind and answer on pictures in words."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from plvm.mini.pretrain import Pretrainer
+from plvm.mini.recipe import Recipe
+from plvm.mini.stage import Report, run_stage
+from plvm.mini.words import WordPictures
+from plvm.mini.world import scene_of
+from plvm.portraits.dialogues import DialogueMix
+from plvm.portraits.scene import Scene
+
+
+def mix_at(share: float) -> DialogueMix:
+    """The curriculum: short descriptions at first, whole ones later; `share` in [0, 1] is how far the training is."""
+    return DialogueMix(partial=0.6 - 0.4 * min(1.0, 2 * share))
+
+
+def train_language(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:
+    """Train the language model, LM head, name rows and helpers of `pretrainer`; the tower and the projector rest."""
+    words = WordPictures(pretrainer.backbone.tokenizer, recipe.image_size // recipe.patch, recipe.width)
+    model = pretrainer.backbone.model
+
+    def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
+        scenes: list[Scene | None] = [scene_of(rng.randrange(recipe.scenes), recipe.seed) for _ in range(recipe.images)]
+        mix = mix_at(step / recipe.language_steps)
+        if rng.random() < 0.12:
+            return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, 1.0)
+        images = words.embed([s for s in scenes if s], pretrainer.backbone.word_rows, forget=0.15)
+        return pretrainer(scenes, images, recipe.packs, mix, rng, 1.0)
+
+    model.model.language_model.requires_grad_(True)
+    model.lm_head.requires_grad_(True)
+    parts = {
+        "language_model": model.model.language_model,
+        "lm_head": model.lm_head,
+        "names": pretrainer.names,
+        "helpers": pretrainer.helpers,
+    }
+    run_stage(
+        "language", parts, losses, folder=folder, steps=recipe.language_steps, lr=recipe.learning_rate,
+        seed=recipe.seed, report=report, floor=0.5,
+    )  # fmt: skip

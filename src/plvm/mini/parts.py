@@ -1,0 +1,95 @@
+"""The mini family's frozen parts, untrained: stock transformers classes with small configs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from plvm.mini.recipe import Recipe
+
+
+def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
+    """A `LlavaForConditionalGeneration`: CLIP vision tower, projector, Llama."""
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+    vision = CLIPVisionConfig(
+        hidden_size=recipe.tower_width,
+        intermediate_size=4 * recipe.tower_width,
+        num_hidden_layers=recipe.tower_layers,
+        num_attention_heads=max(1, recipe.tower_width // 48),
+        image_size=recipe.image_size,
+        patch_size=recipe.patch,
+        projection_dim=recipe.tower_width,
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=recipe.width,
+        intermediate_size=recipe.feed_forward,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.heads,
+        max_position_embeddings=2048,
+        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_seq_length=recipe.patches,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+    )
+    model = LlavaForConditionalGeneration(config)
+    position = model.model.vision_tower.embeddings.position_embedding
+    with torch.no_grad():
+        position.weight[1:] = plane_waves(recipe.image_size // recipe.patch, recipe.tower_width)
+    return model
+
+
+def build_encoder(recipe: Recipe) -> Any:
+    """A `Dinov2Model` for reference pictures."""
+    from transformers import Dinov2Config, Dinov2Model
+
+    config = Dinov2Config(
+        hidden_size=recipe.encoder_width,
+        num_hidden_layers=recipe.encoder_layers,
+        num_attention_heads=max(1, recipe.encoder_width // 48),
+        mlp_ratio=4,
+        image_size=recipe.reference_size,
+        patch_size=recipe.reference_patch,
+    )
+    model = Dinov2Model(config)
+    with torch.no_grad():
+        waves = plane_waves(recipe.reference_size // recipe.reference_patch, recipe.encoder_width)
+        model.embeddings.position_embeddings[0, 1:] = waves
+    return model
+
+
+def image_processor(size: int) -> Any:
+    """The processor of both vision models: RGB, resized to size x size, scaled to [-1, 1]."""
+    from transformers import CLIPImageProcessorPil
+
+    return CLIPImageProcessorPil(
+        do_resize=True,
+        size={"height": size, "width": size},
+        do_center_crop=False,
+        do_normalize=True,
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
+
+
+def plane_waves(side: int, width: int, std: float = 0.5) -> torch.Tensor:
+    """2-D sine-cosine positions [side * side, width] with the given standard deviation, row by row."""
+    quarter = width // 4
+    frequency = torch.exp(torch.linspace(0, -4, quarter))
+    steps = torch.arange(side, dtype=torch.float32)[:, None] * frequency
+    waves = torch.cat([steps.sin(), steps.cos()], 1)
+    grid = torch.cat([waves[None].expand(side, -1, -1), waves[:, None].expand(-1, side, -1)], -1).reshape(side * side, -1)
+    grid = torch.nn.functional.pad(grid, (0, width - grid.shape[1]))
+    return (grid - grid.mean(0)) / grid.std() * std

@@ -1,0 +1,235 @@
+"""Pretraining of the mini language model, without personalisation: people are named by a description in words.
+
+Names are codes: for every person of every sample a fresh random code r gives the name's word row and head row. The model so
+learns to read, copy and choose among names it has never seen, which is what an Aligner's rows will be to it. In half of the
+samples the description's tokens carry a share of their owner's word row (a tag), which shows early what belongs to whom;
+in the other half they are plain text.
+
+The forward pass is the product's own: prefix once per picture, then packed suffixes on repeated keys and values - here with
+gradients through the prefix.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from plvm.mini.recipe import Recipe
+from plvm.model.backbone import Backbone, repeat
+from plvm.model.heads import BoundedRow
+from plvm.portraits.dialogues import Dialogue, DialogueMix, draw_dialogue
+from plvm.portraits.person import SLOTS
+from plvm.portraits.questions import describe
+from plvm.portraits.scene import CANVAS, Scene
+from plvm.portraits.wordings import UNKNOWN
+from plvm.prompt import ANSWER, VERDICT, Prompt, Tokens
+from plvm.vocabulary import ConceptVocabulary
+
+COLUMNS = 10  # how finely the helpers say where somebody is
+
+
+class NameRows(nn.Module):
+    """Random codes [..., R] -> rows of names: word [..., D] and head [..., D]. Kept as the Aligner's starting point."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.code = recipe.code
+        self.word = BoundedRow(recipe.code, recipe.width, 0.5)
+        self.head = BoundedRow(recipe.code, recipe.width, 0.5)
+
+    def forward(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        return self.word(code), self.head(code)
+
+
+class Helpers(nn.Module):
+    """Temporary read-outs that show the middle layers what to compute; dropped after pretraining.
+
+    owner: after layer 2 a description's token knows whose it is. has: after layer 3 it knows in which columns of the picture
+    somebody has that trait. fits: before the last layer the description's full stop knows in which columns somebody fits it all.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.layers = (1, recipe.layers // 2, recipe.layers - 2)
+        self.owner = nn.Linear(recipe.width, recipe.code)
+        self.has = nn.Linear(recipe.width, COLUMNS)
+        self.fits = nn.Linear(recipe.width, COLUMNS)
+
+
+@dataclass
+class Batch:
+    """Packed suffixes as tensors [N, T], N = images x packs, right-padded; `codes` [N, C, R]; `tag` [N]."""
+
+    ids: Tensor
+    supervise: Tensor
+    owner: Tensor
+    has: Tensor
+    has_mask: Tensor
+    fits: Tensor
+    fits_mask: Tensor
+
+
+def _columns(scene: Scene | None, keep: Any) -> list[float]:
+    target = [0.0] * COLUMNS
+    if scene is not None:
+        for f in scene.figures:
+            if keep(f):
+                target[min(COLUMNS - 1, max(0, int(f.x / CANVAS * COLUMNS)))] = 1.0
+    return target
+
+
+class Writer:
+    """Writes dialogues with people described in words as packed suffixes."""
+
+    def __init__(self, prompt: Prompt, code: int) -> None:
+        self.prompt = prompt
+        self.code = code
+
+    def vocabulary(self, base: int, concepts: int, batch: int, width: int) -> ConceptVocabulary:
+        zeros = torch.zeros(batch, concepts, width)
+        return ConceptVocabulary(
+            base, zeros, zeros, torch.zeros(batch, concepts, 0, width), torch.ones(batch, concepts, dtype=torch.bool)
+        )
+
+    def write(self, dialogue: Dialogue, vocabulary: ConceptVocabulary, rng: random.Random) -> Tokens:
+        """The dialogue's suffix: definitions where names join, questions, supervised answers."""
+        tokens, names = Tokens(), dialogue.names
+        joiner = rng.choice((" ", " ", ", "))
+        for turn, q in enumerate(dialogue.questions):
+            if turn:
+                self.prompt.next_turn(tokens)
+            for i, named in enumerate(dialogue.named):
+                if named.joins == turn:
+                    words = describe(named.person, named.slots).replace(", ", joiner)
+                    self.prompt.define(tokens, i, vocabulary, words)
+            self.prompt.question(tokens, q.text, names, vocabulary)
+            self.prompt.answer(tokens, q.answer, names, vocabulary, q.verdict)
+        return tokens
+
+    def batch(self, scenes: list[Scene | None], dialogues: list[Dialogue], vocabulary: ConceptVocabulary, rng: random.Random) -> Batch:
+        """One row per dialogue; scenes[i] belongs to dialogues[i]."""
+        rows = [self.write(d, vocabulary, rng) for d in dialogues]
+        length = max(map(len, rows))
+        has = torch.zeros(len(rows), length, COLUMNS)
+        has_mask = torch.zeros(len(rows), length, dtype=torch.bool)
+        fits, fits_mask = torch.zeros_like(has), torch.zeros_like(has_mask)
+        slots = {self.prompt.text(" " + p)[0]: (s, v) for s, v, p in _trait_words()}
+        stop = self.prompt.text(".")[0]
+        for r, (tokens, dialogue, scene) in enumerate(zip(rows, dialogues, scenes, strict=True)):
+            if scene is None:
+                continue
+            for t, (token, owner) in enumerate(zip(tokens.ids, tokens.owner, strict=True)):
+                if owner < 0:
+                    continue
+                if token in slots:
+                    slot, value = slots[token]
+                    has[r, t] = torch.tensor(_columns(scene, lambda f: f.person[slot] == value))
+                    has_mask[r, t] = True
+                elif token == stop:
+                    named = dialogue.named[owner]
+                    fits[r, t] = torch.tensor(_columns(scene, lambda f: f == named.figure))
+                    fits_mask[r, t] = True
+        pad = self.prompt.end_id
+        return Batch(
+            torch.tensor([t.ids + [pad] * (length - len(t)) for t in rows]),
+            torch.tensor([t.supervise + [0] * (length - len(t)) for t in rows]),
+            torch.tensor([t.owner + [-1] * (length - len(t)) for t in rows]),
+            has,
+            has_mask,
+            fits,
+            fits_mask,
+        )
+
+
+def _trait_words() -> list[tuple[str, str, str]]:
+    from plvm.portraits.person import PHRASES
+
+    return [(s, v, p) for s in SLOTS for v, p in PHRASES[s].items()]
+
+
+class Pretrainer(nn.Module):
+    """The loss of one packed batch. `images` [B, P, D] are word pictures or projected features; None: text alone."""
+
+    def __init__(self, recipe: Recipe, backbone: Backbone) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.backbone = backbone
+        self.prompt = Prompt(backbone.tokenizer)
+        self.writer = Writer(self.prompt, recipe.code)
+        self.names = NameRows(recipe)
+        self.helpers = Helpers(recipe)
+        self._seen: dict[int, Tensor] = {}
+        for i in self.helpers.layers:
+            layer = backbone.model.model.language_model.layers[i]
+            layer.register_forward_hook(lambda _m, _a, out, i=i: self._seen.__setitem__(i, out))
+        self.unknown_id = self.prompt.text(" " + UNKNOWN[0].upper() + UNKNOWN[1:])[0]
+
+    def prefix_embeddings(self, images: Tensor | None, batch: int) -> Tensor:
+        """Embeddings [B, T0, D] of everything up to and including the image."""
+        before, after = self.prompt.prefix()
+        table = self.backbone.word_rows
+        parts = [table[list(before)].expand(batch, -1, -1), table[list(after)].expand(batch, -1, -1)]
+        if images is not None:
+            parts.insert(1, images)
+        return torch.cat(parts, 1)
+
+    def forward(
+        self, scenes: list[Scene | None], images: Tensor | None, packs: int, mix: DialogueMix, rng: random.Random, helper_weight: float
+    ) -> dict[str, Tensor]:
+        concepts = rng.choices((1, 2, 3), (0.35, 0.35, 0.3))[0]
+        rows = [s for s in scenes for _ in range(packs)]
+        dialogues = [draw_dialogue(s, concepts, mix, rng) for s in rows]
+        width, base = self.backbone.width, self.backbone.vocabulary_size
+        blank = self.writer.vocabulary(base, concepts, len(rows), width)
+        batch = self.writer.batch(rows, dialogues, blank, rng)
+        codes = torch.randn(len(rows), concepts, self.recipe.code)
+        word, head = self.names(codes)
+        vocabulary = replace(blank, word=word, head=head)
+        embeddings = vocabulary.embed(batch.ids, self.backbone.word_rows)
+        tag = torch.rand(len(rows), 1, 1) * (torch.rand(len(rows), 1, 1) < 0.6)
+        owned = batch.owner.clamp(min=0).unsqueeze(-1).expand(-1, -1, width)
+        tags = word.gather(1, owned) * (batch.owner >= 0).unsqueeze(-1)
+        embeddings = embeddings + tag * tags
+        _, past = self.backbone.hidden(self.prefix_embeddings(images, len(scenes)), keep=True)
+        assert past is not None
+        hidden, _ = self.backbone.hidden(embeddings, repeat(past, packs))
+        logits = vocabulary.logits(hidden, self.backbone.head_rows)
+        losses = {"answer": self._answer_loss(logits, batch)}
+        if helper_weight > 0:
+            losses |= {k: helper_weight * v for k, v in self._helper_losses(batch, codes).items()}
+        losses["total"] = sum(losses.values())  # type: ignore[assignment]
+        losses |= self._hits(logits, batch)
+        return losses
+
+    def _answer_loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        target, kind = batch.ids[:, 1:], batch.supervise[:, 1:]
+        chosen = kind > 0
+        weight = torch.ones_like(target, dtype=torch.float)
+        weight[kind == VERDICT] = 4.0
+        weight[(kind == ANSWER) & ((target >= self.backbone.vocabulary_size) | (target == self.unknown_id))] = 2.0
+        loss = F.cross_entropy(logits[:, :-1][chosen], target[chosen], reduction="none")
+        return (loss * weight[chosen]).sum() / weight[chosen].sum()
+
+    def _helper_losses(self, batch: Batch, codes: Tensor) -> dict[str, Tensor]:
+        owner_at, has_at, fits_at = (self._seen[i] for i in self.helpers.layers)
+        mine = batch.owner >= 0
+        wanted = codes.gather(1, batch.owner.clamp(min=0).unsqueeze(-1).expand(-1, -1, codes.shape[-1]))[mine]
+        guess = self.helpers.owner(owner_at[mine])
+        losses = {"owner": 0.5 * (1 - F.cosine_similarity(guess, wanted, dim=-1)).mean()}
+        if batch.has_mask.any():
+            m, f = batch.has_mask, batch.fits_mask
+            losses["has"] = F.binary_cross_entropy_with_logits(self.helpers.has(has_at[m]), batch.has[m])
+            losses["fits"] = 2 * F.binary_cross_entropy_with_logits(self.helpers.fits(fits_at[f]), batch.fits[f])
+        return losses
+
+    @torch.no_grad()
+    def _hits(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
+        target, kind = batch.ids[:, 1:], batch.supervise[:, 1:]
+        right = logits[:, :-1].argmax(-1) == target
+        named = (kind == ANSWER) & (torch.cat([kind.new_zeros(len(kind), 1), kind[:, :-1]], 1) == 0)
+        return {"yes_no": right[kind == VERDICT].float().mean(), "first": right[named].float().mean(), "tokens": right[kind > 0].float().mean()}

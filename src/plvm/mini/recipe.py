@@ -1,0 +1,82 @@
+"""The sizes and amounts of the mini family, as data: what is built, from how much, in how many steps.
+
+`full` is what the package ships; `smoke` runs the same chain in minutes to prove that it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a mini build. Steps are optimiser steps; `images` are pictures per step, `packs` suffixes per
+    picture. Shrink `steps` for a smaller machine; a GPU can multiply them."""
+
+    name: str = "full"
+    seed: int = 0
+    # the drawn world
+    scenes: int = 30_000
+    portraits: int = 2_500
+    references: int = 44_000
+    image_size: int = 160
+    patch: int = 16
+    reference_size: int = 112
+    reference_patch: int = 14
+    # shapes
+    width: int = 192
+    heads: int = 6
+    feed_forward: int = 512
+    layers: int = 6
+    tower_width: int = 192
+    tower_layers: int = 4
+    encoder_width: int = 192
+    encoder_layers: int = 4
+    code: int = 48
+    # amounts
+    tower_steps: int = 5_000
+    tower_batch: int = 16
+    encoder_steps: int = 4_000
+    encoder_batch: int = 16
+    language_steps: int = 2_200
+    vision_steps: int = 7_000
+    align_steps: int = 400
+    images: int = 4
+    packs: int = 4
+    aligner_steps: int = 2_000
+    learning_rate: float = 1e-3
+
+    @property
+    def patches(self) -> int:
+        """Image tokens of one picture."""
+        return (self.image_size // self.patch) ** 2
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+FULL = Recipe()
+SMOKE = replace(
+    FULL,
+    name="smoke",
+    scenes=96,
+    portraits=16,
+    references=160,
+    width=64,
+    heads=2,
+    feed_forward=128,
+    layers=4,
+    tower_width=48,
+    tower_layers=2,
+    encoder_width=48,
+    encoder_layers=2,
+    code=16,
+    tower_steps=20,
+    encoder_steps=20,
+    language_steps=20,
+    vision_steps=20,
+    align_steps=10,
+    aligner_steps=20,
+)
+SCALES = {"full": FULL, "smoke": SMOKE}

@@ -1,0 +1,99 @@
+"""One resumable training loop for every stage of the mini build.
+
+In: parts with parameters and a function that gives the losses of step i. It owns the optimiser, the schedule, the checkpoint
+and the log; it knows nothing of what is trained. A stage that was interrupted continues from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, step, steps, figures
+
+
+def schedule(step: int, steps: int, warmup: int, floor: float) -> float:
+    """Linear warm-up, then a cosine down to `floor` times the peak."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def save_atomically(value: object, path: Path) -> None:
+    """Write a checkpoint so that a reader sees the old one or the new one, never half of one."""
+    partial = path.with_suffix(".partial")
+    torch.save(value, partial)
+    os.replace(partial, path)
+
+
+def run_stage(
+    name: str,
+    parts: Mapping[str, nn.Module],
+    losses: Callable[[int, random.Random], Mapping[str, Tensor]],
+    *,
+    folder: Path,
+    steps: int,
+    lr: float,
+    seed: int,
+    report: Report,
+    floor: float = 0.02,
+    warmup: int = 100,
+    save_every: float = 60.0,
+) -> None:
+    """Train every parameter of `parts` that wants a gradient on `losses(step, rng)["total"]` for `steps` steps.
+
+    Writes `<name>.pt` (parts, optimiser, step) and `<name>.jsonl` (mean figures per 50 steps) into `folder`; a finished stage
+    only loads its parts.
+    """
+    path = folder / f"{name}.pt"
+    parameters = [p for part in parts.values() for p in part.parameters() if p.requires_grad]
+    decayed = [p for p in parameters if p.ndim > 1]
+    rest = [p for p in parameters if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
+    start = 0
+    if path.exists():
+        state = torch.load(path, weights_only=True)
+        for key, part in parts.items():
+            part.load_state_dict(state["parts"][key])
+        optimizer.load_state_dict(state["optimizer"])
+        start = state["step"]
+
+    def save(step: int) -> None:
+        weights = {k: p.state_dict() for k, p in parts.items()}
+        save_atomically({"parts": weights, "optimizer": optimizer.state_dict(), "step": step}, path)
+
+    saved, sums, count = time.monotonic(), dict[str, float](), 0
+    for step in range(start, steps):
+        rng = random.Random(f"{name}/{seed}/{step}")
+        torch.manual_seed(rng.randrange(2**31))
+        for group in optimizer.param_groups:
+            group["lr"] = lr * schedule(step, steps, min(warmup, max(1, steps // 5)), floor)
+        figures = losses(step, rng)
+        optimizer.zero_grad(set_to_none=True)
+        figures["total"].backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        count += 1
+        for key, value in figures.items():
+            if (number := float(value.detach())) == number:
+                sums[key] = sums.get(key, 0.0) + number
+        if (step + 1) % 50 == 0 or step + 1 == steps:
+            means = {k: round(v / count, 4) for k, v in sums.items()}
+            with (folder / f"{name}.jsonl").open("a") as log:
+                log.write(json.dumps({"step": step + 1, "time": round(time.time(), 1), **means}) + "\n")
+            report(name, step + 1, steps, means)
+            sums, count = {}, 0
+        if time.monotonic() - saved > save_every:
+            save(step + 1)
+            saved = time.monotonic()
+    if start < steps:
+        save(steps)

@@ -1,0 +1,143 @@
+"""Concepts, image and turns -> one sequence of token ids, with a mask of what is supervised.
+
+The template is data, saved beside an Aligner's weights, so that chat cannot use another one than training did. With the image
+first (`USER: <image>\\n<sks> is <c1>..<cK>. {question} ASSISTANT: {answer}</s>`) everything up to and including the image
+depends on no concept: that part is the image prefix, and this file keeps it apart from the rest.
+
+Text is text. A piece typed by a user is tokenised with special tokens switched off; `<name>` becomes a concept's id only if
+`name` is among the request's concepts. A concept token absorbs the blank before it, as words of the tokenizer do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from plvm.vocabulary import ConceptVocabulary
+
+IGNORED, ANSWER, VERDICT = 0, 1, 2  # what a token is to the loss: nothing, part of an answer, its Yes/No word
+
+
+@dataclass(frozen=True)
+class Template:
+    """How a dialogue is written down. `{name}` and `{context}` stand in `define`; all else is literal text."""
+
+    begin: str = "USER:"
+    after_image: str = "\n"
+    define: str = "{name} is {context}."
+    user: str = "USER:"
+    assistant: str = " ASSISTANT:"
+    yes: str = " Yes"
+    no: str = " No"
+    recognize: str = "Is {name} in this photo? Answer with Yes or No."
+
+
+@dataclass
+class Tokens:
+    """A growing token sequence: ids, what each is to the loss, and which concept each describes (-1: none)."""
+
+    ids: list[int] = field(default_factory=list)
+    supervise: list[int] = field(default_factory=list)
+    owner: list[int] = field(default_factory=list)
+
+    def add(self, ids: Iterable[int], supervise: int = IGNORED, owner: int = -1) -> None:
+        for i in ids:
+            self.ids.append(i)
+            self.supervise.append(supervise)
+            self.owner.append(owner)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Prompt:
+    """Writes requests as token ids for one tokenizer and template. Concepts are numbered 0 .. C-1 as in the request."""
+
+    def __init__(self, tokenizer: Any, template: Template | None = None) -> None:
+        self.tokenizer = tokenizer
+        self.template = template if template is not None else Template()
+        self.end_id: int = tokenizer.eos_token_id
+        self.yes_id = self._single(self.template.yes)
+        self.no_id = self._single(self.template.no)
+
+    def _single(self, word: str) -> int:
+        ids = self.text(word)
+        if len(ids) != 1:
+            raise ValueError(f"{word!r} must be one token of the tokenizer, it is {len(ids)}")
+        return ids[0]
+
+    def text(self, text: str) -> tuple[int, ...]:
+        """Plain text -> ids; whatever looks like a special token stays letters."""
+        return _encode(self.tokenizer, text)
+
+    def prefix(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The ids before and after the image tokens; together with the image they are the image prefix."""
+        return self.text(self.template.begin), self.text(self.template.after_image)
+
+    def named_text(self, text: str, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
+        """Text in which `<name>` of a known concept becomes its word id."""
+        ids: list[int] = []
+        for piece, concept in split_names(text, names):
+            ids += [vocabulary.word_id(concept)] if concept >= 0 else self.text(piece)
+        return ids
+
+    def define(
+        self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: str | None = None
+    ) -> None:
+        """Write "<name> is <c1>..<cK>."; with a `description` in words, that stands in place of the context tokens."""
+        before, after = self.template.define.split("{context}")
+        head, middle = before.split("{name}")
+        tokens.add(self.text(head))
+        tokens.add([vocabulary.word_id(concept)])
+        tokens.add(self.text(middle.rstrip(" ")), owner=concept)
+        body = vocabulary.context_ids(concept) if description is None else self.text(" " + description)
+        tokens.add(body, owner=concept)
+        tokens.add(self.text(after), owner=concept)
+
+    def question(self, tokens: Tokens, text: str, names: Sequence[str], vocabulary: ConceptVocabulary) -> None:
+        """Write the user's words and the cue that makes the model answer."""
+        tokens.add(self.named_text(" " + text.strip(), names, vocabulary))
+        tokens.add(self.text(self.template.assistant))
+
+    def answer(
+        self, tokens: Tokens, text: str, names: Sequence[str], vocabulary: ConceptVocabulary, verdict: bool = False
+    ) -> None:
+        """Write a supervised answer and its end; with `verdict`, its Yes/No word is marked for the weight of Eq. 2."""
+        ids = self.named_text(" " + text.strip(), names, vocabulary)
+        first = VERDICT if verdict and ids[0] in (self.yes_id, self.no_id) else ANSWER
+        tokens.add(ids[:1], first)
+        tokens.add([*ids[1:], self.end_id], ANSWER)
+
+    def next_turn(self, tokens: Tokens) -> None:
+        """Write what stands between an answer's end and the user's next words."""
+        tokens.add(self.text(self.template.user))
+
+
+@lru_cache(maxsize=200_000)
+def _encode(tokenizer: Any, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+
+def split_names(text: str, names: Sequence[str]) -> list[tuple[str, int]]:
+    """Cut `text` at the `<name>`s it mentions: (piece, -1) for text, ("", i) for concept number i.
+
+    The one blank before a name belongs to the name. `<other>` stays text.
+    """
+    if not names:
+        return [(text, -1)] if text else []
+    parts = re.split(" ?<(" + "|".join(re.escape(n) for n in names) + ")>", text)
+    pieces: list[tuple[str, int]] = []
+    for i, part in enumerate(parts):
+        if i % 2:
+            pieces.append(("", list(names).index(part)))
+        elif part:
+            pieces.append((part, -1))
+    return pieces
+
+
+def mentioned(text: str) -> list[str]:
+    """Every `name` that stands as `<name>` in `text`, in order, once."""
+    return list(dict.fromkeys(re.findall(r"<([^<>\s]{1,64})>", text)))

@@ -1,0 +1,127 @@
+"""Where and how things run: device, dtype, threads, seed and the home folder. Every choice comes with its reason.
+
+Nothing here reads the environment: whoever owns it (the command line, the server) passes it in.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from plvm.errors import RequestError
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+STORE_FILE = "concepts.db"
+_DTYPES = ("float32", "bfloat16", "float16")
+_MAX_SEED = 2**32  # numpy takes no more
+
+
+@dataclass(frozen=True)
+class Choice(Generic[T]):
+    """What was chosen, and why, in words that can follow a colon: "cuda: a GPU is here (NVIDIA H100)"."""
+
+    value: T
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.value}: {self.reason}"
+
+
+def choose_device(requested: str | None = None) -> Choice[str]:
+    """The torch device to run on, as torch writes it ("cpu", "cuda", "cuda:1", "mps").
+
+    Without a request: CUDA where there is one, else Apple's MPS, else the CPU. Raises RequestError where the requested
+    device is unknown or not on this machine.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = torch.backends.mps.is_available()
+    if requested is not None:
+        _require_device(requested, gpus, mps)
+        return Choice(requested, "as requested")
+    if gpus:
+        return Choice("cuda", f"a GPU is here ({torch.cuda.get_device_name(0)})")
+    if mps:
+        return Choice("mps", "an Apple GPU is here")
+    return Choice("cpu", "no GPU is here")
+
+
+def _require_device(requested: str, gpus: int, mps: bool) -> None:
+    here = ["cpu", *(f"cuda:{i}" for i in range(gpus)), *(["mps"] if mps else [])]
+    if requested not in {*here, "cuda" if gpus else "cpu"}:
+        raise RequestError(f'The device "{requested[:40]}" is not on this machine.', f"Use one of: {', '.join(here)}.")
+
+
+def choose_dtype(requested: str | None = None, *, device: str = "cpu") -> Choice[torch.dtype]:
+    """The number format of the backbone on `device`. Without a request: bfloat16 on CUDA GPUs that compute in it, float16
+    on older ones, float32 elsewhere. Raises RequestError for anything but float32, bfloat16 and float16."""
+    import torch
+
+    if requested is not None:
+        if requested not in _DTYPES:
+            raise RequestError(f'"{requested[:40]}" is no number format of plvm.', f"Use one of: {', '.join(_DTYPES)}.")
+        return Choice(getattr(torch, requested), "as requested")
+    if not device.startswith("cuda"):
+        return Choice(torch.float32, f"exact, and as fast as anything on {device}")
+    major, minor = torch.cuda.get_device_capability(device)
+    if major >= 8:
+        return Choice(torch.bfloat16, f"the GPU (compute capability {major}.{minor}) computes in it")
+    return Choice(torch.float16, f"the GPU (compute capability {major}.{minor}) has no bfloat16")
+
+
+def choose_threads(requested: int | None = None) -> Choice[int]:
+    """How many CPU threads to compute with. Without a request: as many as this process may use."""
+    if requested is not None:
+        if requested < 1:
+            raise RequestError(f"{requested} threads cannot compute anything.", "Ask for at least 1 thread.")
+        return Choice(requested, "as requested")
+    if hasattr(os, "sched_getaffinity"):  # respects taskset and container CPU sets; not on macOS or Windows
+        return Choice(len(os.sched_getaffinity(0)), "the cores that this process may use")
+    count = os.cpu_count()
+    return Choice(1, "the number of cores is unknown") if count is None else Choice(count, "the cores of this machine")
+
+
+def choose_seed(requested: int | None = None) -> Choice[int]:
+    """A seed in [0, 2**32). Without a request one is drawn, so that the run can be repeated by asking for it."""
+    if requested is None:
+        return Choice(secrets.randbelow(_MAX_SEED), "drawn for this run")
+    if not 0 <= requested < _MAX_SEED:
+        raise RequestError(f"The seed {requested} is out of range.", f"Use a whole number from 0 to {_MAX_SEED - 1}.")
+    return Choice(requested, "as requested")
+
+
+def home_folder(
+    environment: Mapping[str, str], requested: str | Path | None = None, *, platform: str = sys.platform
+) -> Choice[Path]:
+    """The folder of the user's own data (concepts live in its `concepts.db`); it is not created here.
+
+    The first that is set of: `requested`, PLVM_HOME, XDG_DATA_HOME/plvm, the platform's usual place. `environment` is
+    the caller's `os.environ`. Raises RequestError where none can be known.
+    """
+    if requested is not None:
+        return Choice(Path(requested), "as requested")
+    if environment.get("PLVM_HOME"):
+        return Choice(Path(environment["PLVM_HOME"]), "PLVM_HOME is set")
+    data_home = environment.get("XDG_DATA_HOME", "")
+    if Path(data_home).is_absolute():  # the XDG specification: a relative path is to be ignored
+        return Choice(Path(data_home) / "plvm", "XDG_DATA_HOME is set")
+    return _usual_home(environment, platform)
+
+
+def _usual_home(environment: Mapping[str, str], platform: str) -> Choice[Path]:
+    if platform == "win32" and environment.get("LOCALAPPDATA"):
+        return Choice(Path(environment["LOCALAPPDATA"]) / "plvm", "LOCALAPPDATA is set")
+    user = environment.get("USERPROFILE" if platform == "win32" else "HOME")
+    if not user:
+        raise RequestError("No home folder is known.", "Set PLVM_HOME to the folder that shall keep your concepts.")
+    places = {"darwin": "Library/Application Support/plvm", "win32": "AppData/Local/plvm"}
+    return Choice(Path(user) / places.get(platform, ".local/share/plvm"), "the usual place for a user's data")

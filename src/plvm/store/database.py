@@ -1,0 +1,182 @@
+"""A database with the habits that a concept store relies on.
+
+SQLite: one file that only its owner may read (faces are biometric data); write-ahead log, immediate write transactions and
+patience, so that two processes cannot get into each other's way and a killed one leaves no half-written concept;
+deleted bytes are overwritten, and the log, which still holds them, is emptied after every write.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from plvm.errors import StoreError
+from plvm.store.schema import damaged, prepare
+
+BUSY_SECONDS = 15.0
+_SQLITE_MAGIC = b"SQLite format 3\0"
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+class Database:
+    """An open, checked database. `label` is how messages call it: a path, or a URL without its password."""
+
+    def __init__(self, engine: Engine, label: str) -> None:
+        self.engine = engine
+        self.label = label
+        self._sqlite = engine.dialect.name == "sqlite"
+        if self._sqlite:
+            event.listen(engine, "connect", _set_up_connection)
+            event.listen(engine, "begin", _begin)
+
+    @classmethod
+    def open(cls, path_or_url: str | Path) -> Database:
+        """Open, or make, the database at a path or SQLAlchemy URL. Raises StoreError; then the file is as it was."""
+        url, label = _locate(path_or_url)
+        if url.get_backend_name() == "sqlite" and url.database:
+            _claim_file(Path(url.database), label)
+        try:
+            database = cls(create_engine(url), label)
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                f"The store {label} needs the Python package {error.name}.", f"Install it: `pip install {error.name}`."
+            ) from None
+        try:
+            with database.transaction(write=True) as connection:
+                prepare(connection, label)
+            database._use_log()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[Connection]:
+        """A transaction: all of it happens, or nothing. A writing one waits until it is the only writer."""
+        with self._explained(), self.engine.connect() as connection:
+            connection = connection.execution_options(plvm_write=write)
+            with connection.begin():
+                yield connection
+
+    def empty_log(self) -> bool:
+        """Move the log into the file and cut it to nothing; whether that succeeded (another process may be reading)."""
+        return not self._sqlite or self._pragma("wal_checkpoint(TRUNCATE)")[0] == 0
+
+    def close(self) -> None:
+        """Let go of the file. May be called twice."""
+        self.engine.dispose()
+
+    def _use_log(self) -> None:
+        if not self._sqlite or self._pragma("journal_mode")[0] in ("wal", "memory"):
+            return
+        for _ in range(50):  # this one change does not wait for its turn by itself
+            try:
+                self._pragma("journal_mode = WAL")
+                return
+            except StoreError:
+                time.sleep(0.02)
+        # Still busy: the rollback journal that is in use now is as safe, and a later opening will switch.
+
+    def _pragma(self, text: str) -> tuple[Any, ...]:
+        """The first row of a PRAGMA run outside any transaction."""
+        with self._explained():
+            connection = self.engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute(f"PRAGMA {text}")
+                return tuple(cursor.fetchone())
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise _explain(error.orig, self.label) from error
+        except sqlite3.Error as error:
+            raise _explain(error, self.label) from error
+
+
+def _locate(path_or_url: str | Path) -> tuple[URL, str]:
+    text = str(path_or_url)
+    if isinstance(path_or_url, Path) or "://" not in text:
+        return URL.create("sqlite", database=os.path.abspath(text)), text
+    try:
+        url = make_url("postgresql://" + text.removeprefix("postgres://") if text.startswith("postgres://") else text)
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        kind = text.partition("://")[0][:20]
+        raise StoreError(
+            f'A store URL that begins with "{kind}://" leads nowhere.',
+            "Use a file path, sqlite:///PATH or postgresql://...",
+        ) from None
+    if url.get_backend_name() != "sqlite":
+        return url, url.render_as_string(hide_password=True)
+    return url, url.database if url.database else "in memory"
+
+
+def _claim_file(path: Path, label: str) -> None:
+    """Make the file, readable by its owner alone, if there is none; refuse what SQLite did not write, untouched."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600)
+        with os.fdopen(descriptor, "rb") as file:
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            start = file.read(len(_SQLITE_MAGIC)) if regular else b"not a file"
+    except OSError as error:
+        raise StoreError(
+            f"The concept store {label} cannot be opened: {error.strerror}.",
+            "Name a file that you may write with --store.",
+        ) from None
+    if start not in (b"", _SQLITE_MAGIC):  # an empty file is a new store whose maker was interrupted
+        raise StoreError(
+            f"{label} is not a concept store, or a damaged one. It was not touched.",
+            "Name another file with --store, or move it away and `plvm import` what you exported before.",
+        )
+
+
+def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin where _begin says, not where the driver guesses
+    for setting in (
+        f"busy_timeout = {int(BUSY_SECONDS * 1000)}",
+        "secure_delete = ON",
+        "temp_store = MEMORY",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin(connection: Connection) -> None:
+    # IMMEDIATE takes the write lock before the first read, so what a writer has read is still so when it writes.
+    write = connection.get_execution_options().get("plvm_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _explain(error: BaseException | None, label: str) -> StoreError:
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith(_DAMAGED) or "decode" in str(error):
+        return damaged(label, str(error))
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreError(
+            f"The concept store {label} is busy: another program has been writing to it for {BUSY_SECONDS:.0f} seconds.",
+            "Wait until it has finished, then try again.",
+        )
+    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return StoreError(
+            f"The concept store {label} cannot be written: {error}.",
+            "Check the permissions of the file and its folder.",
+        )
+    return StoreError(
+        f"The concept store {label} failed: {error}.", "Nothing was changed. Correct this, then try again."
+    )

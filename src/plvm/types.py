@@ -1,0 +1,150 @@
+"""The values that cross boundaries: all frozen, none holds a model.
+
+Axis letters: `K` context tokens, `D` width of the language model, `E` width of the encoder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from plvm.errors import ConceptNameError, RequestError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptTokens:
+    """What the Aligner makes of a reference: the rows that a concept is to the language model.
+
+    word [D]: input row of `<name>`; head [D]: its LM-head row; context [K, D]: soft tokens of its definition;
+    key [E]: L2-normalised global encoder feature, for retrieval.
+    """
+
+    word: Tensor
+    head: Tensor
+    context: Tensor
+    key: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """A named person, pet or thing.
+
+    `aligner` is the fingerprint of the Aligner that made the tokens; `references` are the encoded pictures it was
+    enrolled from (kept so that another Aligner can enrol it again); `created` is an ISO 8601 time in UTC.
+    """
+
+    name: str
+    tokens: ConceptTokens
+    aligner: str
+    references: tuple[bytes, ...] = ()
+    notes: str = ""
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How an answer is chosen. temperature 0 is greedy; top_k 0 and top_p 1 keep every token; `stop` strings end the
+    answer and are not part of it."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        checks = (
+            (self.temperature >= 0, f"temperature must be >= 0, not {self.temperature}"),
+            (0 < self.top_p <= 1, f"top_p must be in (0, 1], not {self.top_p}"),
+            (self.top_k >= 0, f"top_k must be >= 0, not {self.top_k}"),
+            (self.max_tokens >= 1, f"max_tokens must be >= 1, not {self.max_tokens}"),
+            (all(self.stop), "a stop string must not be empty"),
+        )
+        for good, message in checks:
+            if not good:
+                raise RequestError(message, "Correct the sampling parameters and ask again.")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said. `finish` is "end" (it ended the answer), "stop" (a stop string) or "length" (max_tokens).
+
+    prompt_tokens counts the tokens of the whole prompt; computed_tokens those that went through the backbone for this
+    answer's prompt, which is less when an image prefix or earlier turns were reused.
+    """
+
+    text: str
+    finish: str = "end"
+    prompt_tokens: int = 0
+    computed_tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+    names: tuple[str, ...] = field(default=())
+
+
+def check_name(name: str) -> str:
+    """`name` in Unicode's composed form (NFC), without surrounding `<` `>`; ConceptNameError where it cannot be a name.
+
+    A name is 1 to 64 letters of any script (with the marks that its script writes on them), digits, "-" or "_", and
+    does not begin with a mark or "-", so that `<name>` is unmistakable inside a sentence and on a command line.
+    """
+    text = unicodedata.normalize("NFC", name)
+    bare = text[1:-1] if len(text) > 2 and text[0] == "<" and text[-1] == ">" else text
+    if not bare:
+        raise ConceptNameError("The name is empty.", _NAME_HINT)
+    if len(bare) > MAX_NAME_LENGTH:
+        raise ConceptNameError(f"The name has {len(bare):,} characters, over {MAX_NAME_LENGTH}.", _NAME_HINT)
+    wrong = list(dict.fromkeys(c for i, c in enumerate(bare) if not _may_stand(bare, i)))
+    if wrong:
+        found = ", ".join(map(ascii, wrong[:4])) + (", ..." if len(wrong) > 4 else "")
+        raise ConceptNameError(f"The name {bare!r} contains {found}.", f"{_NAME_HINT}{_suggestion(bare)}")
+    if bare[0] == "-" or _is_mark(bare[0]):
+        raise ConceptNameError(f"The name {bare!r} begins with {ascii(bare[0])}.", "Begin it with a letter or digit.")
+    if bare == "image":
+        raise ConceptNameError('"image" cannot be a name: <image> marks the picture.', "Choose another name.")
+    return bare
+
+
+def nearest_names(name: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """Up to `count` of `names` that someone who typed `name` may have meant, best first; case makes no difference."""
+    folded: dict[str, list[str]] = {}
+    for known in sorted(names):
+        folded.setdefault(known.casefold(), []).append(known)
+    close = difflib.get_close_matches(name.casefold()[:256], folded, n=count, cutoff=0.6)
+    return [known for key in close for known in folded[key]][:count]
+
+
+_NAME_HINT = f'Use at most {MAX_NAME_LENGTH} letters, digits, "-" and "_", for example "billie" or "my-cat".'
+_ZERO_WIDTH_NON_JOINER, _ZERO_WIDTH_JOINER = "\u200c", "\u200d"
+_VIRAMA_CLASS = 9  # the canonical combining class of the signs that bind Indic consonants
+
+
+def _is_mark(c: str) -> bool:
+    return unicodedata.category(c) in ("Mn", "Mc")
+
+
+def _may_stand(bare: str, i: int) -> bool:
+    """Whether character `i` of `bare` is part of how names are written: a letter, decimal digit, mark, "-", "_", or a
+    joiner that shapes real writing (after a virama; between Arabic letters, as in Persian) and is not just invisible."""
+    c = bare[i]
+    if c in "-_" or _is_mark(c):
+        return True
+    if c in (_ZERO_WIDTH_NON_JOINER, _ZERO_WIDTH_JOINER) and 0 < i < len(bare) - 1:
+        between_arabic = all(unicodedata.bidirectional(n) == "AL" for n in (bare[i - 1], bare[i + 1]))
+        return unicodedata.combining(bare[i - 1]) == _VIRAMA_CLASS or (c == _ZERO_WIDTH_NON_JOINER and between_arabic)
+    return unicodedata.category(c)[0] == "L" or unicodedata.category(c) == "Nd"
+
+
+def _suggestion(bare: str) -> str:
+    kept = "".join(c if _may_stand(bare, i) else " " for i, c in enumerate(bare))
+    name = "-".join(kept.split()).strip("-")
+    return f' Perhaps "{name}"?' if name else ""

@@ -1,0 +1,94 @@
+"""The concept vocabulary: extra rows that belong to one batch of requests and to nothing else.
+
+    ids      0 .. V-1          the backbone's own tokens
+             V .. V+C-1        the words <name>, one per concept of the request
+             V+C .. V+C+C*K-1  the context tokens, K per concept
+
+Rows are arguments: nothing is written into the backbone, so two requests with different concepts can share a batch and
+cannot see each other. `embed` turns ids into input embeddings, `logits` turns hidden states into `V+C` columns, which is how
+the model can say a name. Ids are local to a request; where requests of a batch have fewer concepts than the largest one,
+the missing rows are zero as inputs and minus infinity as outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from plvm.types import Concept, ConceptTokens
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptVocabulary:
+    """Rows of a batch: word and head [B, C, D], context [B, C, K, D], present bool[B, C]; `base` is V."""
+
+    base: int
+    word: Tensor
+    head: Tensor
+    context: Tensor
+    present: Tensor
+
+    @property
+    def concepts(self) -> int:
+        """C, the number of columns after the base vocabulary."""
+        return self.word.shape[1]
+
+    @property
+    def context_tokens(self) -> int:
+        """K, the number of context tokens of one concept."""
+        return self.context.shape[2]
+
+    def word_id(self, concept: int) -> int:
+        """The id of `<name>` of concept number `concept` of a request."""
+        return self.base + concept
+
+    def context_ids(self, concept: int) -> list[int]:
+        """The K ids of the context tokens of concept number `concept`."""
+        first = self.base + self.concepts + concept * self.context_tokens
+        return list(range(first, first + self.context_tokens))
+
+    def embed(self, ids: Tensor, table: Tensor) -> Tensor:
+        """ids int64[B, T] -> embeddings [B, T, D]; base ids from `table` [V, D], the others from the rows of their request."""
+        base = F.embedding(ids.clamp(max=self.base - 1), table)
+        if self.concepts == 0:
+            return base
+        batch, _, width = self.word.shape
+        rows = torch.cat([self.word, self.context.reshape(batch, -1, width)], dim=1).to(base.dtype)
+        index = (ids - self.base).clamp(min=0)
+        own = rows.gather(1, index.unsqueeze(-1).expand(-1, -1, width))
+        return torch.where((ids >= self.base).unsqueeze(-1), own, base)
+
+    def logits(self, hidden: Tensor, head_rows: Tensor) -> Tensor:
+        """hidden [B, T, D] and frozen head rows [V, D] -> logits [B, T, V+C]."""
+        base = hidden @ head_rows.T
+        if self.concepts == 0:
+            return base
+        own = torch.einsum("btd,bcd->btc", hidden, self.head.to(hidden.dtype))
+        own = own.masked_fill(~self.present.unsqueeze(1), float("-inf"))
+        return torch.cat([base, own], dim=-1)
+
+    def select(self, rows: Tensor) -> ConceptVocabulary:
+        """The vocabulary of some requests of the batch: `rows` int64[B']."""
+        return ConceptVocabulary(
+            self.base, self.word[rows], self.head[rows], self.context[rows], self.present[rows]
+        )
+
+
+def vocabulary_of(requests: Sequence[Sequence[Concept | ConceptTokens]], like: Tensor) -> ConceptVocabulary:
+    """The vocabulary of a batch of requests, each with its own concepts; `like` [V, D] gives V, D, device and dtype."""
+    batch, (base, width) = len(requests), like.shape
+    tokens = [[c.tokens if isinstance(c, Concept) else c for c in request] for request in requests]
+    count = max((len(r) for r in tokens), default=0)
+    k = next((t.context.shape[0] for r in tokens for t in r), 0)
+    word, head = like.new_zeros(batch, count, width), like.new_zeros(batch, count, width)
+    context = like.new_zeros(batch, count, k, width)
+    present = torch.zeros(batch, count, dtype=torch.bool, device=like.device)
+    for b, request in enumerate(tokens):
+        for c, one in enumerate(request):
+            word[b, c], head[b, c], context[b, c] = one.word.to(like), one.head.to(like), one.context.to(like)
+            present[b, c] = True
+    return ConceptVocabulary(base, word, head, context, present)
