@@ -63,12 +63,12 @@ def open_image(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = 
 
 
 def encode_image(source: Source, *, max_side: int = REFERENCE_SIDE) -> bytes:
-    """The bytes to keep of a reference image: at most `max_side` pixels a side, upright, and without any metadata (where
-    and when a photo was taken is private). PNG, which loses nothing, unless that is over 512 KiB; then a fine JPEG."""
+    """The bytes to keep of a reference: at most `max_side` pixels a side, upright, without any metadata (where and
+    when a photo was taken is private). PNG, which loses nothing, unless that is over 512 KiB; then a fine JPEG."""
     image = open_image(source)
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     png = io.BytesIO()
-    image.save(png, "PNG", optimize=True)
+    image.save(png, "PNG")
     if png.tell() <= REFERENCE_PNG_BYTES:
         return png.getvalue()
     jpeg = io.BytesIO()
@@ -204,10 +204,11 @@ def _decode(image: Image.Image, label: str) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    """An upright copy."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # broken EXIF is no reason to refuse a whole picture: it stays as its pixels are
-        return image
+        return image.copy()
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
@@ -226,7 +227,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _flatten(image: Image.Image, label: str) -> Image.Image:
-    """A new RGB picture: deep greys scaled to 8 bits, transparency on white."""
+    """An RGB picture: deep greys scaled to 8 bits, transparency on white."""
     if image.mode.startswith("I"):
         return _scale_grey(image, label).convert("RGB")
     if image.mode == "F":
@@ -235,7 +236,7 @@ def _flatten(image: Image.Image, label: str) -> Image.Image:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
-    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _scale_grey(image: Image.Image, label: str) -> Image.Image:

@@ -11,7 +11,7 @@ Text is text. A piece typed by a user is tokenised with special tokens switched 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -114,6 +114,32 @@ class Prompt:
     def next_turn(self, tokens: Tokens) -> None:
         """Write what stands between an answer's end and the user's next words."""
         tokens.add(self.text(self.template.user))
+
+    def turn(
+        self,
+        tokens: Tokens,
+        question: str,
+        names: Sequence[str],
+        vocabulary: ConceptVocabulary,
+        *,
+        joining: Iterable[int] = (),
+        descriptions: Mapping[int, str | None] | None = None,
+        first: bool = True,
+        answer: str | None = None,
+        verdict: bool = False,
+    ) -> None:
+        """Write one whole turn in the one order there is: the user's cue (not in the `first` turn, where the image prefix
+        has it), the definitions of the concepts that are `joining`, the question, and the `answer` if there is one.
+
+        `descriptions` gives, by concept number, words that stand in place of the context tokens.
+        """
+        if not first:
+            self.next_turn(tokens)
+        for concept in joining:
+            self.define(tokens, concept, vocabulary, None if descriptions is None else descriptions.get(concept))
+        self.question(tokens, question, names, vocabulary)
+        if answer is not None:
+            self.answer(tokens, answer, names, vocabulary, verdict)
 
 
 @lru_cache(maxsize=200_000)

@@ -62,8 +62,8 @@ def _require_device(requested: str, gpus: int, mps: bool) -> None:
 
 
 def choose_dtype(requested: str | None = None, *, device: str = "cpu") -> Choice[torch.dtype]:
-    """The number format of the backbone on `device`. Without a request: bfloat16 on CUDA GPUs that compute in it, float16
-    on older ones, float32 elsewhere. Raises RequestError for anything but float32, bfloat16 and float16."""
+    """The number format of the backbone on `device`. Without a request: bfloat16 on CUDA GPUs that compute in it,
+    float16 on older ones, float32 elsewhere. Raises RequestError for anything but float32, bfloat16 and float16."""
     import torch
 
     if requested is not None:

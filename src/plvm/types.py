@@ -134,7 +134,7 @@ def _is_mark(c: str) -> bool:
 
 def _may_stand(bare: str, i: int) -> bool:
     """Whether character `i` of `bare` is part of how names are written: a letter, decimal digit, mark, "-", "_", or a
-    joiner that shapes real writing (after a virama; between Arabic letters, as in Persian) and is not just invisible."""
+    joiner that shapes real writing (after a virama; between Arabic letters, as in Persian), not just invisible."""
     c = bare[i]
     if c in "-_" or _is_mark(c):
         return True

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from plvm.mini.pretrain import Pretrainer
 from plvm.mini.recipe import Recipe
-from plvm.mini.stage import Report, run_stage
+from plvm.train.loop import Report, run_stage
 from plvm.mini.words import WordPictures
 from plvm.mini.world import scene_of
 from plvm.portraits.dialogues import DialogueMix

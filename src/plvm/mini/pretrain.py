@@ -28,6 +28,7 @@ from plvm.portraits.questions import describe
 from plvm.portraits.scene import CANVAS, Scene
 from plvm.portraits.wordings import UNKNOWN
 from plvm.prompt import ANSWER, VERDICT, Prompt, Tokens
+from plvm.train.data import pad_rows, write_dialogue
 from plvm.vocabulary import ConceptVocabulary
 
 COLUMNS = 10  # how finely the helpers say where somebody is
@@ -98,18 +99,10 @@ class Writer:
 
     def write(self, dialogue: Dialogue, vocabulary: ConceptVocabulary, rng: random.Random) -> Tokens:
         """The dialogue's suffix: definitions where names join, questions, supervised answers."""
-        tokens, names = Tokens(), dialogue.names
         joiner = rng.choice((" ", " ", ", "))
-        for turn, q in enumerate(dialogue.questions):
-            if turn:
-                self.prompt.next_turn(tokens)
-            for i, named in enumerate(dialogue.named):
-                if named.joins == turn:
-                    words = describe(named.person, named.slots).replace(", ", joiner)
-                    self.prompt.define(tokens, i, vocabulary, words)
-            self.prompt.question(tokens, q.text, names, vocabulary)
-            self.prompt.answer(tokens, q.answer, names, vocabulary, q.verdict)
-        return tokens
+        return write_dialogue(
+            self.prompt, dialogue, vocabulary, lambda named: describe(named.person, named.slots).replace(", ", joiner)
+        )
 
     def batch(self, scenes: list[Scene | None], dialogues: list[Dialogue], vocabulary: ConceptVocabulary, rng: random.Random) -> Batch:
         """One row per dialogue; scenes[i] belongs to dialogues[i]."""
@@ -134,11 +127,10 @@ class Writer:
                     named = dialogue.named[owner]
                     fits[r, t] = torch.tensor(_columns(scene, lambda f: f == named.figure))
                     fits_mask[r, t] = True
-        pad = self.prompt.end_id
         return Batch(
-            torch.tensor([t.ids + [pad] * (length - len(t)) for t in rows]),
-            torch.tensor([t.supervise + [0] * (length - len(t)) for t in rows]),
-            torch.tensor([t.owner + [-1] * (length - len(t)) for t in rows]),
+            pad_rows([t.ids for t in rows], self.prompt.end_id),
+            pad_rows([t.supervise for t in rows], 0),
+            pad_rows([t.owner for t in rows], -1),
             has,
             has_mask,
             fits,
@@ -223,7 +215,7 @@ class Pretrainer(nn.Module):
         losses = {"owner": 0.5 * (1 - F.cosine_similarity(guess, wanted, dim=-1)).mean()}
         if batch.has_mask.any():
             m, f = batch.has_mask, batch.fits_mask
-            losses["has"] = F.binary_cross_entropy_with_logits(self.helpers.has(has_at[m]), batch.has[m])
+            losses["has"] = 3 * F.binary_cross_entropy_with_logits(self.helpers.has(has_at[m]), batch.has[m])
             losses["fits"] = 2 * F.binary_cross_entropy_with_logits(self.helpers.fits(fits_at[f]), batch.fits[f])
         return losses
 

@@ -17,16 +17,17 @@ class Recipe:
     name: str = "full"
     seed: int = 0
     # the drawn world
-    scenes: int = 30_000
-    portraits: int = 2_500
-    references: int = 44_000
+    scenes: int = 26_000
+    portraits: int = 2_000
+    references: int = 36_000
     image_size: int = 160
     patch: int = 16
     reference_size: int = 112
     reference_patch: int = 14
     # shapes
     width: int = 192
-    heads: int = 6
+    heads: int = 4
+    head_width: int = 64
     feed_forward: int = 512
     layers: int = 6
     tower_width: int = 192
@@ -65,6 +66,7 @@ SMOKE = replace(
     references=160,
     width=64,
     heads=2,
+    head_width=32,
     feed_forward=128,
     layers=4,
     tower_width=48,

@@ -137,6 +137,8 @@ def _draw_question(
         return asker.ask(rng.choice(NAMED_KINDS), x)
     if family == "who":
         return asker.ask(rng.choice(WHO_KINDS), x if rng.random() < 0.5 else None)
+    if family == "describe_portrait":
+        return asker.ask(family)
     if family == "scene":
         return asker.ask(rng.choice(SCENE_KINDS))
     if family in ("both", "doing_both"):

@@ -4,8 +4,8 @@
     concepts/<n>/tokens.safetensors
     concepts/<n>/reference-<i>.png    (or .jpg, .webp)
 
-An archive comes from somebody else, so reading trusts nothing: entries stay in memory, their names must be exactly those
-above, and their sizes and number are limited before anything is unpacked.
+An archive comes from somebody else, so reading trusts nothing: entries stay in memory, their names must be exactly
+those above, and their sizes and number are limited before anything is unpacked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LENGTHS = {"name": 64, "aligner": 256, "notes": 100_000, "created": 64}
 
 
 def write_archive(path: Path, concepts: Sequence[Concept], *, replace: bool = False) -> None:
-    """Write `concepts` to `path`, whole or not at all. Raises StoreError, also where `path` exists and not `replace`."""
+    """Write `concepts` to `path`, whole or not at all. Raises StoreError; without `replace` also if `path` exists."""
     if path.is_dir() or (path.exists() and not replace):
         raise StoreError(f"{path} exists already.", "Name a new file, or remove that one first.")
     files = _files(concepts)

@@ -1,8 +1,8 @@
 """A database with the habits that a concept store relies on.
 
-SQLite: one file that only its owner may read (faces are biometric data); write-ahead log, immediate write transactions and
-patience, so that two processes cannot get into each other's way and a killed one leaves no half-written concept;
-deleted bytes are overwritten, and the log, which still holds them, is emptied after every write.
+SQLite: one file that only its owner may read (faces are biometric data); a write-ahead log, immediate write
+transactions and patience, so that two processes do not get into each other's way and a killed one leaves no half a
+concept; what is removed is overwritten in the file and in the log.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from plvm.errors import StoreError
-from plvm.store.schema import damaged, prepare
+from plvm.store.schema import damaged, is_unscrubbed, mark_scrubbed, prepare
 
 BUSY_SECONDS = 15.0
 _SQLITE_MAGIC = b"SQLite format 3\0"
@@ -53,7 +53,11 @@ class Database:
         try:
             with database.transaction(write=True) as connection:
                 prepare(connection, label)
+                unscrubbed = is_unscrubbed(connection)
             database._use_log()
+            if unscrubbed:
+                with suppress(StoreError):  # still in use by another program: the next opening tries again
+                    database.scrub()
         except BaseException:
             database.close()
             raise
@@ -69,31 +73,46 @@ class Database:
 
     def empty_log(self) -> bool:
         """Move the log into the file and cut it to nothing; whether that succeeded (another process may be reading)."""
-        return not self._sqlite or self._pragma("wal_checkpoint(TRUNCATE)")[0] == 0
+        return not self._sqlite or self._run("PRAGMA wal_checkpoint(TRUNCATE)")[0] == 0
+
+    def scrub(self) -> None:
+        """Leave no byte of what was removed in any file. Raises StoreError; then the next opening tries again.
+
+        SQLite's secure_delete is not enough: rows that moved between pages leave copies in the gaps. So the file is
+        rewritten with what it still holds, which takes as long as copying it.
+        """
+        if self._sqlite:
+            self._run("VACUUM")
+            if not self.empty_log():
+                raise StoreError("another program is reading it.", "Close that program, then try again.")
+        with self.transaction(write=True) as connection:
+            mark_scrubbed(connection)
+        self.empty_log()
 
     def close(self) -> None:
         """Let go of the file. May be called twice."""
         self.engine.dispose()
 
     def _use_log(self) -> None:
-        if not self._sqlite or self._pragma("journal_mode")[0] in ("wal", "memory"):
+        if not self._sqlite or self._run("PRAGMA journal_mode")[0] in ("wal", "memory"):
             return
         for _ in range(50):  # this one change does not wait for its turn by itself
             try:
-                self._pragma("journal_mode = WAL")
+                self._run("PRAGMA journal_mode = WAL")
                 return
             except StoreError:
                 time.sleep(0.02)
         # Still busy: the rollback journal that is in use now is as safe, and a later opening will switch.
 
-    def _pragma(self, text: str) -> tuple[Any, ...]:
-        """The first row of a PRAGMA run outside any transaction."""
+    def _run(self, statement: str) -> tuple[Any, ...]:
+        """The first row of an SQLite statement run outside any transaction; () where it gives none."""
         with self._explained():
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
-                cursor.execute(f"PRAGMA {text}")
-                return tuple(cursor.fetchone())
+                cursor.execute(statement)
+                row = cursor.fetchone()
+                return tuple(row) if row is not None else ()
             finally:
                 connection.close()
 
@@ -150,7 +169,6 @@ def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
     for setting in (
         f"busy_timeout = {int(BUSY_SECONDS * 1000)}",
         "secure_delete = ON",
-        "temp_store = MEMORY",
         "synchronous = FULL",
         "foreign_keys = ON",
     ):
@@ -169,7 +187,7 @@ def _explain(error: BaseException | None, label: str) -> StoreError:
         return damaged(label, str(error))
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(
-            f"The concept store {label} is busy: another program has been writing to it for {BUSY_SECONDS:.0f} seconds.",
+            f"The concept store {label} is busy: another program has been writing for {BUSY_SECONDS:.0f} seconds.",
             "Wait until it has finished, then try again.",
         )
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):

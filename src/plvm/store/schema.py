@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    delete,
     insert,
     inspect,
     select,
@@ -26,6 +27,7 @@ from plvm.errors import StoreError
 from plvm.types import MAX_NAME_LENGTH
 
 SCHEMA_VERSION = 1
+UNSCRUBBED = "unscrubbed"
 
 metadata = MetaData()
 
@@ -73,6 +75,22 @@ def prepare(connection: Connection, label: str) -> None:
     missing = sorted(table.name for table in metadata.sorted_tables if table.name not in tables)
     if missing:
         raise damaged(label, f"it has no table {missing[0]}")
+
+
+def mark_unscrubbed(connection: Connection) -> None:
+    """Note, in the transaction that removes something, that its bytes may still be in the file."""
+    connection.execute(delete(properties).where(properties.c.key == UNSCRUBBED))
+    connection.execute(insert(properties).values(key=UNSCRUBBED, value="yes"))
+
+
+def is_unscrubbed(connection: Connection) -> bool:
+    """Whether something was removed and nobody came to overwrite it: its remover was killed or could not."""
+    return connection.execute(select(properties.c.key).where(properties.c.key == UNSCRUBBED)).first() is not None
+
+
+def mark_scrubbed(connection: Connection) -> None:
+    """Take the note of `mark_unscrubbed` back."""
+    connection.execute(delete(properties).where(properties.c.key == UNSCRUBBED))
 
 
 def damaged(label: str, reason: str) -> StoreError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace as with_fields
 from datetime import UTC, datetime
@@ -13,20 +14,25 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from plvm.errors import AlignerMismatchError, DuplicateConceptError, RequestError, StoreError, UnknownConceptError
+from plvm.errors import DuplicateConceptError, RequestError, StoreError
 from plvm.store.archive import read_archive, write_archive
 from plvm.store.database import Database
-from plvm.store.schema import concepts, damaged, references
+from plvm.store.refusals import check_aligner, duplicate, joined, unknown
+from plvm.store.schema import concepts, damaged, mark_unscrubbed, references
 from plvm.store.tokens import tokens_from_bytes, tokens_to_bytes
-from plvm.types import Concept, check_name, nearest_names
+from plvm.types import Concept, check_name
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+Names = list[str]  # spelled out here because the class has a method called `list`
+Concepts = list[Concept]
 
 
 class ConceptStore:
     """The concepts of one namespace; nothing of another namespace can be read, changed or noticed through it.
 
-    Every method is one transaction: it happens whole or not at all, also beside other processes. Methods raise StoreError
+    Every method is one transaction: it happens whole or not at all, also beside other processes. All raise StoreError
     where the database cannot be used. Also a context manager.
     """
 
@@ -62,38 +68,63 @@ class ConceptStore:
         Raises DuplicateConceptError if its name is taken and not `replace`, ConceptNameError, RequestError for tokens
         whose shapes do not fit together.
         """
-        return self._add_all([concept], replace=replace)[0]
+        return self.add_all([concept], replace=replace)[0]
+
+    def add_all(self, new: Sequence[Concept], *, replace: bool = False) -> Concepts:
+        """`add` for many at once: all are kept, or none. Much quicker than one by one where concepts are replaced."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        kept = [with_fields(c, name=check_name(c.name), created=c.created if c.created else now) for c in new]
+        try:
+            blobs = [tokens_to_bytes(concept.tokens) for concept in kept]
+        except ValueError as error:
+            raise RequestError(f"A concept cannot be kept: {error}.", "Enrol it again.") from None
+        names = [concept.name for concept in kept]
+        twice = [name for name, times in Counter(names).items() if times > 1]
+        if twice:
+            raise DuplicateConceptError(f"{joined(twice)} came twice.", "Give every concept a name of its own.")
+        replaced: set[str] = set()
+        with self._database.transaction(write=True) as connection:
+            if replace:
+                replaced = set(names) & set(self._ids(connection))
+                self._delete(connection, replaced)
+            else:
+                self._check_free(connection, names)
+            for concept, blob in zip(kept, blobs, strict=True):
+                self._insert(connection, concept, blob)
+        self._finish(replaced)
+        return kept
 
     def get(self, name: str, *, aligner: str | None = None) -> Concept:
-        """The concept called `name`. Raises UnknownConceptError; AlignerMismatchError if it was made by an Aligner other
-        than the one with the fingerprint `aligner`."""
+        """The concept called `name`. Raises UnknownConceptError; AlignerMismatchError if an Aligner made it that is
+        not the one with the fingerprint `aligner`."""
         with self._database.transaction(write=False) as connection:
             found = self._load(connection, [self._known(connection, name)])
-        _check_aligner(found, aligner)
+        check_aligner(found, aligner)
         return found[0]
 
-    def names(self) -> list[str]:
+    def names(self) -> Names:
         """The names of all concepts, sorted."""
         with self._database.transaction(write=False) as connection:
             return sorted(self._ids(connection))
 
-    def list(self, *, aligner: str | None = None) -> list[Concept]:
+    def list(self, *, aligner: str | None = None) -> Concepts:
         """All concepts, sorted by name. Raises AlignerMismatchError as `get` does, naming all that differ."""
         with self._database.transaction(write=False) as connection:
             found = self._load(connection)
-        _check_aligner(found, aligner)
+        check_aligner(found, aligner)
         return found
 
     def rename(self, old: str, new: str) -> None:
-        """Give the concept `old` the name `new`. Raises UnknownConceptError, DuplicateConceptError, ConceptNameError."""
+        """Call the concept `old` `new`. Raises UnknownConceptError, DuplicateConceptError, ConceptNameError."""
         new = check_name(new)
         with self._database.transaction(write=True) as connection:
             known = self._known(connection, old)
             if known == new:
                 return
             self._check_free(connection, [new])
+            mark_unscrubbed(connection)
             connection.execute(update(concepts).where(self._named([known])).values(name=new))
-        self._empty_log([known])
+        self._finish([known])
 
     def forget(self, name: str) -> None:
         """Remove the concept with its references; afterwards their bytes are in no file of the (SQLite) store.
@@ -103,9 +134,9 @@ class ConceptStore:
         with self._database.transaction(write=True) as connection:
             known = self._known(connection, name)
             self._delete(connection, [known])
-        self._empty_log([known])
+        self._finish([known])
 
-    def export(self, path: str | Path, names: Iterable[str] | None = None, *, replace: bool = False) -> list[str]:
+    def export(self, path: str | Path, names: Iterable[str] | None = None, *, replace: bool = False) -> Names:
         """Write the concepts called `names` (default: all) to one portable file, and return their names.
 
         Raises UnknownConceptError, and StoreError if there is nothing to write or `path` exists and not `replace`.
@@ -118,64 +149,52 @@ class ConceptStore:
         write_archive(Path(path), found, replace=replace)
         return [concept.name for concept in found]
 
-    def import_(self, path: str | Path, *, replace: bool = False) -> list[str]:
+    def import_(self, path: str | Path, *, replace: bool = False) -> Names:
         """Add all concepts of an exported file, or none: nothing changes on any failure. Returns their names.
 
         Raises StoreError for a file that is not a whole export; DuplicateConceptError if names are taken and not
         `replace`.
         """
-        return [concept.name for concept in self._add_all(read_archive(Path(path)), replace=replace)]
-
-    def _add_all(self, new: Sequence[Concept], *, replace: bool) -> list[Concept]:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        kept = [with_fields(c, name=check_name(c.name), created=c.created if c.created else now) for c in new]
-        try:
-            blobs = [tokens_to_bytes(concept.tokens) for concept in kept]
-        except ValueError as error:
-            raise RequestError(f"A concept cannot be kept: {error}.", "Enrol it again.") from None
-        names = [concept.name for concept in kept]
-        replaced: set[str] = set()
-        with self._database.transaction(write=True) as connection:
-            if replace:
-                replaced = set(names) & set(self._ids(connection))
-                self._delete(connection, replaced)
-            else:
-                self._check_free(connection, names)
-            for concept, blob in zip(kept, blobs, strict=True):
-                self._insert(connection, concept, blob)
-        self._empty_log(replaced)
-        return kept
+        return [concept.name for concept in self.add_all(read_archive(Path(path)), replace=replace)]
 
     def _insert(self, connection: Connection, concept: Concept, tokens: bytes) -> None:
         fields = {key: getattr(concept, key) for key in ("name", "aligner", "notes", "created")}
         try:
             row = connection.execute(insert(concepts).values(namespace=self.namespace, tokens=tokens, **fields))
         except IntegrityError:  # another writer came between; cannot happen in SQLite, where writers wait in line
-            raise _duplicate([concept.name]) from None
+            raise duplicate([concept.name]) from None
         (concept_id,) = row.inserted_primary_key or (None,)
         for position, picture in enumerate(concept.references):
             values = {"concept_id": concept_id, "position": position, "picture": picture}
             connection.execute(insert(references).values(values))
 
     def _delete(self, connection: Connection, names: Collection[str]) -> None:
+        if not names:
+            return
+        mark_unscrubbed(connection)
         owned = select(concepts.c.id).where(self._named(names))
         connection.execute(delete(references).where(references.c.concept_id.in_(owned)))
         connection.execute(delete(concepts).where(self._named(names)))
 
-    def _empty_log(self, gone: Collection[str]) -> None:
-        """Empty the log; a failure is only worth an error if it keeps bytes that were to be `gone`."""
-        if not self._database.empty_log() and gone:
+    def _finish(self, gone: Collection[str]) -> None:
+        """After a write: empty the log, and where something is `gone`, leave no byte of it."""
+        if not gone:
+            self._database.empty_log()  # if it fails: the log holds nothing that should not be there
+            return
+        try:
+            self._database.scrub()
+        except StoreError as error:
             raise StoreError(
-                f"{_joined(gone)} left the store, but other programs are reading it and keep the old bytes in its log.",
-                "Close them: the last one to close empties the log.",
-            )
+                f"{joined(gone)} left the store, but the old bytes are still in its files: {error.message}",
+                "Close other programs that use it, then run `plvm list`: opening the store again finishes the job.",
+            ) from error
 
     def _named(self, names: Collection[str]) -> Any:
         return (concepts.c.namespace == self.namespace) & concepts.c.name.in_(names)
 
     def _ids(self, connection: Connection) -> dict[str, int]:
         rows = connection.execute(select(concepts.c.name, concepts.c.id).where(concepts.c.namespace == self.namespace))
-        return {name: concept_id for name, concept_id in rows}
+        return {row.name: row.id for row in rows}
 
     def _known(self, connection: Connection, name: str) -> str:
         """`name` as it is kept. Raises UnknownConceptError."""
@@ -183,18 +202,14 @@ class ConceptStore:
         names = self._ids(connection)
         if bare in names:
             return bare
-        close = nearest_names(bare, names)
-        hint = f"Did you mean {_joined(close, ' or ')}? " if close else ""
-        raise UnknownConceptError(
-            f"There is no concept called <{bare}>.", f"{hint}`plvm list` shows all; `plvm add {bare} PICTURE` adds it."
-        )
+        raise unknown(bare, names)
 
     def _check_free(self, connection: Connection, names: Sequence[str]) -> None:
         taken = sorted(set(names) & set(self._ids(connection)))
         if taken:
-            raise _duplicate(taken)
+            raise duplicate(taken)
 
-    def _load(self, connection: Connection, names: Collection[str] | None = None) -> list[Concept]:
+    def _load(self, connection: Connection, names: Collection[str] | None = None) -> Concepts:
         """The concepts called `names`, or all, sorted by name."""
         chosen = concepts.c.namespace == self.namespace if names is None else self._named(names)
         rows = connection.execute(select(concepts).where(chosen)).all()
@@ -210,33 +225,3 @@ class ConceptStore:
         except (ValueError, TypeError) as error:
             raise damaged(self._database.label, f"of <{row.name}>, {error}") from None
         return Concept(row.name, tokens, row.aligner, tuple(pictures), row.notes, row.created)
-
-
-def _duplicate(names: Sequence[str]) -> DuplicateConceptError:
-    verb = "is" if len(names) == 1 else "are"
-    return DuplicateConceptError(
-        f"{_joined(names)} {verb} in the store already.",
-        "Choose another name, or replace what is there with --replace.",
-    )
-
-
-def _check_aligner(found: Sequence[Concept], aligner: str | None) -> None:
-    others = [concept for concept in found if aligner is not None and concept.aligner != aligner]
-    if not others:
-        return
-    verb = "was" if len(others) == 1 else "were"
-    hint = "Run `plvm add --re-enrol`: it enrols them again from the reference images in the store."
-    bare = [concept.name for concept in others if not concept.references]
-    if bare:
-        hint += f" {_joined(bare)} came without: `plvm add {bare[0]} PICTURE --replace`."
-    raise AlignerMismatchError(
-        f"{_joined([concept.name for concept in others])} {verb} made by another Aligner ({others[0].aligner[:12]}) than the "
-        f"one in use ({str(aligner)[:12]}).",
-        hint,
-    )
-
-
-def _joined(names: Collection[str], last: str = ", ") -> str:
-    """`<a>, <b>, ... (9 in all)`: short however many there are."""
-    shown = [f"<{name}>" for name in list(names)[:5]]
-    return last.join(shown) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")

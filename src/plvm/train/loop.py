@@ -1,4 +1,4 @@
-"""One resumable training loop for every stage of the mini build.
+"""One resumable training loop, for the Aligner and for every stage of the mini build.
 
 In: parts with parameters and a function that gives the losses of step i. It owns the optimiser, the schedule, the checkpoint
 and the log; it knows nothing of what is trained. A stage that was interrupted continues from its last checkpoint.

@@ -1,0 +1,117 @@
+"""The image prefix: everything up to and including the image tokens, computed once and shared.
+
+It depends on no concept, because the image comes first: all concepts scored on a picture, all turns of a dialogue and all
+questions about it continue the same keys and values. An `ImagePrefix` is a value; nothing that continues it changes it.
+
+`PrefixCache` keeps prefixes of recent pictures by namespace and digest. What one namespace looked at can be neither found
+nor noticed by another: the namespace is part of the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import torch
+from PIL import Image
+
+from plvm.model.backbone import Backbone, KeyValues
+from plvm.prompt import Prompt
+
+NO_IMAGE = ""  # the digest of the prefix that holds no picture
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePrefix:
+    """Keys and values [1, heads, length, width] per layer of `length` tokens, and the digest of the picture's pixels."""
+
+    past: KeyValues
+    length: int
+    digest: str = NO_IMAGE
+
+    @property
+    def bytes(self) -> int:
+        """How much memory it holds."""
+        return sum(t.numel() * t.element_size() for pair in self.past for t in pair)
+
+
+def digest_of(image: Image.Image | None) -> str:
+    """A SHA-256 of the size and the RGB pixels, in hex: equal pictures have equal digests whatever file they came in."""
+    if image is None:
+        return NO_IMAGE
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode() + rgb.tobytes()).hexdigest()
+
+
+@torch.no_grad()  # not inference_mode: training continues these keys and values with gradients
+def compute_prefixes(
+    backbone: Backbone, prompt: Prompt, images: Sequence[Image.Image | None], *, batch: int = 16
+) -> list[ImagePrefix]:
+    """The prefix of each picture, in order, `batch` pictures at a time; None stands for no picture (text alone)."""
+    found: dict[int, ImagePrefix] = {}
+    seen = [i for i, image in enumerate(images) if image is not None]
+    blind = [i for i, image in enumerate(images) if image is None]
+    before, after = (backbone.word_rows[list(ids)].unsqueeze(0) for ids in prompt.prefix())
+    for start in range(0, len(seen), batch):
+        rows = seen[start : start + batch]
+        pictures = [image for i in rows if (image := images[i]) is not None]
+        features = backbone.image_features(backbone.pixels(pictures)).to(backbone.dtype)
+        many = (len(rows), -1, -1)
+        _, past = backbone.hidden(torch.cat([before.expand(many), features, after.expand(many)], 1), keep=True)
+        assert past is not None
+        for row, (i, image) in enumerate(zip(rows, pictures, strict=True)):
+            own = tuple((k[row : row + 1].clone(), v[row : row + 1].clone()) for k, v in past)
+            found[i] = ImagePrefix(own, own[0][0].shape[2], digest_of(image))
+    if blind:
+        _, past = backbone.hidden(torch.cat([before, after], 1), keep=True)
+        assert past is not None
+        found |= dict.fromkeys(blind, ImagePrefix(past, past[0][0].shape[2]))
+    return [found[i] for i in range(len(images))]
+
+
+class PrefixCache:
+    """The most recently used prefixes, at most `max_bytes` of them in all; safe to share between threads."""
+
+    def __init__(self, max_bytes: int = 512 * 1024**2) -> None:
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self._entries: OrderedDict[tuple[str, str], ImagePrefix] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, namespace: str, digest: str) -> ImagePrefix | None:
+        """The prefix that `namespace` put there, or None."""
+        with self._lock:
+            found = self._entries.get((namespace, digest))
+            if found is not None:
+                self._entries.move_to_end((namespace, digest))
+            return found
+
+    def put(self, namespace: str, prefix: ImagePrefix) -> None:
+        """Keep `prefix` for `namespace`; the least recently used make room. One larger than the cache is not kept."""
+        with self._lock:
+            self._drop((namespace, prefix.digest))
+            if prefix.bytes > self.max_bytes:
+                return
+            self._entries[namespace, prefix.digest] = prefix
+            self.bytes += prefix.bytes
+            while self.bytes > self.max_bytes:
+                self._drop(next(iter(self._entries)))
+
+    def forget(self, *, namespace: str | None = None, digest: str | None = None) -> int:
+        """Drop what is of `namespace` and of `digest` (None: of any); returns how many prefixes that were."""
+        with self._lock:
+            keys = [k for k in self._entries if namespace in (None, k[0]) and digest in (None, k[1])]
+            for key in keys:
+                self._drop(key)
+            return len(keys)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        dropped = self._entries.pop(key, None)
+        if dropped is not None:
+            self.bytes -= dropped.bytes

@@ -1,0 +1,83 @@
+"""How probable an answer is, without writing it: P(Yes) for many concepts on many pictures, and choices among options.
+
+A picture's prefix is computed once (`compute_prefixes`); what differs between concepts goes through the backbone as suffixes
+on repeated keys and values, a batch at a time. Only the last position's Yes and No columns are ever computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from plvm.engine.prefix import ImagePrefix
+from plvm.engine.session import Request, Session, gather
+from plvm.model.backbone import Backbone, repeat
+from plvm.prompt import Prompt
+from plvm.types import Concept
+
+BATCH = 64  # suffixes at a time
+
+
+def yes_probability(
+    backbone: Backbone,
+    prompt: Prompt,
+    prefixes: Sequence[ImagePrefix | Session],
+    concepts: Sequence[Concept],
+    question: str | None = None,
+    *,
+    batch: int = BATCH,
+) -> Tensor:
+    """float32[I, C]: for every picture and every concept, alone in its prompt, P(Yes) / (P(Yes) + P(No)).
+
+    `{name}` in `question` stands for the concept; default the template's `recognize`. Raises RequestError where a prompt
+    is too long.
+    """
+    wording = question if question is not None else prompt.template.recognize
+    asked = [wording.replace("{name}", f"<{c.name}>") for c in concepts]
+    requests = [Request(p, q, (c,)) for p in prefixes for c, q in zip(concepts, asked, strict=True)]
+    return yes_of(backbone, prompt, requests, batch=batch).view(len(prefixes), len(concepts))
+
+
+@torch.inference_mode()
+def yes_of(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], *, batch: int = BATCH) -> Tensor:
+    """float32[N]: P(Yes) / (P(Yes) + P(No)) as the first word of the answer to each request, whatever its concepts are.
+
+    Requests that continue the same state should stand next to each other: it is then read once a batch.
+    """
+    rows = backbone.head_rows[[prompt.yes_id, prompt.no_id]]
+    difference = rows[0] - rows[1]
+    found = [torch.zeros(0)]
+    for start in range(0, len(requests), batch):
+        g = gather(backbone, prompt, requests[start : start + batch])
+        embeddings = g.vocabulary.embed(g.ids, backbone.word_rows)
+        hidden, _ = backbone.hidden(embeddings, g.past, g.positions, g.mask)
+        last = hidden[torch.arange(len(hidden), device=hidden.device), g.written - 1]
+        found.append((last @ difference).float().sigmoid().cpu())
+    return torch.cat(found)
+
+
+@torch.inference_mode()
+def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequence[str]) -> Tensor:
+    """float32[O]: how the probability of answering with one of `options` (O >= 1) is shared among them.
+
+    An option's likelihood is the product over its tokens, end token included. The request goes through the backbone once,
+    the options as continuations of it; `<name>`s of the request's concepts in an option are those concepts.
+    """
+    g = gather(backbone, prompt, [request])
+    table, device = backbone.word_rows, backbone.device
+    hidden, past = backbone.hidden(g.vocabulary.embed(g.ids, table), g.past, g.positions, keep=True)
+    assert past is not None
+    texts = [prompt.named_text(" " + option.strip(), request.names, g.vocabulary) + [prompt.end_id] for option in options]
+    longest = max(map(len, texts))
+    ids = torch.tensor([t + [prompt.end_id] * (longest - len(t)) for t in texts], device=device)
+    real = torch.arange(longest, device=device) < torch.tensor([len(t) for t in texts], device=device)[:, None]
+    vocabulary = g.vocabulary.select(torch.zeros(len(options), dtype=torch.long, device=device))
+    states = hidden[:, -1:].expand(len(options), -1, -1)
+    if longest > 1:
+        more, _ = backbone.hidden(vocabulary.embed(ids[:, :-1], table), repeat(past, len(options)))
+        states = torch.cat([states, more], 1)
+    scores = vocabulary.logits(states, backbone.head_rows).float().log_softmax(-1)
+    chosen = scores.gather(2, ids.unsqueeze(-1)).squeeze(-1).masked_fill(~real, 0.0)
+    return chosen.sum(1).softmax(0).cpu()

@@ -1,0 +1,99 @@
+"""Stages "project" and "vision": the projector learns the language of word pictures, then both learn from real pictures.
+
+The tower stays as it is. "project" fits the projector to the word pictures of the same scenes (mean squared error), which hands
+the language model pictures it can almost read; "vision" then trains projector and language model together.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from plvm.mini.pretrain import Pretrainer
+from plvm.mini.recipe import Recipe
+from plvm.train.loop import Report, run_stage
+from plvm.mini.vision import jitter, to_pixels, tower_features
+from plvm.mini.words import WordPictures
+from plvm.mini.world import training_scene
+from plvm.portraits.dialogues import DialogueMix
+from plvm.portraits.scene import Scene
+
+
+class Pictures:
+    """The drawn training pictures and their truth, by row."""
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        self.recipe = recipe
+        self.array = np.load(folder / "scenes.npy", mmap_mode="r")
+
+    def sample(self, rng: random.Random, count: int, portraits: float = 0.0) -> tuple[list[Scene | None], Tensor]:
+        """`count` scenes and their pixel values [B, 3, S, S]; `portraits` is the share of single faces, close by."""
+        recipe = self.recipe
+        first = [recipe.scenes if recipe.portraits and rng.random() < portraits else 0 for _ in range(count)]
+        rows = [f + rng.randrange(recipe.portraits if f else recipe.scenes) for f in first]
+        return [training_scene(recipe, i) for i in rows], jitter(to_pixels(self.array[rows]))
+
+
+def train_projector(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:
+    """Fit the projector to word pictures."""
+    pictures, vlm = Pictures(recipe, folder), pretrainer.backbone.model
+    words = WordPictures(pretrainer.backbone.tokenizer, recipe.image_size // recipe.patch, recipe.width)
+    table = pretrainer.backbone.word_rows.detach()
+    scale = table.square().mean()
+
+    def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
+        scenes, pixels = pictures.sample(rng, 16, 0.06)
+        with torch.no_grad():
+            features, target = tower_features(vlm, pixels), words.embed([s for s in scenes if s], table)
+        guess = vlm.model.multi_modal_projector(features)
+        loss = F.mse_loss(guess, target) / scale
+        return {"total": loss, "of_variance": loss * scale / target.var()}
+
+    projector = vlm.model.multi_modal_projector.requires_grad_(True)
+    run_stage(
+        "project", {"projector": projector}, losses, folder=folder, steps=recipe.align_steps, lr=3e-3,
+        seed=recipe.seed, report=report, warmup=30,
+    )  # fmt: skip
+
+
+PORTRAIT_MIX = DialogueMix(
+    turns=2, kinds=(("describe_portrait", 3.0), ("recognize", 1.0), ("trait", 0.5), ("named", 0.5), ("who", 0.5))
+)
+
+
+def train_vision(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:
+    """Train projector, language model, LM head and name rows on real pictures. The tower is frozen."""
+    pictures, vlm = Pictures(recipe, folder), pretrainer.backbone.model
+
+    def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
+        share = step / recipe.vision_steps
+        mix = DialogueMix(partial=0.35 - 0.2 * share)
+        helper = max(0.0, 1.0 - 1.3 * share)
+        draw = rng.random()
+        if draw < 0.07:
+            return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, helper)
+        scenes, pixels = pictures.sample(rng, recipe.images, 1.0 if draw < 0.13 else 0.0)
+        with torch.no_grad():
+            features = tower_features(vlm, pixels)
+        images = vlm.model.multi_modal_projector(features)
+        return pretrainer(scenes, images, recipe.packs, PORTRAIT_MIX if draw < 0.13 else mix, rng, helper)
+
+    parts = {
+        "projector": vlm.model.multi_modal_projector,
+        "language_model": vlm.model.language_model,
+        "lm_head": vlm.lm_head,
+        "names": pretrainer.names,
+        "helpers": pretrainer.helpers,
+    }
+    for part in parts.values():
+        part.requires_grad_(True)
+    run_stage(
+        "vision", parts, losses, folder=folder, steps=recipe.vision_steps, lr=recipe.learning_rate,
+        seed=recipe.seed, report=report,
+    )  # fmt: skip

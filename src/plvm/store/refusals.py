@@ -1,0 +1,49 @@
+"""What a store says when it refuses: short however many concepts it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from plvm.errors import AlignerMismatchError, DuplicateConceptError, UnknownConceptError
+from plvm.types import Concept, nearest_names
+
+
+def duplicate(names: Sequence[str]) -> DuplicateConceptError:
+    """The names are taken."""
+    verb = "is" if len(names) == 1 else "are"
+    return DuplicateConceptError(
+        f"{joined(names)} {verb} in the store already.",
+        "Choose another name, or replace what is there with --replace.",
+    )
+
+
+def check_aligner(found: Sequence[Concept], aligner: str | None) -> None:
+    """Raise AlignerMismatchError, with the commands to run, if any of `found` is not of `aligner` (None: all are)."""
+    others = [concept for concept in found if aligner is not None and concept.aligner != aligner]
+    if not others:
+        return
+    verb = "was" if len(others) == 1 else "were"
+    hint = "Run `plvm add --re-enrol`: it enrols them again from the reference images in the store."
+    bare = [concept.name for concept in others if not concept.references]
+    if bare:
+        hint += f" {joined(bare)} came without: `plvm add {bare[0]} PICTURE --replace`."
+    raise AlignerMismatchError(
+        f"{joined([concept.name for concept in others])} {verb} made by another Aligner ({others[0].aligner[:12]}) "
+        f"than the one in use ({str(aligner)[:12]}).",
+        hint,
+    )
+
+
+def joined(names: Collection[str], last: str = ", ") -> str:
+    """`<a>, <b>, ... (9 in all)`: short however many there are."""
+    shown = [f"<{name}>" for name in list(names)[:5]]
+    return last.join(shown) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")
+
+
+def unknown(name: str, names: Collection[str]) -> UnknownConceptError:
+    """`name` is not among `names`."""
+    close = nearest_names(name, names)
+    hint = f"Did you mean {joined(close, ' or ')}? " if close else ""
+    return UnknownConceptError(
+        f"There is no concept called <{name}>.", f"{hint}`plvm list` shows all; `plvm add {name} PICTURE` adds it."
+    )

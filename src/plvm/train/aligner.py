@@ -1,0 +1,67 @@
+"""One training step of an Aligner: shared image prefixes, packed suffixes, gradients into the Aligner alone.
+
+Each picture goes through tower and language model once, without gradients; its keys and values are repeated for the M suffixes
+that ask about it. The loss is that of M separate sequences, and so is its gradient (a test compares them).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from plvm.model.aligner import Aligner, Rows
+from plvm.model.backbone import Backbone, KeyValues, repeat
+from plvm.prompt import Prompt
+from plvm.vocabulary import ConceptVocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A batch of suffixes, N = pictures x packs, each with C concepts; right-padded.
+
+    pixels [B, 3, H, W] or None (text alone, B = 1); ids, supervise int64[N, T]; z_ref [N, C, L, E]: encoder features of each
+    concept's reference; anchors int64[N, C, A] or None: the words that the anchored context tokens should point at.
+    """
+
+    pixels: Tensor | None
+    packs: int
+    ids: Tensor
+    supervise: Tensor
+    z_ref: Tensor
+    anchors: Tensor | None = None
+
+
+def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Tensor | None) -> KeyValues:
+    """Keys and values of everything up to and including the image, one row per picture (one row in all without pictures)."""
+    with torch.no_grad():
+        before, after = (torch.tensor(ids, device=backbone.device) for ids in prompt.prefix())
+        batch = 1 if pixels is None else len(pixels)
+        parts = [backbone.word_rows[before].expand(batch, -1, -1), backbone.word_rows[after].expand(batch, -1, -1)]
+        if pixels is not None:
+            parts.insert(1, backbone.image_features(pixels))
+        _, past = backbone.hidden(torch.cat(parts, 1), keep=True)
+    assert past is not None
+    return past
+
+
+def vocabulary_from(rows: Rows, base: int, batch: int) -> ConceptVocabulary:
+    """Aligner outputs of N*C concepts -> the concept vocabulary of N requests with C concepts each."""
+    word, head, context = (x.unflatten(0, (batch, -1)) for x in rows)
+    present = torch.ones(word.shape[:2], dtype=torch.bool, device=word.device)
+    return ConceptVocabulary(base, word, head, context, present)
+
+
+def suffix_logits(backbone: Backbone, past: KeyValues, packed: Packed, rows: Rows) -> Tensor:
+    """Logits [N, T, V+C] of the packed suffixes after their pictures' prefixes."""
+    vocabulary = vocabulary_from(rows, backbone.vocabulary_size, len(packed.ids))
+    embeddings = vocabulary.embed(packed.ids, backbone.word_rows)
+    times = packed.packs if packed.pixels is not None else len(packed.ids)
+    hidden, _ = backbone.hidden(embeddings, repeat(past, times))
+    return vocabulary.logits(hidden, backbone.head_rows)
+
+
+def rows_of(aligner: Aligner, packed: Packed) -> Rows:
+    """Concept tokens of every concept of the batch: N*C rows."""
+    return aligner.tokens_from_features(packed.z_ref.flatten(0, 1))

@@ -1,0 +1,35 @@
+"""Dialogues as token rows: the one place where training data meets the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from plvm.portraits.dialogues import Dialogue, Named
+from plvm.prompt import Prompt, Tokens
+from plvm.vocabulary import ConceptVocabulary
+
+
+def write_dialogue(
+    prompt: Prompt, dialogue: Dialogue, vocabulary: ConceptVocabulary, words: Callable[[Named], str] | None = None
+) -> Tokens:
+    """The dialogue's suffix: definitions where names join, questions, supervised answers. `words` describes people in words;
+    without it their context tokens stand there."""
+    tokens, names = Tokens(), dialogue.names
+    for turn, q in enumerate(dialogue.questions):
+        if turn:
+            prompt.next_turn(tokens)
+        for i, named in enumerate(dialogue.named):
+            if named.joins == turn:
+                prompt.define(tokens, i, vocabulary, words(named) if words is not None else None)
+        prompt.question(tokens, q.text, names, vocabulary)
+        prompt.answer(tokens, q.answer, names, vocabulary, q.verdict)
+    return tokens
+
+
+def pad_rows(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    """Lists of ids -> int64[N, T], right-padded."""
+    length = max(map(len, rows))
+    return torch.tensor([[*r, *[value] * (length - len(r))] for r in rows])
