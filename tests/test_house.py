@@ -19,9 +19,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROWS = [
     ("types", "errors", "config", "runtime"),
     ("images",),
-    ("model",),
     ("vocabulary",),
     ("prompt",),  # it writes in the ids that the vocabulary gives out
+    ("model",),  # a saved Aligner keeps its template
     ("engine",),
     ("store",),
     ("personal", "chat"),  # one opens a dialogue, the other is that dialogue

@@ -128,8 +128,8 @@ class Prompt:
         answer: str | None = None,
         verdict: bool = False,
     ) -> None:
-        """Write one whole turn in the one order there is: the user's cue (not in the `first` turn, where the image prefix
-        has it), the definitions of the concepts that are `joining`, the question, and the `answer` if there is one.
+        """Write one whole turn in the one order there is: the user's cue (not in the `first` turn, where the image
+        prefix has it), the definitions of the `joining` concepts, the question, and the `answer` if there is one.
 
         `descriptions` gives, by concept number, words that stand in place of the context tokens.
         """

@@ -73,9 +73,7 @@ class ConceptVocabulary:
 
     def select(self, rows: Tensor) -> ConceptVocabulary:
         """The vocabulary of some requests of the batch: `rows` int64[B']."""
-        return ConceptVocabulary(
-            self.base, self.word[rows], self.head[rows], self.context[rows], self.present[rows]
-        )
+        return ConceptVocabulary(self.base, self.word[rows], self.head[rows], self.context[rows], self.present[rows])
 
 
 def vocabulary_of(requests: Sequence[Sequence[Concept | ConceptTokens]], like: Tensor) -> ConceptVocabulary:

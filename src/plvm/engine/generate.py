@@ -1,10 +1,10 @@
 """Requests -> answers, in batches, with keys and values kept: the one decoding loop of chat, evaluation and server.
 
-Every row of a batch has its own concepts, its own past, its own sampling parameters and its own source of randomness, so that
-what a row says does not depend on what stands beside it. A row that has ended leaves the batch.
+Every row of a batch has its own concepts, its own past, its own sampling parameters and its own source of randomness,
+so that what a row says does not depend on what stands beside it. A row that has ended leaves the batch.
 
-Out come text and states, never ids: a concept's id becomes `<name>` in `AnswerText`. The tokenizer's special tokens, ids that
-it cannot spell and other requests' names are never chosen; the end token ends the answer.
+Out come text and states, never ids: a concept's id becomes `<name>` in `AnswerText`. The tokenizer's special tokens,
+ids that it cannot spell and other requests' names are never chosen; the end token ends the answer.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def never_chosen(backbone: Backbone, prompt: Prompt) -> Tensor:
 class _Row:
     """One answer that is being written."""
 
-    def __init__(self, backbone: Backbone, prompt: Prompt, request: Request, params: SamplingParams, written: int) -> None:
+    def __init__(
+        self, backbone: Backbone, prompt: Prompt, request: Request, params: SamplingParams, written: int
+    ) -> None:
         self.request = request
         self.params = params
         self.written = written
@@ -135,7 +137,9 @@ class _Row:
             computed_tokens=self.written,
             new_tokens=len(self.ids),
             seconds=time.perf_counter() - self.begun,
-            names=tuple(sorted((n for n in self.request.names if f"<{n}>" in text), key=lambda n: text.index(f"<{n}>"))),
+            names=tuple(
+                sorted((n for n in self.request.names if f"<{n}>" in text), key=lambda n: text.index(f"<{n}>"))
+            ),
         )
         after = Session(
             tuple((k[:, :, : start + cached], v[:, :, : start + cached]) for k, v in past),
@@ -183,7 +187,11 @@ def _decode(
         mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
         ids = torch.tensor([[rows[row].ids[-1]] for row in alive], device=last.device)
         hidden, past = backbone.hidden(
-            vocabulary.embed(ids, backbone.word_rows), past, position[:, None], mask if g.mask is not None else None, keep=True
+            vocabulary.embed(ids, backbone.word_rows),
+            past,
+            position[:, None],
+            mask if g.mask is not None else None,
+            keep=True,
         )
         last, position = hidden[:, -1], position + 1
 

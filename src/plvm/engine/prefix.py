@@ -1,10 +1,11 @@
 """The image prefix: everything up to and including the image tokens, computed once and shared.
 
-It depends on no concept, because the image comes first: all concepts scored on a picture, all turns of a dialogue and all
-questions about it continue the same keys and values. An `ImagePrefix` is a value; nothing that continues it changes it.
+It depends on no concept, because the image comes first: all concepts scored on a picture, all turns of a dialogue and
+all questions about it continue the same keys and values. An `ImagePrefix` is a value; nothing that continues it changes
+it.
 
-`PrefixCache` keeps prefixes of recent pictures by namespace and digest. What one namespace looked at can be neither found
-nor noticed by another: the namespace is part of the key.
+`PrefixCache` keeps prefixes of recent pictures by namespace and digest. What one namespace looked at can be neither
+found nor noticed by another: the namespace is part of the key.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ NO_IMAGE = ""  # the digest of the prefix that holds no picture
 
 @dataclass(frozen=True, eq=False)
 class ImagePrefix:
-    """Keys and values [1, heads, length, width] per layer of `length` tokens, and the digest of the picture's pixels."""
+    """Keys and values [1, heads, length, width] per layer of `length` tokens, and the digest of the picture's
+    pixels."""
 
     past: KeyValues
     length: int
@@ -39,7 +41,8 @@ class ImagePrefix:
 
 
 def digest_of(image: Image.Image | None) -> str:
-    """A SHA-256 of the size and the RGB pixels, in hex: equal pictures have equal digests whatever file they came in."""
+    """A SHA-256 of the size and the RGB pixels, in hex: equal pictures have equal digests whatever file they came
+    in."""
     if image is None:
         return NO_IMAGE
     rgb = image if image.mode == "RGB" else image.convert("RGB")

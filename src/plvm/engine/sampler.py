@@ -39,11 +39,14 @@ def sample(logits: Tensor, params: SamplingParams, generator: torch.Generator | 
         return int(logits.argmax())
     scaled = (logits.double() - logits.max()) / params.temperature
     kept = keep_top_p(keep_top_k(scaled, params.top_k), params.top_p)
-    return int(torch.multinomial(kept.softmax(0).cpu(), 1, generator=generator))
+    reached = kept.softmax(0).cumsum(0).cpu()
+    drawn = torch.rand(1, dtype=torch.float64, generator=generator)  # one number, however many columns the batch has
+    return int(torch.searchsorted(reached, drawn * reached[-1], right=True))
 
 
 def generator_of(params: SamplingParams) -> torch.Generator | None:
-    """The source of randomness of one answer: of its own, so that batching changes nothing; None where none is needed."""
+    """The source of randomness of one answer: of its own, so that batching changes nothing; None where none is
+    needed."""
     if params.temperature == 0:
         return None
     generator = torch.Generator()

@@ -1,12 +1,12 @@
 """How probable an answer is, without writing it: P(Yes) for many concepts on many pictures, and choices among options.
 
-A picture's prefix is computed once (`compute_prefixes`); what differs between concepts goes through the backbone as suffixes
-on repeated keys and values, a batch at a time. Only the last position's Yes and No columns are ever computed.
+A picture's prefix is computed once (`compute_prefixes`); what differs between concepts goes through the backbone as
+suffixes on repeated keys and values, a batch at a time. Only the last position's Yes and No columns are ever computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from plvm.model.backbone import Backbone, repeat
 from plvm.prompt import Prompt
 from plvm.types import Concept
 
-BATCH = 64  # suffixes at a time
+BATCH = 48  # suffixes at a time; small enough for a CPU's caches, large enough for its cores
 
 
 def yes_probability(
@@ -31,8 +31,8 @@ def yes_probability(
 ) -> Tensor:
     """float32[I, C]: for every picture and every concept, alone in its prompt, P(Yes) / (P(Yes) + P(No)).
 
-    `{name}` in `question` stands for the concept; default the template's `recognize`. Raises RequestError where a prompt
-    is too long.
+    `{name}` in `question` stands for the concept; default the template's `recognize`. Raises RequestError where a
+    prompt is too long.
     """
     wording = question if question is not None else prompt.template.recognize
     asked = [wording.replace("{name}", f"<{c.name}>") for c in concepts]
@@ -49,8 +49,8 @@ def yes_of(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], *, b
     rows = backbone.head_rows[[prompt.yes_id, prompt.no_id]]
     difference = rows[0] - rows[1]
     found = [torch.zeros(0)]
-    for start in range(0, len(requests), batch):
-        g = gather(backbone, prompt, requests[start : start + batch])
+    for some in _batches(requests, batch):
+        g = gather(backbone, prompt, some)
         embeddings = g.vocabulary.embed(g.ids, backbone.word_rows)
         hidden, _ = backbone.hidden(embeddings, g.past, g.positions, g.mask)
         last = hidden[torch.arange(len(hidden), device=hidden.device), g.written - 1]
@@ -58,18 +58,33 @@ def yes_of(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], *, b
     return torch.cat(found)
 
 
+def _batches(requests: Sequence[Request], batch: int) -> Iterator[Sequence[Request]]:
+    """Up to `batch` requests at a time; one that is half full ends with its picture: a single state need not be
+    copied."""
+    start = 0
+    for i in range(1, len(requests) + 1):
+        size = i - start
+        last = i == len(requests)
+        turns = not last and requests[i].state is not requests[i - 1].state
+        if last or size == batch or (turns and 2 * size >= batch):
+            yield requests[start:i]
+            start = i
+
+
 @torch.inference_mode()
 def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequence[str]) -> Tensor:
     """float32[O]: how the probability of answering with one of `options` (O >= 1) is shared among them.
 
-    An option's likelihood is the product over its tokens, end token included. The request goes through the backbone once,
-    the options as continuations of it; `<name>`s of the request's concepts in an option are those concepts.
+    An option's likelihood is the product over its tokens, end token included. The request goes through the backbone
+    once, the options as continuations of it; `<name>`s of the request's concepts in an option are those concepts.
     """
     g = gather(backbone, prompt, [request])
     table, device = backbone.word_rows, backbone.device
     hidden, past = backbone.hidden(g.vocabulary.embed(g.ids, table), g.past, g.positions, keep=True)
     assert past is not None
-    texts = [prompt.named_text(" " + option.strip(), request.names, g.vocabulary) + [prompt.end_id] for option in options]
+    texts = [
+        prompt.named_text(" " + option.strip(), request.names, g.vocabulary) + [prompt.end_id] for option in options
+    ]
     longest = max(map(len, texts))
     ids = torch.tensor([t + [prompt.end_id] * (longest - len(t)) for t in texts], device=device)
     real = torch.arange(longest, device=device) < torch.tensor([len(t) for t in texts], device=device)[:, None]

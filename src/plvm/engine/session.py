@@ -1,9 +1,10 @@
 """The state of a dialogue after any number of turns, and the requests that continue it.
 
-A `Session` is a value: keys and values so far, the last tokens that are not in them yet, and who has joined. A `Request` is a
-session (or an image prefix, where a dialogue begins), the user's words and the concepts that join now: their definitions stand
-at the beginning of the turn, so nothing earlier is computed again. Word ids count in order of joining and so never change;
-context ids depend on how many concepts there are, but only their embeddings enter the keys and values.
+A `Session` is a value: keys and values so far, the last tokens that are not in them yet, and who has joined. A
+`Request` is a session (or an image prefix, where a dialogue begins), the user's words and the concepts that join now:
+their definitions stand at the beginning of the turn, so nothing earlier is computed again. Word ids count in order of
+joining and so never change; context ids depend on how many concepts there are, but only their embeddings enter the keys
+and values.
 
 `gather` lays the requests of a batch side by side, whatever their lengths:
 
@@ -30,7 +31,8 @@ from plvm.vocabulary import ConceptVocabulary, vocabulary_of
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """`past` holds keys and values [1, heads, length, width] of `length` tokens; `pending` ids come next; `turns` were taken."""
+    """`past` holds keys and values [1, heads, length, width] of `length` tokens; `pending` ids come next; `turns` were
+    taken."""
 
     past: KeyValues
     length: int
@@ -85,8 +87,8 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """A batch of B requests: `past` [B, heads, P, width]; `ids`, `positions` int64[B, T]; `mask` bool[B, P + T], None where
-    nothing is padded; `lengths` int64[B] of the pasts and `written` int64[B] of the suffixes, without padding."""
+    """A batch of B requests: `past` [B, heads, P, width]; `ids`, `positions` int64[B, T]; `mask` bool[B, P + T], None
+    where nothing is padded; `lengths` int64[B] of the pasts and `written` int64[B] of the suffixes, without padding."""
 
     past: KeyValues
     ids: Tensor
@@ -103,10 +105,10 @@ def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> G
     vocabulary = vocabulary_of([r.everyone for r in requests], backbone.word_rows)
     suffixes = [r.write(prompt, vocabulary) for r in requests]
     lengths = [r.state.length for r in requests]
-    for length, suffix in zip(lengths, suffixes, strict=True):
-        if length + len(suffix) >= backbone.max_tokens:
+    for past, suffix in zip(lengths, suffixes, strict=True):
+        if past + len(suffix) >= backbone.max_tokens:
             raise RequestError(
-                f"The prompt has {length + len(suffix):,} tokens; the model reads fewer than {backbone.max_tokens:,}.",
+                f"The prompt has {past + len(suffix):,} tokens; the model reads fewer than {backbone.max_tokens:,}.",
                 "Shorten the question, ask about fewer concepts, or begin a new dialogue.",
             )
     before, width = max(lengths), max(map(len, suffixes))
@@ -129,8 +131,8 @@ def stack(requests: Sequence[Request], length: int) -> KeyValues:
         if row == len(states):
             states.append(request.state)
         rows.append(row)
-    if len(requests) == 1:
-        return states[0].past
+    if len(states) == 1:  # views of one state: whoever continues it copies
+        return tuple((k.expand(len(rows), -1, -1, -1), v.expand(len(rows), -1, -1, -1)) for k, v in states[0].past)
     index = torch.tensor(rows, device=states[0].past[0][0].device)
 
     def together(layer: int, part: int) -> Tensor:

@@ -1,7 +1,8 @@
 """Token ids -> the text of an answer while it is being written.
 
-What leaves is settled: never half a character (byte-level tokens), half a name, or the beginning of a string that might turn
-out to be a stop string. A concept's id becomes `<name>`, with one blank before it unless the answer begins with it.
+What leaves is settled: never half a character (byte-level tokens), half a name, or the beginning of a string that might
+turn out to be a stop string. A concept's id becomes `<name>`, with one blank before it unless the answer begins with
+it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class AnswerText:
     def __init__(self, prompt: Prompt, names: Sequence[str], base: int, stop: Sequence[str] = ()) -> None:
         self._decode = prompt.tokenizer.decode
         self._cue = list(prompt.text(prompt.template.assistant))
-        self._anchor = self._cue  # what the open ids are decoded after: a tokenizer may drop the blank before a first word
+        self._anchor = self._cue  # what stands before the open ids: decoded first, a word may lose its blank
         self._open: list[int] = []  # ids that are not whole characters yet
         self._base = base
         self._names = [f"<{name}>" for name in names]
@@ -41,7 +42,8 @@ class AnswerText:
         return sum(end <= self._sent for end in self._ends)
 
     def push(self, token: int) -> str:
-        """Take the next id; returns the text that is settled by it, maybe none. After a stop string, `stopped` is set."""
+        """Take the next id; returns the text that is settled by it, maybe none. After a stop string, `stopped` is
+        set."""
         if token >= self._base:
             self._settle(self._open_text())
             self._put_name(self._names[token - self._base])

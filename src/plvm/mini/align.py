@@ -134,7 +134,9 @@ class Packs:
         concepts = rng.choice(tasks.concepts)
         with_image = rng.random() >= tasks.text_only
         mix = tasks.mix if with_image else tasks.text_mix
-        shown: list[int | None] = [rng.randrange(self.references.scenes) if with_image else None for _ in range(recipe.images)]
+        shown: list[int | None] = [
+            rng.randrange(self.references.scenes) if with_image else None for _ in range(recipe.images)
+        ]
         blank = torch.zeros(1, concepts, self.width)
         vocabulary = ConceptVocabulary(
             self.base, blank, blank, torch.zeros(1, concepts, 16, self.width), torch.ones(1, concepts, dtype=torch.bool)
@@ -231,7 +233,11 @@ def train_arm(
             guess, _ = aligner.word_logits(packed.z_ref.flatten(0, 1)[:, 1:])
             target = packed.anchors.flatten(0, 1)
             anchor = nn.functional.cross_entropy(guess.flatten(0, 1), target.flatten())
-            out |= {"anchor": anchor, "read": (guess.argmax(-1) == target).float().mean(), "total": loss + help_share * anchor}
+            out |= {
+                "anchor": anchor,
+                "read": (guess.argmax(-1) == target).float().mean(),
+                "total": loss + help_share * anchor,
+            }
         kind = packed.supervise[:, 1:]
         right = (logits[:, :-1].argmax(-1) == packed.ids[:, 1:]).float()
         return out | {"yes_no": right[kind == 2].mean(), "tokens": right[kind > 0].mean()}
@@ -249,5 +255,3 @@ def names_from(folder: Path, recipe: Recipe) -> nn.Module:
     rows = NameRows(recipe)
     rows.load_state_dict(torch.load(folder / "vision.pt", weights_only=True)["parts"]["names"])
     return rows
-
-

@@ -145,7 +145,9 @@ class Build:
     def run_evaluate(self) -> None:
         from plvm.evaluate.runner import evaluate_model
 
-        evaluate_model(self.folder / "weights" / "aligner", self.folder / "evaluation", small=self.recipe.name == "smoke")
+        evaluate_model(
+            self.folder / "weights" / "aligner", self.folder / "evaluation", small=self.recipe.name == "smoke"
+        )
 
 
 def export(build: Build, arm: str, out: Path) -> None:
@@ -164,7 +166,9 @@ def export(build: Build, arm: str, out: Path) -> None:
         "recipe": build.recipe.to_dict(),
         "arm": arm,
         "versions": versions(),
-        "figures": {stage: last_figures(build.folder, stage) for stage in ("tower", "encoder", "vision", f"aligner-{arm}")},
+        "figures": {
+            stage: last_figures(build.folder, stage) for stage in ("tower", "encoder", "vision", f"aligner-{arm}")
+        },
     }
     save_aligner(out / "aligner", build.aligner(arm).half(), Template(), record)
     build.report("export", 1, 1, {})

@@ -91,6 +91,8 @@ def plane_waves(side: int, width: int, std: float = 0.5) -> torch.Tensor:
     frequency = torch.exp(torch.linspace(0, -4, quarter))
     steps = torch.arange(side, dtype=torch.float32)[:, None] * frequency
     waves = torch.cat([steps.sin(), steps.cos()], 1)
-    grid = torch.cat([waves[None].expand(side, -1, -1), waves[:, None].expand(-1, side, -1)], -1).reshape(side * side, -1)
+    grid = torch.cat([waves[None].expand(side, -1, -1), waves[:, None].expand(-1, side, -1)], -1).reshape(
+        side * side, -1
+    )
     grid = torch.nn.functional.pad(grid, (0, width - grid.shape[1]))
     return (grid - grid.mean(0)) / grid.std() * std

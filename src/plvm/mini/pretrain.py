@@ -12,15 +12,19 @@ gradients through the prefix.
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.models.llama.modeling_llama import rotate_half
 
 from plvm.mini.recipe import Recipe
-from plvm.model.backbone import Backbone, repeat
+from plvm.mini.world import patch_figures
+from plvm.model.backbone import Backbone, KeyValues, repeat
 from plvm.model.heads import BoundedRow
 from plvm.portraits.dialogues import Dialogue, DialogueMix, draw_dialogue
 from plvm.portraits.person import SLOTS
@@ -32,6 +36,8 @@ from plvm.train.data import pad_rows, write_dialogue
 from plvm.vocabulary import ConceptVocabulary
 
 COLUMNS = 10  # how finely the helpers say where somebody is
+LOOK_LAYER = 1  # the layer whose first heads are shown where a trait is to be seen
+SHOWN_HEADS = 2  # how many heads of a layer are shown where to attend
 
 
 class NameRows(nn.Module):
@@ -50,7 +56,9 @@ class NameRows(nn.Module):
 class Helpers(nn.Module):
     """Temporary read-outs that show the middle layers what to compute; dropped after pretraining.
 
-    owner: after layer 2 a description's token knows whose it is. has: after layer 3 it knows in which columns of the picture
+    owner: after layer 2 a description's token knows whose it is. look: two heads of the second layer attend from a trait's word
+    to the patches of those who have it. point: two heads of the last layer attend from a question's end to what answers it: the
+    trait's word, or the full stop of the description concerned. (look and point have no parameters of their own.) has: after layer 3 it knows in which columns of the picture
     somebody has that trait. fits: before the last layer the description's full stop knows in which columns somebody fits it all.
     """
 
@@ -64,15 +72,24 @@ class Helpers(nn.Module):
 
 @dataclass
 class Batch:
-    """Packed suffixes as tensors [N, T], N = images x packs, right-padded; `codes` [N, C, R]; `tag` [N]."""
+    """Packed suffixes as tensors [N, T], N = images x packs, right-padded.
+
+    owner: which concept a token describes (-1: none). has [N, T, COLUMNS] where `has_mask`: the columns in which somebody has the
+    trait that the token names; look bool[M, P]: the patches of those people, for the M tokens of `has_mask` in order. fits where
+    `fits_mask` (a definition's full stop): the column of the person it describes. asking int64[Q, 2]: (row, position) of a
+    question's end; point bool[Q, T]: the tokens of its row that answer it.
+    """
 
     ids: Tensor
     supervise: Tensor
     owner: Tensor
     has: Tensor
     has_mask: Tensor
+    look: Tensor
     fits: Tensor
     fits_mask: Tensor
+    asking: Tensor
+    point: Tensor
 
 
 def _columns(scene: Scene | None, keep: Any) -> list[float]:
@@ -87,9 +104,9 @@ def _columns(scene: Scene | None, keep: Any) -> list[float]:
 class Writer:
     """Writes dialogues with people described in words as packed suffixes."""
 
-    def __init__(self, prompt: Prompt, code: int) -> None:
+    def __init__(self, prompt: Prompt, side: int) -> None:
         self.prompt = prompt
-        self.code = code
+        self.side = side
 
     def vocabulary(self, base: int, concepts: int, batch: int, width: int) -> ConceptVocabulary:
         zeros = torch.zeros(batch, concepts, width)
@@ -104,15 +121,19 @@ class Writer:
             self.prompt, dialogue, vocabulary, lambda named: describe(named.person, named.slots).replace(", ", joiner)
         )
 
-    def batch(self, scenes: list[Scene | None], dialogues: list[Dialogue], vocabulary: ConceptVocabulary, rng: random.Random) -> Batch:
+    def batch(
+        self, scenes: list[Scene | None], dialogues: list[Dialogue], vocabulary: ConceptVocabulary, rng: random.Random
+    ) -> Batch:
         """One row per dialogue; scenes[i] belongs to dialogues[i]."""
         rows = [self.write(d, vocabulary, rng) for d in dialogues]
         length = max(map(len, rows))
         has = torch.zeros(len(rows), length, COLUMNS)
         has_mask = torch.zeros(len(rows), length, dtype=torch.bool)
         fits, fits_mask = torch.zeros_like(has), torch.zeros_like(has_mask)
+        look: list[Tensor] = []
         slots = {self.prompt.text(" " + p)[0]: (s, v) for s, v, p in _trait_words()}
         stop = self.prompt.text(".")[0]
+        asking, point = self._pointers(rows, dialogues, slots, stop, length)
         for r, (tokens, dialogue, scene) in enumerate(zip(rows, dialogues, scenes, strict=True)):
             if scene is None:
                 continue
@@ -121,11 +142,12 @@ class Writer:
                     continue
                 if token in slots:
                     slot, value = slots[token]
-                    has[r, t] = torch.tensor(_columns(scene, lambda f: f.person[slot] == value))
+                    has[r, t] = torch.tensor(_columns(scene, lambda f, slot=slot, value=value: f.person[slot] == value))
                     has_mask[r, t] = True
+                    look.append(_patches_with(scene, slot, value, self.side))
                 elif token == stop:
                     named = dialogue.named[owner]
-                    fits[r, t] = torch.tensor(_columns(scene, lambda f: f == named.figure))
+                    fits[r, t] = torch.tensor(_columns(scene, lambda f, named=named: f == named.figure))
                     fits_mask[r, t] = True
         return Batch(
             pad_rows([t.ids for t in rows], self.prompt.end_id),
@@ -133,9 +155,51 @@ class Writer:
             pad_rows([t.owner for t in rows], -1),
             has,
             has_mask,
+            torch.stack(look) if look else torch.zeros(0, self.side**2, dtype=torch.bool),
             fits,
             fits_mask,
+            asking,
+            point,
         )
+
+    def _pointers(
+        self, rows: list[Tokens], dialogues: list[Dialogue], slots: dict[int, tuple[str, str]], stop: int, length: int
+    ) -> tuple[Tensor, Tensor]:
+        """`asking` and `point` of a batch."""
+        cue = self.prompt.text(self.prompt.template.assistant)[-1]
+        asking, point = [], []
+        for r, (tokens, dialogue) in enumerate(zip(rows, dialogues, strict=True)):
+            places = {
+                (o, slots[i][0] if i in slots else "."): t
+                for t, (i, o) in enumerate(zip(tokens.ids, tokens.owner, strict=True))
+                if o >= 0 and (i in slots or i == stop)
+            }
+            ends = [t for t, i in enumerate(tokens.ids) if i == cue]
+            for t, q in zip(ends, dialogue.questions, strict=True):
+                said = {int(n) for n in re.findall(r"<n(\d)>", q.answer)} if q.kind.startswith("who") else set()
+                asked = said or {int(n[1:]) for n in q.about}
+                wanted = [places.get((o, q.kind), places.get((o, "."))) for o in asked]
+                if wanted and None not in wanted:
+                    asking.append((r, t))
+                    point.append(torch.isin(torch.arange(length), torch.tensor(wanted)))
+        if not asking:
+            return torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0, length, dtype=torch.bool)
+        return torch.tensor(asking), torch.stack(point)
+
+
+def _missed(weights: Tensor, target: Tensor) -> Tensor:
+    """Mean -log of the mass that weights [M, heads, X] put on target bool[M, X]; 0 where there is nothing to look at."""
+    if not len(target):
+        return weights.new_zeros(())
+    return -(weights * target.unsqueeze(1)).sum(-1).clamp(min=1e-6).log().mean()
+
+
+@lru_cache(maxsize=20_000)
+def _patches_with(scene: Scene, slot: str, value: str, side: int) -> Tensor:
+    """bool[P]: patches that show the head of somebody with this trait."""
+    head = torch.from_numpy(patch_figures(scene, side)[0].astype("int64"))
+    owners = [i for i, f in enumerate(scene.figures) if f.person[slot] == value]
+    return torch.isin(head, torch.tensor(owners, dtype=torch.int64))
 
 
 def _trait_words() -> list[tuple[str, str, str]]:
@@ -152,11 +216,11 @@ class Pretrainer(nn.Module):
         self.recipe = recipe
         self.backbone = backbone
         self.prompt = Prompt(backbone.tokenizer)
-        self.writer = Writer(self.prompt, recipe.code)
+        self.writer = Writer(self.prompt, recipe.image_size // recipe.patch)
         self.names = NameRows(recipe)
         self.helpers = Helpers(recipe)
         self._seen: dict[int, Tensor] = {}
-        for i in self.helpers.layers:
+        for i in {LOOK_LAYER - 1, recipe.layers - 2, *self.helpers.layers}:
             layer = backbone.model.model.language_model.layers[i]
             layer.register_forward_hook(lambda _m, _a, out, i=i: self._seen.__setitem__(i, out))
         self.unknown_id = self.prompt.text(" " + UNKNOWN[0].upper() + UNKNOWN[1:])[0]
@@ -171,7 +235,13 @@ class Pretrainer(nn.Module):
         return torch.cat(parts, 1)
 
     def forward(
-        self, scenes: list[Scene | None], images: Tensor | None, packs: int, mix: DialogueMix, rng: random.Random, helper_weight: float
+        self,
+        scenes: list[Scene | None],
+        images: Tensor | None,
+        packs: int,
+        mix: DialogueMix,
+        rng: random.Random,
+        helper_weight: float,
     ) -> dict[str, Tensor]:
         concepts = rng.choices((1, 2, 3), (0.35, 0.35, 0.3))[0]
         rows = [s for s in scenes for _ in range(packs)]
@@ -193,7 +263,7 @@ class Pretrainer(nn.Module):
         logits = vocabulary.logits(hidden, self.backbone.head_rows)
         losses = {"answer": self._answer_loss(logits, batch)}
         if helper_weight > 0:
-            losses |= {k: helper_weight * v for k, v in self._helper_losses(batch, codes).items()}
+            losses |= {k: helper_weight * v for k, v in self._helper_losses(batch, codes, past, packs).items()}
         losses["total"] = sum(losses.values())  # type: ignore[assignment]
         losses |= self._hits(logits, batch)
         return losses
@@ -207,21 +277,57 @@ class Pretrainer(nn.Module):
         loss = F.cross_entropy(logits[:, :-1][chosen], target[chosen], reduction="none")
         return (loss * weight[chosen]).sum() / weight[chosen].sum()
 
-    def _helper_losses(self, batch: Batch, codes: Tensor) -> dict[str, Tensor]:
+    def _helper_losses(self, batch: Batch, codes: Tensor, past: KeyValues, packs: int) -> dict[str, Tensor]:
         owner_at, has_at, fits_at = (self._seen[i] for i in self.helpers.layers)
         mine = batch.owner >= 0
         wanted = codes.gather(1, batch.owner.clamp(min=0).unsqueeze(-1).expand(-1, -1, codes.shape[-1]))[mine]
         guess = self.helpers.owner(owner_at[mine])
-        losses = {"owner": 0.5 * (1 - F.cosine_similarity(guess, wanted, dim=-1)).mean()}
+        losses = {"point": 0.3 * self._point_loss(batch, past, packs)}
+        losses |= {"owner": 0.5 * (1 - F.cosine_similarity(guess, wanted, dim=-1)).mean()}
         if batch.has_mask.any():
             m, f = batch.has_mask, batch.fits_mask
+            losses["look"] = 0.5 * self._look_loss(batch, past, packs)
             losses["has"] = 3 * F.binary_cross_entropy_with_logits(self.helpers.has(has_at[m]), batch.has[m])
             losses["fits"] = 2 * F.binary_cross_entropy_with_logits(self.helpers.fits(fits_at[f]), batch.fits[f])
         return losses
+
+    def _attention(self, index: int, rows: Tensor, columns: Tensor, past: KeyValues, packs: int) -> Tensor:
+        """Attention weights [M, SHOWN_HEADS, prefix + T] of layer `index` from the suffix tokens (rows[m], columns[m])."""
+        language = self.backbone.model.model.language_model
+        layer, keys = language.layers[index], past[index][0]
+        attention, seen = layer.self_attn, layer.input_layernorm(self._seen[index - 1])
+        cos, sin = language.rotary_emb(seen, keys.shape[2] + torch.arange(seen.shape[1]).unsqueeze(0))
+
+        def turned(projection: nn.Linear) -> Tensor:
+            x = projection(seen).unflatten(-1, (-1, attention.head_dim))[:, :, :SHOWN_HEADS]
+            return x * cos[0].unsqueeze(1) + rotate_half(x) * sin[0].unsqueeze(1)
+
+        q, own = turned(attention.q_proj)[rows, columns], turned(attention.k_proj)
+        before = torch.einsum("mhd,mhpd->mhp", q, keys[rows // packs, :SHOWN_HEADS])
+        here = torch.einsum("mhd,mthd->mht", q, own[rows])
+        later = torch.arange(seen.shape[1]) > columns.unsqueeze(1)
+        return torch.cat([before, here.masked_fill(later.unsqueeze(1), -1e9)], -1).mul(attention.scaling).softmax(-1)
+
+    def _look_loss(self, batch: Batch, past: KeyValues, packs: int) -> Tensor:
+        """-log of the attention mass from a trait's word onto the patches of those who have it."""
+        rows, columns = torch.nonzero(batch.has_mask, as_tuple=True)
+        shown = batch.look.any(1)
+        weights = self._attention(LOOK_LAYER, rows[shown], columns[shown], past, packs)
+        first = len(self.prompt.prefix()[0])
+        return _missed(weights[..., first : first + batch.look.shape[1]], batch.look[shown])
+
+    def _point_loss(self, batch: Batch, past: KeyValues, packs: int) -> Tensor:
+        """-log of the attention mass from a question's end onto what answers it."""
+        weights = self._attention(self.recipe.layers - 1, *batch.asking.T, past, packs)
+        return _missed(weights[..., past[0][0].shape[2] :], batch.point)
 
     @torch.no_grad()
     def _hits(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
         target, kind = batch.ids[:, 1:], batch.supervise[:, 1:]
         right = logits[:, :-1].argmax(-1) == target
         named = (kind == ANSWER) & (torch.cat([kind.new_zeros(len(kind), 1), kind[:, :-1]], 1) == 0)
-        return {"yes_no": right[kind == VERDICT].float().mean(), "first": right[named].float().mean(), "tokens": right[kind > 0].float().mean()}
+        return {
+            "yes_no": right[kind == VERDICT].float().mean(),
+            "first": right[named].float().mean(),
+            "tokens": right[kind > 0].float().mean(),
+        }

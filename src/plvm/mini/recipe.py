@@ -36,7 +36,7 @@ class Recipe:
     encoder_layers: int = 4
     code: int = 48
     # amounts
-    tower_steps: int = 5_000
+    tower_steps: int = 7_500
     tower_batch: int = 16
     encoder_steps: int = 4_000
     encoder_batch: int = 16

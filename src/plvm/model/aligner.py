@@ -57,7 +57,8 @@ class AlignerConfig:
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             raise CheckpointError(
-                f"There is no Aligner architecture {self.architecture!r}.", f"Choose one of: {', '.join(ARCHITECTURES)}."
+                f"There is no Aligner architecture {self.architecture!r}.",
+                f"Choose one of: {', '.join(ARCHITECTURES)}.",
             )
 
 

@@ -6,7 +6,10 @@
       template.json         how prompts are written: chat cannot use another template than training did
       training.json         the record of how it was made
 
-Every file is checked when it is read; whatever is missing, damaged, unknown or of another version becomes a CheckpointError.
+The frozen parts are stock transformers folders or Hub ids: only safetensors are read, and no code is taken from them.
+
+Every file is checked when it is read; whatever is missing, damaged, unknown or of another version becomes a
+CheckpointError.
 """
 
 from __future__ import annotations
@@ -33,5 +36,220 @@ from plvm.types import nearest_names
 VERSION = 1
 WEIGHTS, CONFIG, TEMPLATE, TRAINING = "aligner.safetensors", "config.json", "template.json", "training.json"
 FILES = (WEIGHTS, CONFIG, TEMPLATE, TRAINING)
+_AGAIN = "Copy or download the folder again, or train it again."
+_NON_NEGATIVE = ("free_tokens", "row_rms")
 
-T = TypeVar("T")
+T = TypeVar("T", AlignerConfig, Template)
+
+
+def save_aligner(
+    folder: str | Path,
+    aligner: Aligner,
+    template: Template,
+    record: Mapping[str, Any],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write the Aligner's folder, its weights as `dtype`; `record` (JSON values) says how it was trained.
+
+    Each file appears whole or not at all, the config last: a folder that has one is complete.
+    """
+    from safetensors.torch import save
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.detach().to("cpu", dtype).contiguous() for k, v in aligner.state_dict().items()}
+    _replace(folder / WEIGHTS, save(weights))
+    _replace(folder / TEMPLATE, _json(dataclasses.asdict(template)))
+    _replace(folder / TRAINING, _json(record))
+    _replace(folder / CONFIG, _json(dataclasses.asdict(aligner.config)))
+
+
+def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]:
+    """(Aligner in float32 on the CPU and eval mode, template, training record) of a folder.
+
+    An anchored Aligner still needs `use_words(backbone.word_rows)`. Raises CheckpointError.
+    """
+    folder = Path(folder)
+    check_files(folder, FILES, "an Aligner")
+    config = _value(AlignerConfig, folder / CONFIG)
+    template = _value(Template, folder / TEMPLATE)
+    record = _read_json(folder / TRAINING)
+    weights = _read_weights(folder / WEIGHTS)
+    with torch.device("meta"):  # shapes first: what the file does not fill never gets memory
+        aligner = build_aligner(config)
+    _check_weights(folder / WEIGHTS, {k: tuple(v.shape) for k, v in aligner.state_dict().items()}, weights)
+    aligner.load_state_dict({k: v.float() for k, v in weights.items()}, assign=True)
+    for parameter in aligner.parameters():
+        parameter.requires_grad_(True)
+    for name, buffer in list(aligner.named_buffers()):
+        if buffer.is_meta:
+            setattr(aligner, name, torch.zeros(buffer.shape))
+    return aligner.eval(), template, record
+
+
+def fingerprint(aligner: Aligner, template: Template) -> str:
+    """16 hex digits that name this Aligner: a SHA-256 of its config, its template and its weights in float32."""
+    digest = hashlib.sha256()
+    for part in (aligner.config, template):
+        digest.update(json.dumps(dataclasses.asdict(part), sort_keys=True).encode() + b"\n")
+    for name, tensor in sorted(aligner.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def load_backbone(
+    folder: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> Backbone:
+    """A LLaVA-format model with its tokenizer and image processor. Raises CheckpointError."""
+    from transformers import AutoImageProcessor, AutoTokenizer, LlavaForConditionalGeneration
+
+    with _reading(folder, "a LLaVA-format model"):
+        model = _filled(folder, LlavaForConditionalGeneration, dtype)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+        backbone = Backbone(model.to(device), tokenizer, processor, str(folder))
+    if backbone.vocabulary_size < len(tokenizer):
+        raise CheckpointError(
+            f"{folder}: its tokenizer has {len(tokenizer):,} tokens, its model {backbone.vocabulary_size:,}.", _AGAIN
+        )
+    return backbone
+
+
+def load_encoder(
+    folder: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> Encoder:
+    """A vision transformer (DINOv2, ViT, the vision half of CLIP) with its image processor. Raises CheckpointError."""
+    from transformers import AutoImageProcessor, AutoModel
+
+    with _reading(folder, "a vision encoder"):
+        model = _filled(folder, AutoModel, dtype)
+        processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+        return Encoder(getattr(model, "vision_model", model).to(device), processor, str(folder))
+
+
+def check_files(folder: Path, names: tuple[str, ...], what: str) -> None:
+    """Raise CheckpointError where `folder` lacks any of `names`; the hint lists what is missing."""
+    if not folder.is_dir():
+        near = nearest_names(folder.name, [p.name for p in folder.parent.glob("*/")]) if folder.parent.is_dir() else []
+        also = f" There is {' and '.join(str(folder.parent / n) for n in near)}." if near else ""
+        raise CheckpointError(f"There is no folder {folder}.", f"Give the folder of {what}: {', '.join(names)}.{also}")
+    missing = [n for n in names if not (folder / n).is_file()]
+    if missing:
+        raise CheckpointError(
+            f"{folder} is not {what}, or not a whole one.", f"Missing: {', '.join(missing)}. {_AGAIN}"
+        )
+
+
+def _value(kind: type[T], path: Path) -> T:
+    """A dataclass from its JSON file: unknown keys, other types and other versions are refused."""
+    data = _read_json(path)
+    fields = {f.name: f.default for f in dataclasses.fields(kind)}
+    if "version" in fields and data.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} has version {data.get('version')!r}; this plvm reads version {VERSION}.",
+            "Use the plvm that made it, or train it again.",
+        )
+    for key, value in data.items():
+        if key not in fields:
+            near = nearest_names(key, fields)
+            meant = f'Did you mean "{near[0]}"?' if near else f"Known keys: {', '.join(fields)}."
+            raise CheckpointError(f'{path} has an unknown key "{key[:80]}".', meant)
+        _check_field(path, key, value, fields[key])
+    return kind(**data)
+
+
+def _check_field(path: Path, key: str, value: object, default: object) -> None:
+    kind = type(default)
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    if fits and kind in (int, float):
+        least = 0 if key in _NON_NEGATIVE else 1
+        fits = least <= value < 2**31  # type: ignore[operator]
+    if not fits:
+        raise CheckpointError(f'{path}: "{key}" cannot be {json.dumps(value)[:80]}.', f"Its default is {default!r}.")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}.", _AGAIN) from None
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} is damaged: it holds no JSON object.", _AGAIN)
+    return data
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(path.read_bytes())
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}.", _AGAIN) from None
+
+
+def _check_weights(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
+    shapes = {k: tuple(v.shape) for k, v in found.items()}
+    if shapes != wanted:
+        different = sorted(k for k in {*wanted, *shapes} if wanted.get(k) != shapes.get(k))
+        raise CheckpointError(
+            f"{path} does not fit its {CONFIG}: {len(different)} tensors differ, the first is {different[0]} "
+            f"(wanted {wanted.get(different[0])}, found {shapes.get(different[0])}).",
+            _AGAIN,
+        )
+    broken = [k for k, v in found.items() if not v.isfinite().all()]
+    if broken:
+        raise CheckpointError(f"{path} is damaged: {broken[0]} is not finite.", _AGAIN)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    os.replace(partial, path)
+
+
+def _filled(folder: str | Path, kind: Any, dtype: torch.dtype) -> Any:
+    model, info = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, output_loading_info=True)
+    missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    if missing:
+        raise CheckpointError(
+            f"{folder} lacks {len(missing)} of the model's weights, the first is {missing[0]}.",
+            _AGAIN,
+        )
+    return model
+
+
+@contextmanager
+def _reading(folder: str | Path, what: str) -> Iterator[None]:
+    """Turns whatever a damaged folder makes transformers raise into a CheckpointError, and keeps its progress bars
+    quiet."""
+    from transformers.utils import logging
+
+    local = Path(folder)
+    if local.is_absolute() or local.exists():
+        check_files(local, ("config.json", "preprocessor_config.json"), what)
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:  # OSError, ValueError, KeyError, RuntimeError, SafetensorError, TypeError, ...
+        reason = str(error).strip().splitlines()
+        raise CheckpointError(
+            f"{folder} cannot be loaded as {what}: {reason[0][:300] if reason else type(error).__name__}",
+            "Copy or download the folder again; if it is a Hub id, check its spelling and the network.",
+        ) from error
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -106,7 +106,9 @@ def draw_dialogue(
     people = list(named)
     while len(people) < concepts:
         people.append(name_someone(scene, [n.figure.person if n.figure else n.person for n in people], mix, rng))
-    joins = [rng.randrange(1, mix.turns) if i and mix.turns > 1 and rng.random() < mix.late else 0 for i in range(concepts)]
+    joins = [
+        rng.randrange(1, mix.turns) if i and mix.turns > 1 and rng.random() < mix.late else 0 for i in range(concepts)
+    ]
     people = [Named(p.person, p.figure, p.slots, j) for p, j in zip(people, joins, strict=True)]
     questions: list[Question] = []
     while len(questions) < mix.turns:
@@ -120,9 +122,7 @@ def draw_dialogue(
 def _draw_question(
     scene: Scene | None, known: dict[str, Named], mix: DialogueMix, rng: random.Random
 ) -> Question | None:
-    asker = Asker(
-        scene, {n: p.person for n, p in known.items()}, rng, present={n: p.figure for n, p in known.items()}
-    )
+    asker = Asker(scene, {n: p.person for n, p in known.items()}, rng, present={n: p.figure for n, p in known.items()})
     families, weights = zip(*mix.kinds, strict=True)
     family = rng.choices(families, weights)[0]
     if scene is None and family not in ("trait", "has", "who_has"):

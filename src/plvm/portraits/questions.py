@@ -251,7 +251,9 @@ class Asker:
 
     def _position_wearing(self, x: str | None, _: str | None) -> Question:
         f = self._figure(x)
-        return Question("position_wearing", self._word("position_wearing", p=f.position), f"The person is wearing {clothes_of(f)}.")
+        return Question(
+            "position_wearing", self._word("position_wearing", p=f.position), f"The person is wearing {clothes_of(f)}."
+        )
 
     def _position_doing(self, x: str | None, _: str | None) -> Question:
         f = self._figure(x)
@@ -320,7 +322,15 @@ _KINDS: dict[str, Callable[..., Question | None]] = {
     if name[1:] in TRAIN and callable(method) and name not in ("_trait",)
 }
 NAMED_KINDS = ("where", "wearing", "hat", "glasses", "doing", "expression", "beside")
-SCENE_KINDS = ("place", "light", "count", "describe_position", "position_wearing", "position_doing", "position_expression")
+SCENE_KINDS = (
+    "place",
+    "light",
+    "count",
+    "describe_position",
+    "position_wearing",
+    "position_doing",
+    "position_expression",
+)
 WHO_KINDS = ("who_position", "who_doing", "who_wearing")
 
 __all__ = ["HELD_OUT", "TRAIN", "UNKNOWN", "Asker", "Question", "clothes_of", "describe", "ordered"]

@@ -71,7 +71,7 @@ def run_stage(
         weights = {k: p.state_dict() for k, p in parts.items()}
         save_atomically({"parts": weights, "optimizer": optimizer.state_dict(), "step": step}, path)
 
-    saved, sums, count = time.monotonic(), dict[str, float](), 0
+    saved, sums, counts = time.monotonic(), dict[str, float](), dict[str, int]()
     for step in range(start, steps):
         rng = random.Random(f"{name}/{seed}/{step}")
         torch.manual_seed(rng.randrange(2**31))
@@ -82,16 +82,15 @@ def run_stage(
         figures["total"].backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        count += 1
         for key, value in figures.items():
             if (number := float(value.detach())) == number:
-                sums[key] = sums.get(key, 0.0) + number
+                sums[key], counts[key] = sums.get(key, 0.0) + number, counts.get(key, 0) + 1
         if (step + 1) % 50 == 0 or step + 1 == steps:
-            means = {k: round(v / count, 4) for k, v in sums.items()}
+            means = {k: round(v / counts[k], 4) for k, v in sums.items()}
             with (folder / f"{name}.jsonl").open("a") as log:
                 log.write(json.dumps({"step": step + 1, "time": round(time.time(), 1), **means}) + "\n")
             report(name, step + 1, steps, means)
-            sums, count = {}, 0
+            sums, counts = {}, {}
         if time.monotonic() - saved > save_every:
             save(step + 1)
             saved = time.monotonic()

@@ -1,0 +1,101 @@
+"""A dialogue about a picture: its turns, and the people in it, who may join at any turn.
+
+The state is a value that a turn replaces when its answer is whole. An error, or a stream that nobody finishes, leaves
+the dialogue as it was; two dialogues share nothing that either could change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from plvm.engine.generate import stream
+from plvm.engine.prefix import ImagePrefix
+from plvm.engine.session import Request, Session
+from plvm.errors import DuplicateConceptError, RequestError
+from plvm.types import Answer, Concept, SamplingParams
+
+if TYPE_CHECKING:
+    from plvm.images import Source
+    from plvm.personal import Personal
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question and its answer; `joined` are the names that joined with it."""
+
+    question: str
+    answer: Answer
+    joined: tuple[str, ...] = ()
+
+
+class Chat:
+    """Made by `Personal.chat`. `turns` are those about the picture at hand; see `ask`, `stream`, `add`, `look_at`."""
+
+    def __init__(
+        self,
+        personal: Personal,
+        image: Source | ImagePrefix | None = None,
+        concepts: Iterable[Concept] = (),
+        *,
+        strict_names: bool = True,
+        namespace: str = "default",
+    ) -> None:
+        self._personal = personal
+        self._strict = strict_names
+        self._namespace = namespace
+        self._joined: tuple[Concept, ...] = ()
+        self._waiting: tuple[Concept, ...] = ()
+        self._turns: tuple[Turn, ...] = ()
+        self._state: ImagePrefix | Session
+        self._state, self._new_prefix_tokens = personal.look(image, namespace=namespace)
+        for concept in concepts:
+            self.add(concept)
+
+    @property
+    def concepts(self) -> tuple[Concept, ...]:
+        """Everyone in the dialogue, in order of joining."""
+        return (*self._joined, *self._waiting)
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What was said about the picture at hand."""
+        return self._turns
+
+    def add(self, concept: Concept) -> None:
+        """Let `concept` join with the next turn. Raises DuplicateConceptError, AlignerMismatchError."""
+        self._personal.check_concepts((concept,))
+        if concept.name in (c.name for c in self.concepts):
+            raise DuplicateConceptError(f"<{concept.name}> is in the dialogue already.", "Just talk about it.")
+        self._waiting = (*self._waiting, concept)
+
+    def look_at(self, image: Source | ImagePrefix | None) -> None:
+        """Talk about another picture from now on: a new sequence with everyone in it. Raises ImageError."""
+        self._state, self._new_prefix_tokens = self._personal.look(image, namespace=self._namespace)
+        self._joined, self._waiting = (), self.concepts
+        self._turns = ()
+
+    def ask(self, question: str, params: SamplingParams | None = None) -> Answer:
+        """The answer to the next question. Raises RequestError, UnknownConceptError."""
+        for _ in self.stream(question, params):
+            pass
+        return self._turns[-1].answer
+
+    def stream(self, question: str, params: SamplingParams | None = None) -> Iterator[str]:
+        """The same in chunks. The turn counts once the last chunk was taken; raises what `ask` does before the first
+        one."""
+        question = self._personal.check_question(question, self.concepts, strict_names=self._strict)
+        return self._stream(question, params)
+
+    def _stream(self, question: str, params: SamplingParams | None) -> Iterator[str]:
+        state, joined, waiting, turns = self._state, self._joined, self._waiting, self._turns
+        request = Request(state, question, waiting)
+        done = yield from stream(self._personal.backbone, self._personal.prompt, request, params)
+        if self._state is not state or self._turns is not turns:
+            raise RequestError("Another turn was taken while this one was being answered.", "Ask one at a time.")
+        answer = replace(done.answer, computed_tokens=done.answer.computed_tokens + self._new_prefix_tokens)
+        self._state, self._new_prefix_tokens = done.session, 0
+        self._joined = (*joined, *waiting)
+        self._waiting = tuple(c for c in self._waiting if c not in waiting)
+        self._turns = (*turns, Turn(question, answer, tuple(c.name for c in waiting)))

@@ -1,0 +1,89 @@
+"""A system being asked a benchmark's items: pictures and concepts are put in place, answers become records.
+
+A record is a plain dict with `id`, `about`, `truth` or `key`, `answer` (None: it could not be read), `probability`
+where the system gives one, and `right`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from plvm.evaluate.album import Album
+from plvm.evaluate.datasets import Benchmark
+from plvm.evaluate.figures import Record
+from plvm.evaluate.items import LETTERS, Choice, Pair
+from plvm.evaluate.system import Ask, Known, System
+
+T = TypeVar("T")
+
+
+class Exam:
+    """A system, a benchmark and its pictures: who was learned already, and the items as questions to the system."""
+
+    def __init__(self, system: System, benchmark: Benchmark, album: Album) -> None:
+        self.system, self.benchmark, self.album = system, benchmark, album
+        self._known: dict[str, Known] = {}
+
+    def concept(self, key: str, reference: Image.Image | None = None) -> Known:
+        """What the system learned from the reference behind `key` (that picture, if it is at hand); learned once."""
+        if key not in self._known:
+            picture = reference if reference is not None else self.album.reference(key)
+            self._known[key] = self.system.learn(self.benchmark.reference(key)[0], picture)
+        return self._known[key]
+
+    def concepts(self, keys: Iterable[str]) -> tuple[Known, ...]:
+        return tuple(self.concept(key) for key in keys)
+
+    def image(self, picture: int | None) -> Image.Image | None:
+        return None if picture is None else self.album.query(picture)
+
+    def ask(self, item: Any, options: tuple[str, ...] = ()) -> Ask:
+        """An item as a question to the system."""
+        return Ask(self.image(item.picture), item.question, self.concepts(item.concepts), options)
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """`items` in lists of `size`."""
+    rest = iter(items)
+    while chunk := list(itertools.islice(rest, size)):
+        yield chunk
+
+
+def verdict(id_: str, about: str, picture: int, truth: bool, probability: float, **more: Any) -> Record:
+    """The record of one recognition question."""
+    known = math.isfinite(probability)
+    said = probability > 0.5 if known else None
+    return {
+        "id": id_, "about": about, "picture": picture, **more, "truth": "Yes" if truth else "No",
+        "answer": None if said is None else "Yes" if said else "No",
+        "probability": round(float(probability), 6) if known else None, "right": said == truth,
+    }  # fmt: skip
+
+
+def ask_pairs(exam: Exam, pairs: Iterable[tuple[Pair, dict[str, Any]]]) -> Iterator[Record]:
+    """Recognition questions, each with what its record says besides."""
+    for chunk in batches(pairs, 64):
+        found = exam.system.verify([exam.ask(pair) for pair, _ in chunk])
+        for (pair, more), p in zip(chunk, found, strict=True):
+            yield verdict(pair.id, pair.about, pair.picture, pair.truth, float(p), concepts=list(pair.concepts), **more)
+
+
+def ask_choices(exam: Exam, items: Iterable[tuple[Choice, dict[str, Any]]]) -> Iterator[Record]:
+    """Multiple-choice questions, each with what its record says besides."""
+    for chunk in batches(items, 16):
+        found = exam.system.choose([exam.ask(item, item.options) for item, _ in chunk])
+        for (item, more), p in zip(chunk, found, strict=True):
+            readable = bool(np.isfinite(p).all())
+            said = int(np.argmax(p)) if readable else None
+            yield {
+                "id": item.id, "about": item.about, "kind": item.kind, "picture": item.picture, **more,
+                "question": item.question, "options": list(item.options), "key": LETTERS[item.key],
+                "answer": None if said is None else LETTERS[said],
+                "probability": [round(float(x), 6) for x in p] if readable else None, "right": said == item.key,
+            }  # fmt: skip

@@ -1,0 +1,298 @@
+"""The object a user holds: a frozen vision-language model that learns a name from one picture.
+
+`load` assembles it from a folder; `Personal` takes its parts. It owns nothing but a cache of image prefixes: concepts
+are values that are passed in and out, and enrolling one changes no weight of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from plvm.chat import Chat
+from plvm.engine.generate import generate, stream
+from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
+from plvm.engine.refusals import checked_question, refuse_other_aligners, refuse_twins
+from plvm.engine.score import BATCH, yes_probability
+from plvm.engine.session import Request
+from plvm.errors import CheckpointError, ImageError
+from plvm.images import Source, encode_image, open_image
+from plvm.model.aligner import Aligner
+from plvm.model.backbone import Backbone
+from plvm.model.checkpoint import fingerprint, load_aligner, load_backbone, load_encoder
+from plvm.model.encoder import Encoder, key_of
+from plvm.prompt import Prompt
+from plvm.runtime import choose_device, choose_dtype
+from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_name
+
+MINI = Path(__file__).parent / "mini" / "weights" / "aligner"
+Picture = Source | ImagePrefix | None
+
+
+class Personal:
+    """A backbone, an encoder and the Aligner between them.
+
+    Pictures are anything `images.open_image` takes, or an `ImagePrefix` that `look` returned; None is no picture.
+    `namespace` keeps cached pictures of different owners apart.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        encoder: Encoder,
+        aligner: Aligner,
+        prompt: Prompt,
+        fingerprint: str,
+        *,
+        prefixes: PrefixCache | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.encoder = encoder
+        self.aligner = aligner
+        self.prompt = prompt
+        self.fingerprint = fingerprint
+        self.prefixes = prefixes if prefixes is not None else PrefixCache()
+
+    # ---- enrolling
+
+    def enroll(self, name: str, *references: Source, notes: str = "") -> Concept:
+        """A concept from its reference images, one or more. Raises ConceptNameError, ImageError."""
+        return self.enroll_many({name: references}, notes={name: notes})[0]
+
+    def enroll_many(
+        self, references: Mapping[str, Sequence[Source]], *, notes: Mapping[str, str] | None = None, batch: int = 32
+    ) -> list[Concept]:
+        """The same for many concepts, `{name: its reference images}`, with the encoder run in batches."""
+        names = [check_name(name) for name in references]
+        refuse_twins(names)
+        pictures = [[open_image(r) for r in own] for own in references.values()]
+        for name, own in zip(names, pictures, strict=True):
+            if not own:
+                raise ImageError(f"There is no reference image of <{name}>.", "Give at least one picture.")
+        tokens = self.tokens_of(pictures, batch=batch)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        remarks = ["" if notes is None else notes.get(name, "") for name in references]
+        return [
+            Concept(name, t, self.fingerprint, tuple(encode_image(p) for p in own), remark, created)
+            for name, t, own, remark in zip(names, tokens, pictures, remarks, strict=True)
+        ]
+
+    def tokens_of(self, references: Sequence[Sequence[Image.Image]], *, batch: int = 32) -> list[ConceptTokens]:
+        """Concept tokens (float32, CPU) from the RGB reference images of each concept: the model's share of
+        enrolling."""
+        flat = [picture for own in references for picture in own]
+        features = [self.encoder.features(self.encoder.pixels(flat[i : i + batch])) for i in range(0, len(flat), batch)]
+        z_ref = torch.cat(features) if features else torch.zeros(0)
+        starts = [sum(len(own) for own in references[:i]) for i in range(len(references))]
+        found: dict[int, ConceptTokens] = {}
+        for count in sorted({len(own) for own in references}):
+            alike = [i for i, own in enumerate(references) if len(own) == count]
+            z = torch.stack([z_ref[starts[i] : starts[i] + count] for i in alike])
+            found |= zip(alike, self._tokens(z), strict=True)
+        return [found[i] for i in range(len(references))]
+
+    def _tokens(self, z_ref: Tensor) -> list[ConceptTokens]:
+        """z_ref [N, R, L, E] -> the concept tokens of N concepts."""
+        weight = next(self.aligner.parameters())
+        with torch.inference_mode():
+            rows = self.aligner.tokens_from_features(z_ref.to(weight))
+        whole = z_ref if self.aligner.config.global_token else z_ref.mean(2, keepdim=True)
+        keys = [key_of(z) for z in whole]
+        word, head, context, key = (t.float().cpu().clone() for t in (*rows, torch.stack(keys)))
+        return [ConceptTokens(*(t.clone() for t in own)) for own in zip(word, head, context, key, strict=True)]
+
+    # ---- asking
+
+    def ask(
+        self,
+        image: Picture,
+        question: str,
+        concepts: Iterable[Concept] = (),
+        params: SamplingParams | None = None,
+        *,
+        strict_names: bool = True,
+        namespace: str = "default",
+    ) -> Answer:
+        """The answer to one question about `image`, with `concepts` known by name.
+
+        Raises RequestError, ImageError, AlignerMismatchError, and UnknownConceptError where the question has a `<name>`
+        that is not among `concepts` (with `strict_names` off it stays plain text).
+        """
+        return self.ask_many(
+            [(image, question, tuple(concepts))], params, strict_names=strict_names, namespace=namespace
+        )[0]
+
+    def ask_many(
+        self,
+        questions: Sequence[tuple[Picture, str, Sequence[Concept]]],
+        params: SamplingParams | None = None,
+        *,
+        strict_names: bool = True,
+        namespace: str = "default",
+        batch: int = 32,
+    ) -> list[Answer]:
+        """The same for many (image, question, concepts), each with its own concepts, answered in batches."""
+        texts = []
+        for _, question, concepts in questions:
+            self.check_concepts(concepts)
+            texts.append(self.check_question(question, concepts, strict_names=strict_names))
+        looked = self.look_many([image for image, _, _ in questions], namespace=namespace)
+        requests = [
+            Request(prefix, text, tuple(concepts))
+            for (prefix, _), text, (_, _, concepts) in zip(looked, texts, questions, strict=True)
+        ]
+        params = params if params is not None else SamplingParams()
+        answers = generate(self.backbone, self.prompt, requests, params, batch=batch)
+        return [replace(a, computed_tokens=a.computed_tokens + n) for a, (_, n) in zip(answers, looked, strict=True)]
+
+    def stream(
+        self,
+        image: Picture,
+        question: str,
+        concepts: Iterable[Concept] = (),
+        params: SamplingParams | None = None,
+        *,
+        strict_names: bool = True,
+        namespace: str = "default",
+    ) -> Iterator[str]:
+        """The same answer in chunks; whatever is wrong is raised at once, before the first one."""
+        concepts = tuple(concepts)
+        self.check_concepts(concepts)
+        text = self.check_question(question, concepts, strict_names=strict_names)
+        prefix, _ = self.look(image, namespace=namespace)
+        return stream(self.backbone, self.prompt, Request(prefix, text, concepts), params)
+
+    def chat(
+        self,
+        image: Picture = None,
+        concepts: Iterable[Concept] = (),
+        *,
+        strict_names: bool = True,
+        namespace: str = "default",
+    ) -> Chat:
+        """A dialogue about `image`. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
+        return Chat(self, image, concepts, strict_names=strict_names, namespace=namespace)
+
+    def recognize(
+        self,
+        images: Sequence[Source | ImagePrefix],
+        concepts: Sequence[Concept],
+        *,
+        question: str | None = None,
+        namespace: str = "default",
+        batch: int = BATCH,
+    ) -> list[list[float]]:
+        """P(present) of every concept (columns) in every picture (rows); `{name}` in `question` stands for the
+        concept."""
+        self.check_concepts(concepts)
+        prefixes = [prefix for prefix, _ in self.look_many(images, namespace=namespace)]
+        return yes_probability(self.backbone, self.prompt, prefixes, concepts, question, batch=batch).tolist()
+
+    # ---- pictures
+
+    def look(self, image: Picture, *, namespace: str = "default") -> tuple[ImagePrefix, int]:
+        """The image prefix of a picture, and how many tokens had to be computed for it (0: it was there). Raises
+        ImageError."""
+        return self.look_many([image], namespace=namespace)[0]
+
+    def look_many(self, images: Sequence[Picture], *, namespace: str = "default") -> list[tuple[ImagePrefix, int]]:
+        """The same for many pictures; equal ones are computed once."""
+        found: dict[int, tuple[ImagePrefix, int]] = {}
+        new: dict[str, tuple[Image.Image | None, list[int]]] = {}
+        for i, image in enumerate(images):
+            if isinstance(image, ImagePrefix):
+                found[i] = image, 0
+                continue
+            picture = None if image is None else open_image(image)
+            digest = digest_of(picture)
+            known = self.prefixes.get(namespace, digest)
+            if known is not None:
+                found[i] = known, 0
+            else:
+                new.setdefault(digest, (picture, []))[1].append(i)
+        for prefix, (_, rows) in zip(
+            compute_prefixes(self.backbone, self.prompt, [picture for picture, _ in new.values()]),
+            new.values(),
+            strict=True,
+        ):
+            self.prefixes.put(namespace, prefix)
+            found |= dict.fromkeys(rows, (prefix, 0)) | {rows[0]: (prefix, prefix.length)}
+        return [found[i] for i in range(len(images))]
+
+    # ---- refusals
+
+    def check_concepts(self, concepts: Iterable[Concept]) -> None:
+        """Raise AlignerMismatchError for a concept of another Aligner, DuplicateConceptError for a name given twice."""
+        concepts = list(concepts)
+        refuse_other_aligners(concepts, self.fingerprint)
+        refuse_twins([c.name for c in concepts])
+
+    def check_question(self, question: str, concepts: Iterable[Concept], *, strict_names: bool = True) -> str:
+        """The question as the prompt takes it. Raises RequestError where it is empty, UnknownConceptError where it has
+        a `<name>` that is not among `concepts`."""
+        return checked_question(question, [c.name for c in concepts], strict_names=strict_names)
+
+
+def load(name_or_folder: str | Path = "mini", device: str | None = None, dtype: str | None = None) -> Personal:
+    """A personal model: "mini" (shipped in the package), the folder of a trained Aligner, or its Hub id.
+
+    `device` and `dtype` as in `plvm.runtime` (None: the best that is here). Raises CheckpointError, RequestError.
+    """
+    folder = _folder(name_or_folder)
+    aligner, template, _ = load_aligner(folder)
+    where = choose_device(device).value
+    number = choose_dtype(dtype, device=where).value
+    backbone = load_backbone(_part(folder, aligner.config.backbone, "backbone"), device=where, dtype=number)
+    encoder = load_encoder(_part(folder, aligner.config.encoder, "encoder"), device=where, dtype=number)
+    _check_widths(folder, aligner, backbone, encoder)
+    name = fingerprint(aligner, template)
+    aligner = aligner.to(where)
+    aligner.use_words(backbone.word_rows.float())
+    try:
+        prompt = Prompt(backbone.tokenizer, template)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{folder}: its template does not fit its backbone: {error}.", "Copy it again.") from None
+    return Personal(backbone, encoder, aligner, prompt, name)
+
+
+def _folder(name_or_folder: str | Path) -> Path:
+    if name_or_folder == "mini":
+        if not MINI.is_dir():
+            raise CheckpointError("The weights of the mini family are not in this package.", "Run `plvm mini build`.")
+        return MINI
+    folder, name = Path(name_or_folder), str(name_or_folder)
+    if folder.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        return folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
+    except Exception as error:  # the network, the Hub and its client have many errors
+        raise CheckpointError(
+            f"{name} is neither a folder here nor to be had from the Hugging Face Hub ({type(error).__name__}).",
+            "Check the spelling and the network.",
+        ) from None
+
+
+def _part(folder: Path, name: str, what: str) -> str:
+    """Where the frozen part `name` of an Aligner folder is: a folder relative to it, or a Hub id."""
+    if not name:
+        raise CheckpointError(f"{folder}/config.json names no {what}.", f'Set "{what}" to its folder or Hub id.')
+    beside = folder / name
+    return str(beside.resolve()) if beside.exists() or name.startswith(".") else name
+
+
+def _check_widths(folder: Path, aligner: Aligner, backbone: Backbone, encoder: Encoder) -> None:
+    config = aligner.config
+    if (config.width, config.encoder_width) != (backbone.width, encoder.width):
+        raise CheckpointError(
+            f"{folder} was made for a backbone of width {config.width} and an encoder of width {config.encoder_width}; "
+            f"those it names have {backbone.width} and {encoder.width}.",
+            "Name the ones it was trained on in its config.json.",
+        )

@@ -1,0 +1,96 @@
+"""The prompt: one order of things, and text that stays text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from plvm.prompt import ANSWER, IGNORED, VERDICT, Prompt, Template, Tokens, mentioned, split_names
+from plvm.types import Concept
+from plvm.vocabulary import ConceptVocabulary, vocabulary_of
+
+
+@pytest.fixture
+def vocabulary(tokenizer: Any, people: list[Concept]) -> ConceptVocabulary:
+    import torch
+
+    return vocabulary_of([people[:2]], torch.zeros(len(tokenizer), 64))
+
+
+NAMES = ["billie", "avril"]
+
+
+@pytest.mark.parametrize("text", ["<image>", "</s>", "<s>", "<pad>", "[INST]", "<other>", "a </s><image> b", "USER:"])
+def test_text_that_looks_like_control_tokens_stays_text(prompt: Prompt, tokenizer: Any, text: str) -> None:
+    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    assert {"<s>", "</s>", "<pad>", "<image>"} == {tokenizer.convert_ids_to_tokens(i) for i in special}
+    ids = prompt.text(text)
+    assert not special & set(ids)
+    assert tokenizer.decode(list(ids)) == text
+
+
+def test_only_names_of_the_request_become_concepts(
+    prompt: Prompt, tokenizer: Any, vocabulary: ConceptVocabulary
+) -> None:
+    ids = prompt.named_text("Are <billie>, <other> and <avril> here?", NAMES, vocabulary)
+    base = len(tokenizer)
+    assert [i for i in ids if i >= base] == [base, base + 1]
+    assert "<other>" in tokenizer.decode([i for i in ids if i < base])
+
+
+def test_a_name_absorbs_the_one_blank_before_it() -> None:
+    assert split_names("Is <billie>'s hat <avril>", NAMES) == [("Is", -1), ("", 0), ("'s hat", -1), ("", 1)]
+    assert split_names("<billie>", NAMES) == [("", 0)]
+    assert split_names("<billie>", []) == [("<billie>", -1)]
+
+
+def test_names_that_are_patterns_are_only_names(prompt: Prompt) -> None:
+    assert split_names("<a-b> <aXb>", ["a-b"]) == [("", 0), (" <aXb>", -1)]
+    assert mentioned("<a> and <b c> and <a> <d>") == ["a", "d"]
+
+
+def test_a_turn_is_written_in_the_order_of_the_template(
+    prompt: Prompt, tokenizer: Any, vocabulary: ConceptVocabulary
+) -> None:
+    tokens = Tokens()
+    prompt.turn(tokens, "Where is <avril>?", NAMES, vocabulary, joining=[0, 1], answer="<avril> is here.")
+    base = len(tokenizer)
+
+    def shown(i: int) -> str:
+        if i < base:
+            return tokenizer.decode([i])
+        return f"[{NAMES[i - base]}]" if i < base + 2 else f"({i - base - 2})"
+
+    assert "".join(map(shown, tokens.ids)) == (
+        "[billie] is(0)(1)(2)(3).[avril] is(4)(5)(6)(7). Where is[avril]? ASSISTANT:[avril] is here.</s>"
+    )
+    answer = tokens.ids.index(base + 1, tokens.ids.index(base + 1, tokens.ids.index(base + 1) + 1) + 1)
+    assert tokens.supervise == [IGNORED] * answer + [ANSWER] * (len(tokens) - answer)
+    assert tokens.owner[:8] == [-1, 0, 0, 0, 0, 0, 0, -1]
+
+
+def test_turn_writes_what_its_parts_write(prompt: Prompt, vocabulary: ConceptVocabulary) -> None:
+    whole, parts = Tokens(), Tokens()
+    prompt.turn(whole, "Hello?", NAMES, vocabulary, joining=[1], first=False, answer="Yes", verdict=True)
+    prompt.next_turn(parts)
+    prompt.define(parts, 1, vocabulary)
+    prompt.question(parts, "Hello?", NAMES, vocabulary)
+    prompt.answer(parts, "Yes", NAMES, vocabulary, verdict=True)
+    assert (whole.ids, whole.supervise, whole.owner) == (parts.ids, parts.supervise, parts.owner)
+    assert whole.supervise[-2:] == [VERDICT, ANSWER]
+
+
+def test_a_description_in_words_stands_where_the_context_tokens_stand(
+    prompt: Prompt, tokenizer: Any, vocabulary: ConceptVocabulary
+) -> None:
+    tokens = Tokens()
+    prompt.turn(tokens, "Hi?", NAMES, vocabulary, joining=[0], descriptions={0: "red hair, a cap"})
+    assert tokenizer.decode([i for i in tokens.ids if i < len(tokenizer)]) == " is red hair, a cap. Hi? ASSISTANT:"
+    assert not set(vocabulary.context_ids(0)) & set(tokens.ids)
+
+
+def test_yes_and_no_must_be_single_tokens(tokenizer: Any) -> None:
+    assert Prompt(tokenizer).yes_id != Prompt(tokenizer).no_id
+    with pytest.raises(ValueError, match="one token"):
+        Prompt(tokenizer, Template(yes=" Yes indeed"))
