@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from plvm.engine.generate import complete, generate, never_chosen, stream
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
@@ -242,6 +243,7 @@ def test_nothing_that_continues_a_prefix_changes_it(
 def test_equal_pictures_have_equal_digests() -> None:
     assert digest_of(picture(1)) == digest_of(picture(1).copy()) == digest_of(picture(1).convert("RGBA"))
     assert len({digest_of(picture(1)), digest_of(picture(2)), digest_of(picture(1, 40)), digest_of(None)}) == 4
+    assert digest_of(Image.new("RGB", (2, 8))) != digest_of(Image.new("RGB", (4, 4)))
 
 
 def a_prefix(digest: str, size: int = 10) -> ImagePrefix:
@@ -291,6 +293,10 @@ def test_top_p_keeps_exactly_the_smallest_sufficient_set(p: float, count: int) -
     order = torch.tensor([2, 0, 3, 1])  # the most probable does not come first
     logits = torch.empty(4).scatter(0, order, torch.tensor([0.5, 0.25, 0.15, 0.1]).log())
     assert sorted(keep_top_p(logits, p).isfinite().nonzero().flatten().tolist()) == sorted(order[:count].tolist())
+
+
+def test_a_set_that_sums_to_exactly_p_is_sufficient() -> None:
+    assert [int(keep_top_p(torch.zeros(4), p).isfinite().sum()) for p in (0.25, 0.5, 0.75)] == [1, 2, 3]
 
 
 def test_top_k_keeps_exactly_k() -> None:

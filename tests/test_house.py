@@ -31,7 +31,8 @@ ROWS = [
     ("evaluate",),
     ("systems",),
     ("report",),
-    ("mini",),
+    ("cards",),
+    ("mini", "demo"),
     ("cli", "server"),
 ]
 LEVEL = {part: level for level, row in enumerate(ROWS) for part in row}

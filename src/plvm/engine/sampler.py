@@ -37,9 +37,10 @@ def sample(logits: Tensor, params: SamplingParams, generator: torch.Generator | 
     """
     if params.temperature == 0:
         return int(logits.argmax())
-    scaled = (logits.double() - logits.max()) / params.temperature
+    scaled = logits.cpu().double()
+    scaled = (scaled - scaled.max()) / params.temperature
     kept = keep_top_p(keep_top_k(scaled, params.top_k), params.top_p)
-    reached = kept.softmax(0).cumsum(0).cpu()
+    reached = kept.softmax(0).cumsum(0)
     drawn = torch.rand(1, dtype=torch.float64, generator=generator)  # one number, however many columns the batch has
     return int(torch.searchsorted(reached, drawn * reached[-1], right=True))
 

@@ -32,7 +32,7 @@ def train_language(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report:
         mix = mix_at(step / recipe.language_steps)
         if rng.random() < 0.12:
             return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, 1.0)
-        images = words.embed([s for s in scenes if s], pretrainer.backbone.word_rows, forget=0.15)
+        images = words.embed([s for s in scenes if s], pretrainer.backbone.word_rows, forget=0.6 - 0.5 * step / recipe.language_steps)
         return pretrainer(scenes, images, recipe.packs, mix, rng, 1.0)
 
     model.model.language_model.requires_grad_(True)

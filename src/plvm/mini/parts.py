@@ -8,6 +8,8 @@ import torch
 
 from plvm.mini.recipe import Recipe
 
+LOOK_LAYER = 1  # the layer whose first heads find where a word is to be seen
+SHOWN_HEADS = 2  # how many heads of a layer are shown where to attend
 
 def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
     """A `LlavaForConditionalGeneration`: CLIP vision tower, projector, Llama."""
@@ -31,11 +33,12 @@ def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
         num_key_value_heads=recipe.heads,
         head_dim=recipe.head_width,
         max_position_embeddings=2048,
-        rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
+        rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         tie_word_embeddings=False,
+        initializer_range=recipe.width**-0.5,
     )
     config = LlavaConfig(
         vision_config=vision,
@@ -49,7 +52,24 @@ def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
     position = model.model.vision_tower.embeddings.position_embedding
     with torch.no_grad():
         position.weight[1:] = plane_waves(recipe.image_size // recipe.patch, recipe.tower_width)
+    match_at_birth(model.model.language_model.layers[LOOK_LAYER].self_attn)
     return model
+
+
+@torch.no_grad()
+def match_at_birth(attention: Any, gain: float = 2.0) -> None:
+    """Let a layer's first heads attend to what is like the token itself: their queries equal their keys at initialisation.
+
+    Only in the dimensions that the rotary embedding turns slowly, so that likeness counts at any distance. Without this, a word
+    finds the patches that show it only after thousands of steps.
+    """
+    half, width = attention.head_dim // 2, attention.q_proj.in_features
+    for head in range(SHOWN_HEADS):
+        slow = torch.arange(half // 3, half) + head * attention.head_dim
+        rows = torch.cat([slow, slow + half])
+        like = torch.linalg.qr(torch.randn(width, len(rows)))[0].T * gain
+        attention.q_proj.weight[rows] = like
+        attention.k_proj.weight[rows] = like
 
 
 def build_encoder(recipe: Recipe) -> Any:

@@ -11,8 +11,10 @@ gradients through the prefix.
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -22,22 +24,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.llama.modeling_llama import rotate_half
 
+from plvm.mini.parts import LOOK_LAYER, SHOWN_HEADS
 from plvm.mini.recipe import Recipe
 from plvm.mini.world import patch_figures
 from plvm.model.backbone import Backbone, KeyValues, repeat
 from plvm.model.heads import BoundedRow
 from plvm.portraits.dialogues import Dialogue, DialogueMix, draw_dialogue
 from plvm.portraits.person import SLOTS
-from plvm.portraits.questions import describe
-from plvm.portraits.scene import CANVAS, Scene
+from plvm.portraits.questions import NAMED_KINDS, describe
+from plvm.portraits.scene import CANVAS, Figure, Scene
 from plvm.portraits.wordings import UNKNOWN
 from plvm.prompt import ANSWER, VERDICT, Prompt, Tokens
 from plvm.train.data import pad_rows, write_dialogue
 from plvm.vocabulary import ConceptVocabulary
 
 COLUMNS = 10  # how finely the helpers say where somebody is
-LOOK_LAYER = 1  # the layer whose first heads are shown where a trait is to be seen
-SHOWN_HEADS = 2  # how many heads of a layer are shown where to attend
 
 
 class NameRows(nn.Module):
@@ -56,15 +57,16 @@ class NameRows(nn.Module):
 class Helpers(nn.Module):
     """Temporary read-outs that show the middle layers what to compute; dropped after pretraining.
 
-    owner: after layer 2 a description's token knows whose it is. look: two heads of the second layer attend from a trait's word
-    to the patches of those who have it. point: two heads of the last layer attend from a question's end to what answers it: the
-    trait's word, or the full stop of the description concerned. (look and point have no parameters of their own.) has: after layer 3 it knows in which columns of the picture
-    somebody has that trait. fits: before the last layer the description's full stop knows in which columns somebody fits it all.
+    Read-outs: after the second layer a description's token knows whose it is (owner), after the third in which columns of the
+    picture somebody has its trait (has); after the fourth a description's full stop knows in which columns somebody fits it
+    all (fits). Attention, with no parameters of its own: two heads of the second layer look from a trait's word to those who
+    have it (look), two of the last but one from an answer to the trait's word or the full stop that it is about (point), two of
+    the last from an answer to the person in the picture (gaze).
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.layers = (1, recipe.layers // 2, recipe.layers - 2)
+        self.layers = (1, recipe.layers - 4, recipe.layers - 3)
         self.owner = nn.Linear(recipe.width, recipe.code)
         self.has = nn.Linear(recipe.width, COLUMNS)
         self.fits = nn.Linear(recipe.width, COLUMNS)
@@ -76,8 +78,7 @@ class Batch:
 
     owner: which concept a token describes (-1: none). has [N, T, COLUMNS] where `has_mask`: the columns in which somebody has the
     trait that the token names; look bool[M, P]: the patches of those people, for the M tokens of `has_mask` in order. fits where
-    `fits_mask` (a definition's full stop): the column of the person it describes. asking int64[Q, 2]: (row, position) of a
-    question's end; point bool[Q, T]: the tokens of its row that answer it.
+    `fits_mask` (a definition's full stop): the column of the person it describes. point, gaze: see `Writer._guides`.
     """
 
     ids: Tensor
@@ -88,8 +89,8 @@ class Batch:
     look: Tensor
     fits: Tensor
     fits_mask: Tensor
-    asking: Tensor
-    point: Tensor
+    point: Guide
+    gaze: Guide
 
 
 def _columns(scene: Scene | None, keep: Any) -> list[float]:
@@ -133,7 +134,7 @@ class Writer:
         look: list[Tensor] = []
         slots = {self.prompt.text(" " + p)[0]: (s, v) for s, v, p in _trait_words()}
         stop = self.prompt.text(".")[0]
-        asking, point = self._pointers(rows, dialogues, slots, stop, length)
+        point, gaze = self._guides(rows, dialogues, slots, stop, length)
         for r, (tokens, dialogue, scene) in enumerate(zip(rows, dialogues, scenes, strict=True)):
             if scene is None:
                 continue
@@ -158,16 +159,16 @@ class Writer:
             torch.stack(look) if look else torch.zeros(0, self.side**2, dtype=torch.bool),
             fits,
             fits_mask,
-            asking,
             point,
+            gaze,
         )
 
-    def _pointers(
+    def _guides(
         self, rows: list[Tokens], dialogues: list[Dialogue], slots: dict[int, tuple[str, str]], stop: int, length: int
-    ) -> tuple[Tensor, Tensor]:
-        """`asking` and `point` of a batch."""
+    ) -> tuple[Guide, Guide]:
+        """Where the last two layers should attend from: `point` into the suffix, `gaze` into the picture."""
         cue = self.prompt.text(self.prompt.template.assistant)[-1]
-        asking, point = [], []
+        point, gaze = Guide(length), Guide(self.side**2)
         for r, (tokens, dialogue) in enumerate(zip(rows, dialogues, strict=True)):
             places = {
                 (o, slots[i][0] if i in slots else "."): t
@@ -176,15 +177,64 @@ class Writer:
             }
             ends = [t for t, i in enumerate(tokens.ids) if i == cue]
             for t, q in zip(ends, dialogue.questions, strict=True):
-                said = {int(n) for n in re.findall(r"<n(\d)>", q.answer)} if q.kind.startswith("who") else set()
-                asked = said or {int(n[1:]) for n in q.about}
-                wanted = [places.get((o, q.kind), places.get((o, "."))) for o in asked]
-                if wanted and None not in wanted:
-                    asking.append((r, t))
-                    point.append(torch.isin(torch.arange(length), torch.tensor(wanted)))
-        if not asking:
-            return torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0, length, dtype=torch.bool)
-        return torch.tensor(asking), torch.stack(point)
+                after = itertools.takewhile(lambda i: tokens.supervise[i] > 0, range(t + 1, len(tokens)))  # noqa: B023
+                answer = list(after)
+                said = {int(n) for n in re.findall(r"<n(\d)>", q.answer)}
+                asked = {int(n[1:]) for n in q.about}
+                phrase = next((i for i in answer if tokens.ids[i] in slots), None)
+                if phrase is not None and (q.kind in SLOTS or q.kind in ("has", "who_has")):
+                    slot = slots[tokens.ids[phrase]][0]
+                    wanted = [places.get((o, slot)) for o in said]
+                    point.add(r, [t, phrase - 1] if q.kind == "who_has" else [phrase - 1], wanted)
+                elif q.kind in ("recognize", "both"):
+                    point.add(r, [t], [places.get((o, ".")) for o in asked])
+                elif q.kind.startswith("who"):
+                    point.add(r, [t], [places.get((o, ".")) for o in said])
+                elif q.kind in NAMED_KINDS:
+                    (o,) = asked
+                    point.add(r, [t, *answer[:-2]], [places.get((o, "."))])
+                    figure = dialogue.named[o].figure
+                    if figure is not None and q.kind in GAZES:
+                        gaze.add(r, answer[:-2], GAZES[q.kind](dialogue.scene, figure, self.side))
+        return point, gaze
+
+
+class Guide:
+    """Rows of attention targets: (row, position) of a token, and which of `width` places it should attend to."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.where: list[tuple[int, int]] = []
+        self.target: list[Tensor] = []
+
+    def add(self, row: int, positions: Sequence[int], wanted: Sequence[int | None]) -> None:
+        """From each of `positions` attend to the places `wanted`; nothing where one of them is unknown."""
+        places = [w for w in wanted if w is not None]
+        if places and len(places) == len(wanted):
+            self.where += [(row, p) for p in positions]
+            self.target += [torch.isin(torch.arange(self.width), torch.tensor(places))] * len(positions)
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """int64[M, 2] and bool[M, width]."""
+        if not self.where:
+            return torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0, self.width, dtype=torch.bool)
+        return torch.tensor(self.where), torch.stack(self.target)
+
+
+@lru_cache(maxsize=20_000)
+def _patches_of(scene: Scene, figure: Figure, side: int, part: int) -> list[int]:
+    """The patches of a figure's head (part 0) or body (part 1)."""
+    grid = patch_figures(scene, side)[part]
+    return [int(p) for p in (grid == scene.figures.index(figure)).nonzero()[0]]
+
+
+GAZES: dict[str, Callable[[Scene, Figure, int], list[int]]] = {
+    "wearing": lambda s, f, n: _patches_of(s, f, n, 1),
+    "doing": lambda s, f, n: _patches_of(s, f, n, 1),
+    "hat": lambda s, f, n: _patches_of(s, f, n, 0),
+    "glasses": lambda s, f, n: _patches_of(s, f, n, 0),
+    "expression": lambda s, f, n: _patches_of(s, f, n, 0),
+}
 
 
 def _missed(weights: Tensor, target: Tensor) -> Tensor:
@@ -220,7 +270,7 @@ class Pretrainer(nn.Module):
         self.names = NameRows(recipe)
         self.helpers = Helpers(recipe)
         self._seen: dict[int, Tensor] = {}
-        for i in {LOOK_LAYER - 1, recipe.layers - 2, *self.helpers.layers}:
+        for i in range(recipe.layers):
             layer = backbone.model.model.language_model.layers[i]
             layer.register_forward_hook(lambda _m, _a, out, i=i: self._seen.__setitem__(i, out))
         self.unknown_id = self.prompt.text(" " + UNKNOWN[0].upper() + UNKNOWN[1:])[0]
@@ -243,7 +293,7 @@ class Pretrainer(nn.Module):
         rng: random.Random,
         helper_weight: float,
     ) -> dict[str, Tensor]:
-        concepts = rng.choices((1, 2, 3), (0.35, 0.35, 0.3))[0]
+        concepts = rng.choices((1, 2, 3), (0.4, 0.33, 0.27))[0]
         rows = [s for s in scenes for _ in range(packs)]
         dialogues = [draw_dialogue(s, concepts, mix, rng) for s in rows]
         width, base = self.backbone.width, self.backbone.vocabulary_size
@@ -282,7 +332,7 @@ class Pretrainer(nn.Module):
         mine = batch.owner >= 0
         wanted = codes.gather(1, batch.owner.clamp(min=0).unsqueeze(-1).expand(-1, -1, codes.shape[-1]))[mine]
         guess = self.helpers.owner(owner_at[mine])
-        losses = {"point": 0.3 * self._point_loss(batch, past, packs)}
+        losses = self._guide_losses(batch, past, packs)
         losses |= {"owner": 0.5 * (1 - F.cosine_similarity(guess, wanted, dim=-1)).mean()}
         if batch.has_mask.any():
             m, f = batch.has_mask, batch.fits_mask
@@ -316,10 +366,17 @@ class Pretrainer(nn.Module):
         first = len(self.prompt.prefix()[0])
         return _missed(weights[..., first : first + batch.look.shape[1]], batch.look[shown])
 
-    def _point_loss(self, batch: Batch, past: KeyValues, packs: int) -> Tensor:
-        """-log of the attention mass from a question's end onto what answers it."""
-        weights = self._attention(self.recipe.layers - 1, *batch.asking.T, past, packs)
-        return _missed(weights[..., past[0][0].shape[2] :], batch.point)
+    def _guide_losses(self, batch: Batch, past: KeyValues, packs: int) -> dict[str, Tensor]:
+        """-log of the attention mass where `point` and `gaze` say that it should be."""
+        start, first = past[0][0].shape[2], len(self.prompt.prefix()[0])
+        last = self.recipe.layers - 1
+        (where, target), (seen_from, seen) = batch.point.tensors(), batch.gaze.tensors()
+        pointed = self._attention(last - 1, *where.T, past, packs)[..., start:]
+        losses = {"point": 0.3 * _missed(pointed, target)}
+        if len(seen):
+            gazed = self._attention(last, *seen_from.T, past, packs)[..., first : first + seen.shape[1]]
+            losses["gaze"] = 0.3 * _missed(gazed, seen)
+        return losses
 
     @torch.no_grad()
     def _hits(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:

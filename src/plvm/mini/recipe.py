@@ -36,14 +36,14 @@ class Recipe:
     encoder_layers: int = 4
     code: int = 48
     # amounts
-    tower_steps: int = 7_500
+    tower_steps: int = 5_000
     tower_batch: int = 16
-    encoder_steps: int = 4_000
+    encoder_steps: int = 2_600
     encoder_batch: int = 16
-    language_steps: int = 2_200
+    language_steps: int = 3_000
     vision_steps: int = 7_000
     align_steps: int = 400
-    images: int = 4
+    images: int = 2
     packs: int = 4
     aligner_steps: int = 2_000
     learning_rate: float = 1e-3

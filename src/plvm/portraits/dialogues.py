@@ -33,6 +33,7 @@ class Dialogue:
 
     named: tuple[Named, ...]
     questions: tuple[Question, ...]
+    scene: Scene | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,7 +117,7 @@ def draw_dialogue(
         question = _draw_question(scene, known, mix, rng)
         if question is not None:
             questions.append(question)
-    return Dialogue(tuple(people), tuple(questions))
+    return Dialogue(tuple(people), tuple(questions), scene)
 
 
 def _draw_question(

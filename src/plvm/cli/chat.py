@@ -1,0 +1,214 @@
+"""`plvm chat`: a dialogue about pictures, with people joining whenever they are named or added."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Typer
+
+from plvm.cli import options as o
+from plvm.cli.console import complain, count, out, say, table
+from plvm.cli.session import load_model, names_in, open_store, pick, require_known, sampling
+from plvm.cli.verbs import add_verb
+from plvm.errors import DuplicateConceptError, PlvmError, RequestError
+from plvm.types import SamplingParams, check_name, nearest_names
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from plvm.chat import Chat
+    from plvm.personal import Personal
+    from plvm.store import ConceptStore
+
+HELP = (
+    ("/add NAME FILE...", "enrol someone, keep the concept, and let it join"),
+    ("/add NAME", "let someone join who is enrolled"),
+    ("/image FILE", "talk about another picture"),
+    ("/who", "P(present) of everyone who is enrolled"),
+    ("/list", "who is in the dialogue, and who is enrolled"),
+    ("/help", "this"),
+    ("/quit", "end the dialogue; so do Ctrl-D and Ctrl-C"),
+)
+
+
+def register(app: Typer) -> None:
+    add_verb(app, "chat", chat, "Pictures", "[IMAGE]")
+
+
+def chat(
+    image: Annotated[str | None, Argument(metavar="IMAGE", help="The picture to talk about.")] = None,
+    with_: o.With = None,
+    temperature: o.Temperature = 0.0,
+    top_p: o.TopP = 1.0,
+    top_k: o.TopK = 0,
+    max_tokens: o.MaxTokens = 64,
+    stop: o.Stop = None,
+    seed: o.Seed = None,
+    store: o.Store = None,
+    namespace: o.Namespace = "default",
+    model: o.Model = "mini",
+    device: o.Device = None,
+) -> None:
+    """Talk about a picture; people may join at any turn.
+
+    Everyone named with --with is in from the start; without it all who are enrolled (of more than four, the likeliest
+    in the picture). Whoever a question names joins. /help lists the commands: /add, /image, /who, /list, /quit.
+    """
+    from plvm.images import open_image
+
+    params = sampling(temperature, top_p, top_k, max_tokens, stop, seed)
+    picture = None if image is None else open_image(image)
+    with open_store(store, namespace) as opened:
+        require_known(opened, with_ or ())
+        dialogue = Dialogue(load_model(model, device), opened, params, picture)
+        dialogue.begin(with_ or [])
+        dialogue.run()
+
+
+@dataclass
+class Dialogue:
+    """The loop: reads lines, answers questions, obeys commands. An error is told, and the dialogue goes on."""
+
+    vlm: Personal
+    store: ConceptStore
+    params: SamplingParams
+    picture: Image.Image | None
+    chat: Chat = field(init=False)
+
+    def begin(self, names: list[str]) -> None:
+        """Open the dialogue with these people, or with those that `pick` finds."""
+        crowded = not names and self.picture is None and len(self.store.names()) > 4
+        people = [] if crowded else pick(self.vlm, self.store, names, self.picture)
+        self.chat = self.vlm.chat(self.picture, people, namespace=self.store.namespace)
+        who = ", ".join(f"<{concept.name}>" for concept in people) if people else "nobody yet"
+        say(f"In the dialogue: {who}. /help lists the commands, /quit ends it.")
+
+    def run(self) -> None:
+        """Until /quit, the end of the input, or Ctrl-C at the prompt."""
+        while True:
+            try:
+                text = _read()
+            except (EOFError, KeyboardInterrupt):
+                say("")
+                return
+            if text in ("/quit", "/exit", "/q"):
+                return
+            if not text:
+                continue
+            try:
+                if text.startswith("/"):
+                    self.obey(text)
+                else:
+                    self.answer(text)
+            except PlvmError as error:
+                complain(error.message, error.hint)
+            except KeyboardInterrupt:
+                out()
+                say("Stopped; this turn does not count.")
+
+    def answer(self, question: str) -> None:
+        """Stream the answer; whoever the question names joins first."""
+        here = {concept.name for concept in self.chat.concepts}
+        for name in names_in(question):
+            if check_name(name) not in here:
+                self.join(name)
+        for chunk in self.chat.stream(question, self.params):
+            out(chunk, end="")
+        out()
+
+    def obey(self, text: str) -> None:
+        """A command."""
+        verb, _, rest = text.partition(" ")
+        commands: dict[str, Callable[[str], None]] = {
+            "/add": self.add,
+            "/image": self.look_at,
+            "/who": self.who,
+            "/list": self.list,
+            "/help": lambda _: out(table(HELP)),
+        }
+        if verb not in commands:
+            near = nearest_names(verb, commands, 1)
+            raise RequestError(
+                f"There is no command {verb[:40]}.", f"Did you mean {near[0]}?" if near else "/help lists all."
+            )
+        commands[verb](rest.strip())
+
+    def add(self, rest: str) -> None:
+        """/add NAME [FILE...]"""
+        words = _words(rest)
+        if not words:
+            raise RequestError("Whom?", "Say /add NAME FILE.")
+        if len(words) == 1:
+            self.join(words[0])
+            return
+        from plvm.images import open_image
+
+        name, pictures = check_name(words[0]), [open_image(file) for file in words[1:]]
+        if name in self.store.names():
+            raise DuplicateConceptError(
+                f"<{name}> is in the store already.", f"Choose another name, or say /add {name} to let it join."
+            )
+        concept = self.vlm.enroll(name, *pictures)
+        self.chat.add(concept)
+        self.store.add(concept)
+        say(f"Enrolled <{name}> from {count(len(pictures), 'picture')}; <{name}> joins.")
+
+    def join(self, name: str) -> None:
+        """Let someone from the store join."""
+        concept = self.store.get(name, aligner=self.vlm.fingerprint)
+        self.chat.add(concept)
+        say(f"<{concept.name}> joins.")
+
+    def look_at(self, rest: str) -> None:
+        """/image FILE"""
+        from plvm.images import open_image
+
+        words = _words(rest)
+        if not words:
+            raise RequestError("Which picture?", "Say /image FILE.")
+        picture = open_image(words[0] if len(words) == 1 else rest)  # a path with blanks needs no quotation marks
+        self.chat.look_at(picture)
+        self.picture = picture
+        say("Looking at it; everyone stays in the dialogue.")
+
+    def who(self, _: str) -> None:
+        """/who"""
+        if self.picture is None:
+            raise RequestError("There is no picture.", "Show one with /image FILE.")
+        people = self.store.list(aligner=self.vlm.fingerprint)
+        if not people:
+            raise RequestError("Nobody is enrolled yet.", "Say /add NAME FILE.")
+        chances = self.vlm.recognize([self.picture], people, namespace=self.store.namespace)[0]
+        ranked = sorted(zip(people, chances, strict=True), key=lambda pair: -pair[1])
+        out(table([(f"<{concept.name}>", f"{p:.3f}") for concept, p in ranked], ("NAME", "P(PRESENT)")))
+
+    def list(self, _: str) -> None:
+        """/list"""
+        here = [concept.name for concept in self.chat.concepts]
+        rows = [(f"<{name}>", "in the dialogue" if name in here else "enrolled") for name in self.store.names()]
+        out(table(rows) if rows else "Nobody is enrolled yet.")
+
+
+def _read() -> str:
+    """The next line, without its end. Raises EOFError."""
+    if sys.stdin.isatty():
+        import contextlib
+
+        with contextlib.suppress(ImportError):  # line editing and history, where the platform has them
+            import readline  # noqa: F401
+        return input("> ").strip()
+    text = sys.stdin.readline()
+    if not text:
+        raise EOFError
+    return text.strip()
+
+
+def _words(rest: str) -> list[str]:
+    try:
+        return shlex.split(rest)
+    except ValueError:
+        raise RequestError("A quotation mark is not closed.", "Close it, or leave it out.") from None

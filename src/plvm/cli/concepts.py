@@ -1,0 +1,163 @@
+"""`plvm list`, `show`, `rename`, `forget`: who is in the store."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Exit, Option, Typer
+
+from plvm.cli import options as o
+from plvm.cli.console import count, out, out_json, say, table
+from plvm.cli.session import open_store, require_known
+from plvm.cli.verbs import add_verb
+from plvm.errors import RequestError
+
+if TYPE_CHECKING:
+    from plvm.types import Concept
+
+Name = Annotated[str, Argument(metavar="NAME", help="A concept's name, with or without < >.")]
+
+
+def register(app: Typer) -> None:
+    add_verb(app, "list", list_, "Concepts")
+    add_verb(app, "show", show, "Concepts", "NAME")
+    add_verb(app, "rename", rename, "Concepts", "OLD NEW")
+    add_verb(app, "forget", forget, "Concepts", "NAME...")
+
+
+def list_(store: o.Store = None, namespace: o.Namespace = "default", json: o.Json = False) -> None:
+    """List everyone who is enrolled."""
+    with open_store(store, namespace) as opened:
+        concepts = opened.list()
+    if json:
+        out_json([_facts(concept) for concept in concepts])
+        return
+    if not concepts:
+        say("Nobody is enrolled yet: `plvm add NAME PICTURE`.")
+        return
+    rows = [(c.name, len(c.references), c.created[:10], c.notes) for c in concepts]
+    out(table(rows, ("NAME", "PICTURES", "ADDED", "NOTES")))
+    makers = {concept.aligner for concept in concepts}
+    if len(makers) > 1:
+        say(f"They were made by {len(makers)} Aligners; `plvm add --re-enrol` makes them anew with the one in use.")
+
+
+def show(
+    name: Name,
+    save_reference: Annotated[
+        Path | None,
+        Option("--save-reference", metavar="FILE", help="Write the picture to FILE (further ones to FILE-2, FILE-3)."),
+    ] = None,
+    store: o.Store = None,
+    namespace: o.Namespace = "default",
+    json: o.Json = False,
+) -> None:
+    """Show what is kept of someone."""
+    with open_store(store, namespace) as opened:
+        concept = opened.get(name)
+    facts = _facts(concept)
+    if json:
+        out_json(facts)
+    else:
+        tokens, shown = facts["tokens"], [f"{r['width']} x {r['height']} {r['format']}" for r in facts["references"]]
+        rows = [
+            ("name", f"<{concept.name}>"),
+            ("added", concept.created),
+            ("pictures", ", ".join(shown) if shown else "none"),
+            ("tokens", f"word {tokens['word']}, head {tokens['head']}, context {tokens['context']}"),
+            ("aligner", concept.aligner),
+            ("notes", concept.notes),
+        ]
+        out(table(rows))
+    if save_reference is not None:
+        _save_references(concept, save_reference)
+
+
+def rename(
+    old: Annotated[str, Argument(metavar="OLD", help="The name now.")],
+    new: Annotated[str, Argument(metavar="NEW", help="The name from now on.")],
+    store: o.Store = None,
+    namespace: o.Namespace = "default",
+) -> None:
+    """Give someone another name."""
+    with open_store(store, namespace) as opened:
+        opened.rename(old, new)
+    out(f"<{old.strip('<>')}> is now <{new.strip('<>')}>.")
+
+
+def forget(
+    names: Annotated[list[str], Argument(metavar="NAME...", help="Who shall be forgotten.")],
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask first.")] = False,
+    store: o.Store = None,
+    namespace: o.Namespace = "default",
+) -> None:
+    """Forget people for good.
+
+    Their tokens and pictures are removed from the store, and overwritten in its file.
+    """
+    with open_store(store, namespace) as opened:
+        require_known(opened, names)
+        if not yes and not _confirmed(names):
+            say("Nobody was forgotten.")
+            raise Exit(2)
+        for name in dict.fromkeys(names):
+            opened.forget(name)
+            out(f"Forgot <{name.strip('<>')}>.")
+
+
+def _confirmed(names: list[str]) -> bool:
+    who = ", ".join(f"<{name.strip('<>')}>" for name in names)
+    print(f"Forget {who} and every stored picture of them for good? [y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        say("")
+        raise RequestError("Nobody is there to confirm.", "Add --yes to forget without being asked.")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _facts(concept: Concept) -> dict[str, Any]:
+    """A concept for machines: everything but the numbers and the pixels."""
+    import io
+
+    from PIL import Image
+
+    references = []
+    for picture in concept.references:
+        with Image.open(io.BytesIO(picture)) as image:
+            size = {"format": image.format, "width": image.width, "height": image.height, "bytes": len(picture)}
+        references.append(size)
+    shapes = {part: list(getattr(concept.tokens, part).shape) for part in ("word", "head", "context", "key")}
+    return {
+        "name": concept.name,
+        "created": concept.created,
+        "aligner": concept.aligner,
+        "notes": concept.notes,
+        "references": references,
+        "tokens": shapes,
+    }
+
+
+def _save_references(concept: Concept, file: Path) -> None:
+    from plvm.images import open_image, sniff_format
+
+    if not concept.references:
+        raise RequestError(f"No picture of <{concept.name}> is kept.", "There is nothing to save.")
+    files = [file, *(file.with_stem(f"{file.stem}-{i}") for i in range(2, len(concept.references) + 1))]
+    for place in files:
+        if place.exists():
+            raise RequestError(f"{place} exists already.", "Name a new file.")
+    kinds = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+    if file.suffix.lower() not in kinds:
+        raise RequestError(f"{file} does not end in .png or .jpg.", "Name a file that does.")
+    for place, picture in zip(files, concept.references, strict=True):
+        wanted = kinds[place.suffix.lower()]
+        try:
+            if sniff_format(picture) == wanted:
+                place.write_bytes(picture)
+            else:
+                open_image(picture).save(place, wanted, quality=95)
+        except OSError as error:
+            raise RequestError(f"{place} cannot be written: {error.strerror}.", "Name a file of yours.") from None
+    say(f"Wrote {count(len(files), 'picture')}: {', '.join(map(str, files))}.")

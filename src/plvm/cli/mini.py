@@ -1,0 +1,68 @@
+"""`plvm mini build`: the embedded model family from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from typer import Option, Typer
+
+from plvm.cli import options as o
+from plvm.cli.console import figures, out, progress, say
+from plvm.cli.session import make_folder
+from plvm.cli.verbs import add_verb
+
+mini = Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Build the model family that the package carries.",
+)
+
+
+def register(app: Typer) -> None:
+    add_verb(mini, "build", build)
+    app.add_typer(mini, name="mini", rich_help_panel="The model")
+
+
+@mini.callback()
+def mini_() -> None:
+    """Build the model family that the package carries."""
+
+
+def build(
+    destination: o.Out,
+    stages: Annotated[
+        str,
+        Option("--stages", metavar="all|A,B", help="Of tokenizer, draw, tower, encoder, language, project, vision, "
+               "features, align, export, evaluate."),
+    ] = "all",
+    scale: Annotated[
+        str, Option("--scale", metavar="full|smoke", help="full is what the package ships; smoke proves that all runs.")
+    ] = "full",
+    workers: Annotated[int, Option("--workers", metavar="N", help="Processes that draw.", min=1)] = 2,
+    threads: Annotated[int, Option("--threads", metavar="N", help="CPU threads to train with.", min=1)] = 2,
+) -> None:  # fmt: skip
+    """Build it from nothing.
+
+    Draws the world, trains the frozen parts, then the Aligner, and exports them. Finished stages are
+    skipped, an interrupted one goes on from its last checkpoint.
+
+    \b
+    Example:
+      plvm mini build --stages all --scale smoke --out build/smoke
+    """
+    from plvm.mini.build import build_mini
+
+    make_folder(destination)
+    with progress() as advance:
+        latest: dict[str, str] = {}
+
+        def report(stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+            advance(stage, done, total)
+            if values:
+                latest[stage] = figures(values)
+            if done >= total and stage in latest:
+                say(f"{stage}: {latest.pop(stage)}")
+
+        weights = build_mini(destination, scale, stages, report=report, workers=workers, threads=threads)
+    out(str(weights))

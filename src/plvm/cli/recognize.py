@@ -1,0 +1,67 @@
+"""`plvm recognize`: who is in these pictures?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument, Typer
+
+from plvm.cli import options as o
+from plvm.cli.console import out, out_json, progress, say, table
+from plvm.cli.session import load_model, open_store
+from plvm.cli.verbs import add_verb
+from plvm.errors import RequestError
+
+COLUMNS = 8  # concepts in the table of several pictures
+
+
+def register(app: Typer) -> None:
+    add_verb(app, "recognize", recognize, "Pictures", "IMAGE...")
+
+
+def recognize(
+    images: Annotated[list[str], Argument(metavar="IMAGE...", help="One or more pictures.")],
+    store: o.Store = None,
+    namespace: o.Namespace = "default",
+    model: o.Model = "mini",
+    device: o.Device = None,
+    json: o.Json = False,
+) -> None:
+    """Tell who is in pictures.
+
+    Everyone who is enrolled, with the probability of being there, best first; several pictures make a table.
+    """
+    from plvm.images import open_image
+
+    for file in images:  # all are looked at before the model is loaded: a bad one is known at once
+        open_image(file)
+    with open_store(store, namespace) as opened:
+        if not opened.names():
+            raise RequestError("Nobody is enrolled yet.", "Enrol someone first: `plvm add NAME PICTURE`.")
+        vlm = load_model(model, device)
+        concepts = opened.list(aligner=vlm.fingerprint)
+    names = [concept.name for concept in concepts]
+    chances: list[list[float]] = []
+    with progress() as advance:
+        for i in range(0, len(images), 8):
+            chances += vlm.recognize(images[i : i + 8], concepts, namespace=namespace)
+            advance("pictures", min(i + 8, len(images)), len(images))
+    if json:
+        out_json([{"image": f, "present": _best_first(names, row)} for f, row in zip(images, chances, strict=True)])
+    elif len(images) == 1:
+        rows = [(name, f"{p:.3f}") for name, p in _best_first(names, chances[0]).items()]
+        out(table(rows, ("NAME", "P(PRESENT)")))
+    else:
+        _out_table(images, names, chances)
+
+
+def _best_first(names: list[str], row: list[float]) -> dict[str, float]:
+    return {name: round(p, 4) for name, p in sorted(zip(names, row, strict=True), key=lambda pair: -pair[1])}
+
+
+def _out_table(images: list[str], names: list[str], chances: list[list[float]]) -> None:
+    order = sorted(range(len(names)), key=lambda i: -max(row[i] for row in chances))[:COLUMNS]
+    rows = [(file, *(f"{row[i]:.3f}" for i in order)) for file, row in zip(images, chances, strict=True)]
+    out(table(rows, ("IMAGE", *(names[i] for i in order))))
+    if len(names) > COLUMNS:
+        say(f"The {COLUMNS} likeliest of {len(names)} are shown; --json has all.")
