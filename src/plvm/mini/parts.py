@@ -52,8 +52,21 @@ def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
     position = model.model.vision_tower.embeddings.position_embedding
     with torch.no_grad():
         position.weight[1:] = plane_waves(recipe.image_size // recipe.patch, recipe.tower_width)
+    words_first(model.model.language_model)
     match_at_birth(model.model.language_model.layers[LOOK_LAYER].self_attn)
     return model
+
+
+@torch.no_grad()
+def words_first(language: Any) -> None:
+    """Start from word rows of size 1 and blocks that add nothing: a token is its word until a block learns to say more.
+
+    With small rows and random blocks the words drown after the first layer, and nobody finds them again.
+    """
+    language.embed_tokens.weight.normal_()
+    for layer in language.layers:
+        layer.self_attn.o_proj.weight.zero_()
+        layer.mlp.down_proj.weight.zero_()
 
 
 @torch.no_grad()

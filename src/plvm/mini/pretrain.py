@@ -47,8 +47,8 @@ class NameRows(nn.Module):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.code = recipe.code
-        self.word = BoundedRow(recipe.code, recipe.width, 0.5)
-        self.head = BoundedRow(recipe.code, recipe.width, 0.5)
+        self.word = BoundedRow(recipe.code, recipe.width, 1.0)
+        self.head = BoundedRow(recipe.code, recipe.width, 0.2)
 
     def forward(self, code: Tensor) -> tuple[Tensor, Tensor]:
         return self.word(code), self.head(code)
