@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from plvm.mini.pretrain import NameRows
 from plvm.mini.recipe import Recipe
 from plvm.mini.vision import list_index, to_pixels
 from plvm.mini.world import reference_people, scene_of
@@ -181,7 +182,7 @@ def write_features(recipe: Recipe, encoder: Encoder, folder: Path, report: Repor
         report("features", rows.stop, len(pictures), {})
 
 
-def start_aligner(arm: Arm, recipe: Recipe, backbone: Backbone, names: nn.Module, features: np.ndarray) -> Aligner:
+def start_aligner(arm: Arm, recipe: Recipe, backbone: Backbone, names: NameRows, features: np.ndarray) -> Aligner:
     """The arm's Aligner before training. `names` are the name rows of pretraining: word and head start from them."""
     rms = float(backbone.word_rows.square().mean().sqrt())
     config = AlignerConfig(
@@ -248,10 +249,8 @@ def train_arm(
     )  # fmt: skip
 
 
-def names_from(folder: Path, recipe: Recipe) -> nn.Module:
+def names_from(folder: Path, recipe: Recipe) -> NameRows:
     """The name rows of the "vision" stage."""
-    from plvm.mini.pretrain import NameRows
-
     rows = NameRows(recipe)
     rows.load_state_dict(torch.load(folder / "vision.pt", weights_only=True)["parts"]["names"])
     return rows

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from plvm.mini.pretrain import Pretrainer
 from plvm.mini.recipe import Recipe
-from plvm.train.loop import Report, run_stage
 from plvm.mini.words import WordPictures
 from plvm.mini.world import scene_of
 from plvm.portraits.dialogues import DialogueMix
 from plvm.portraits.scene import Scene
+from plvm.train.loop import Report, run_stage
 
 
 def mix_at(share: float) -> DialogueMix:
@@ -32,7 +32,8 @@ def train_language(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report:
         mix = mix_at(step / recipe.language_steps)
         if rng.random() < 0.12:
             return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, 1.0)
-        images = words.embed([s for s in scenes if s], pretrainer.backbone.word_rows, forget=0.6 - 0.5 * step / recipe.language_steps)
+        forget = 0.6 - 0.5 * step / recipe.language_steps
+        images = words.embed([s for s in scenes if s], pretrainer.backbone.word_rows, forget)
         return pretrainer(scenes, images, recipe.packs, mix, rng, 1.0)
 
     model.model.language_model.requires_grad_(True)

@@ -194,7 +194,7 @@ class Writer:
                     (o,) = asked
                     point.add(r, [t, *answer[:-2]], [places.get((o, "."))])
                     figure = dialogue.named[o].figure
-                    if figure is not None and q.kind in GAZES:
+                    if figure is not None and dialogue.scene is not None and q.kind in GAZES:
                         gaze.add(r, answer[:-2], GAZES[q.kind](dialogue.scene, figure, self.side))
         return point, gaze
 
@@ -341,10 +341,10 @@ class Pretrainer(nn.Module):
             losses["fits"] = 2 * F.binary_cross_entropy_with_logits(self.helpers.fits(fits_at[f]), batch.fits[f])
         return losses
 
-    def _attention(self, index: int, rows: Tensor, columns: Tensor, past: KeyValues, packs: int) -> Tensor:
-        """Attention weights [M, SHOWN_HEADS, prefix + T] of layer `index` from the suffix tokens (rows[m], columns[m])."""
+    def _attention(self, index: int, where: Tensor, past: KeyValues, packs: int) -> Tensor:
+        """Attention weights [M, SHOWN_HEADS, prefix + T] of layer `index` from the suffix tokens `where[m]` = (row, position)."""
         language = self.backbone.model.model.language_model
-        layer, keys = language.layers[index], past[index][0]
+        layer, keys, (rows, columns) = language.layers[index], past[index][0], where.T
         attention, seen = layer.self_attn, layer.input_layernorm(self._seen[index - 1])
         cos, sin = language.rotary_emb(seen, keys.shape[2] + torch.arange(seen.shape[1]).unsqueeze(0))
 
@@ -360,9 +360,8 @@ class Pretrainer(nn.Module):
 
     def _look_loss(self, batch: Batch, past: KeyValues, packs: int) -> Tensor:
         """-log of the attention mass from a trait's word onto the patches of those who have it."""
-        rows, columns = torch.nonzero(batch.has_mask, as_tuple=True)
         shown = batch.look.any(1)
-        weights = self._attention(LOOK_LAYER, rows[shown], columns[shown], past, packs)
+        weights = self._attention(LOOK_LAYER, torch.nonzero(batch.has_mask)[shown], past, packs)
         first = len(self.prompt.prefix()[0])
         return _missed(weights[..., first : first + batch.look.shape[1]], batch.look[shown])
 
@@ -371,10 +370,10 @@ class Pretrainer(nn.Module):
         start, first = past[0][0].shape[2], len(self.prompt.prefix()[0])
         last = self.recipe.layers - 1
         (where, target), (seen_from, seen) = batch.point.tensors(), batch.gaze.tensors()
-        pointed = self._attention(last - 1, *where.T, past, packs)[..., start:]
+        pointed = self._attention(last - 1, where, past, packs)[..., start:]
         losses = {"point": 0.3 * _missed(pointed, target)}
         if len(seen):
-            gazed = self._attention(last, *seen_from.T, past, packs)[..., first : first + seen.shape[1]]
+            gazed = self._attention(last, seen_from, past, packs)[..., first : first + seen.shape[1]]
             losses["gaze"] = 0.3 * _missed(gazed, seen)
         return losses
 

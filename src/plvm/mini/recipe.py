@@ -40,9 +40,9 @@ class Recipe:
     tower_batch: int = 16
     encoder_steps: int = 2_600
     encoder_batch: int = 16
-    language_steps: int = 3_000
-    vision_steps: int = 7_000
-    align_steps: int = 400
+    language_steps: int = 1_400
+    vision_steps: int = 3_800
+    align_steps: int = 300
     images: int = 2
     packs: int = 4
     aligner_steps: int = 2_000

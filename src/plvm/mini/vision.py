@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plvm.mini.recipe import Recipe
-from plvm.train.loop import Report, run_stage
 from plvm.mini.world import (
     BODY_LABELS,
     HEAD_LABELS,
@@ -30,6 +30,7 @@ from plvm.mini.world import (
     training_scene,
 )
 from plvm.portraits.person import GEOMETRY, SLOTS
+from plvm.train.loop import Report, run_stage
 
 
 class Reader(nn.Module):
@@ -68,7 +69,7 @@ def jitter(pixels: Tensor) -> Tensor:
     return ((pixels + amount * (soft - pixels)) * gain + shift).clamp(-1, 1)
 
 
-def tower_features(vlm: nn.Module, pixels: Tensor) -> Tensor:
+def tower_features(vlm: Any, pixels: Tensor) -> Tensor:
     """The features the projector receives: [B, P, W]."""
     return vlm.model.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
 
@@ -80,14 +81,12 @@ def _mean_over(owner: Tensor, features: Tensor, figures: int) -> tuple[Tensor, T
     return hot.T @ features / count.clamp(min=1).unsqueeze(-1), count > 0
 
 
-def train_tower(recipe: Recipe, vlm: nn.Module, folder: Path, report: Report) -> None:
+def train_tower(recipe: Recipe, vlm: Any, folder: Path, report: Report) -> None:
     """Train the vision tower on the drawn scenes; the read-outs are dropped afterwards."""
     array = np.load(folder / "scenes.npy", mmap_mode="r")
     side = recipe.image_size // recipe.patch
-    readers = nn.ModuleDict(
-        {k: Reader(labels, recipe.tower_width) for k, labels in
-         (("head", HEAD_LABELS), ("body", BODY_LABELS), ("scene", SCENE_LABELS))}
-    )  # fmt: skip
+    tables = {"head": HEAD_LABELS, "body": BODY_LABELS, "scene": SCENE_LABELS}
+    readers = {k: Reader(labels, recipe.tower_width) for k, labels in tables.items()}
 
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
         rows = [rng.randrange(len(array)) for _ in range(recipe.tower_batch)]
@@ -127,7 +126,7 @@ def train_tower(recipe: Recipe, vlm: nn.Module, folder: Path, report: Report) ->
     tower = vlm.model.vision_tower
     tower.requires_grad_(True).train()
     run_stage(
-        "tower", {"tower": tower, "readers": readers}, losses, folder=folder, steps=recipe.tower_steps,
+        "tower", {"tower": tower, "readers": nn.ModuleDict(readers)}, losses, folder=folder, steps=recipe.tower_steps,
         lr=recipe.learning_rate, seed=recipe.seed, report=report, warmup=300,
     )  # fmt: skip
     tower.requires_grad_(False).eval()
@@ -138,7 +137,7 @@ def train_encoder(recipe: Recipe, encoder: nn.Module, folder: Path, report: Repo
     array = np.load(folder / "references.npy", mmap_mode="r")
     people = reference_people(recipe)
     labels = {s: HEAD_LABELS[s] for s in SLOTS}
-    readers = nn.ModuleDict({k: Reader(labels, recipe.encoder_width) for k in ("token", "patches")})
+    readers = {k: Reader(labels, recipe.encoder_width) for k in ("token", "patches")}
     geometry = nn.Linear(recipe.encoder_width, len(GEOMETRY))
 
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
@@ -152,7 +151,7 @@ def train_encoder(recipe: Recipe, encoder: nn.Module, folder: Path, report: Repo
         return {"total": token + patches + 0.5 * sizes, "token": token_hit, "patches": patch_hit, "geometry": sizes}
 
     encoder.requires_grad_(True).train()
-    parts = {"encoder": encoder, "readers": readers, "geometry": geometry}
+    parts = {"encoder": encoder, "readers": nn.ModuleDict(readers), "geometry": geometry}
     run_stage(
         "encoder", parts, losses, folder=folder, steps=recipe.encoder_steps, lr=recipe.learning_rate,
         seed=recipe.seed, report=report, warmup=300,

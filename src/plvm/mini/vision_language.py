@@ -17,12 +17,12 @@ from torch.nn import functional as F
 
 from plvm.mini.pretrain import Pretrainer
 from plvm.mini.recipe import Recipe
-from plvm.train.loop import Report, run_stage
 from plvm.mini.vision import jitter, to_pixels, tower_features
 from plvm.mini.words import WordPictures
 from plvm.mini.world import training_scene
 from plvm.portraits.dialogues import DialogueMix
 from plvm.portraits.scene import Scene
+from plvm.train.loop import Report, run_stage
 
 
 class Pictures:
@@ -76,13 +76,13 @@ def train_vision(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: R
         mix = DialogueMix(partial=0.35 - 0.2 * share)
         helper = max(0.0, 1.0 - 1.3 * share)
         draw = rng.random()
-        if draw < 0.07:
+        if draw < 0.12:
             return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, helper)
-        scenes, pixels = pictures.sample(rng, recipe.images, 1.0 if draw < 0.13 else 0.0)
+        scenes, pixels = pictures.sample(rng, recipe.images, 1.0 if draw < 0.17 else 0.0)
         with torch.no_grad():
             features = tower_features(vlm, pixels)
         images = vlm.model.multi_modal_projector(features)
-        return pretrainer(scenes, images, recipe.packs, PORTRAIT_MIX if draw < 0.13 else mix, rng, helper)
+        return pretrainer(scenes, images, recipe.packs, PORTRAIT_MIX if draw < 0.17 else mix, rng, helper)
 
     parts = {
         "projector": vlm.model.multi_modal_projector,

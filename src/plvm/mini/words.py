@@ -50,8 +50,8 @@ class WordPictures:
         background = [self._id(" " + w) for w in (S.PLACES[scene.place], S.LIGHTS[scene.light])]
         out = np.full((self.side**2, WORDS_PER_PATCH), -1, np.int64)
         for p in range(self.side**2):
-            words = heads[head[p]] if head[p] >= 0 else bodies[body[p]] if body[p] >= 0 else background
-            out[p, : len(words)] = words
+            shown = heads[head[p]] if head[p] >= 0 else bodies[body[p]] if body[p] >= 0 else background
+            out[p, : len(shown)] = shown
         return out
 
     def embed(self, scenes: list[Scene], table: Tensor, forget: float = 0.0) -> Tensor:

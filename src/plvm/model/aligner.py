@@ -110,8 +110,8 @@ class PaperAligner(Aligner):
         with torch.no_grad():
             self.mean_rows.copy_(torch.stack([word, head]))
             for mlp in (self.word, self.head):
-                nn.init.zeros_(mlp[4].weight)
-                nn.init.zeros_(mlp[4].bias)
+                for parameter in mlp[4].parameters():
+                    nn.init.zeros_(parameter)
 
     def forward(self, z: Tensor | None, patches: Tensor) -> Rows:
         context = self.out(self.resampler(patches))

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 KeyValues = tuple[tuple[Tensor, Tensor], ...]  # per layer: keys and values [B, heads, T, head width]
 
@@ -22,13 +22,13 @@ KeyValues = tuple[tuple[Tensor, Tensor], ...]  # per layer: keys and values [B, 
 class Backbone:
     """A stock `LlavaForConditionalGeneration` with its tokenizer and image processor, frozen and in eval mode."""
 
-    def __init__(self, model: nn.Module, tokenizer: Any, image_processor: Any, name: str = "") -> None:
-        self.model: Any = model.eval().requires_grad_(False)
+    def __init__(self, model: Any, tokenizer: Any, image_processor: Any, name: str = "") -> None:
+        self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.name = name
         self.tokens_computed = 0
-        config = self.model.config
+        config = model.config
         self.width: int = config.text_config.hidden_size
         self.vocabulary_size: int = config.text_config.vocab_size
         self.max_tokens: int = config.text_config.max_position_embeddings

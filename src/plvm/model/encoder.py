@@ -10,18 +10,18 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 
 class Encoder:
     """A stock vision transformer with its image processor, frozen and in eval mode."""
 
-    def __init__(self, model: nn.Module, image_processor: Any, name: str = "") -> None:
-        self.model: Any = model.eval().requires_grad_(False)
+    def __init__(self, model: Any, image_processor: Any, name: str = "") -> None:
+        self.model = model.eval().requires_grad_(False)
         self.image_processor = image_processor
         self.name = name
-        self.width: int = self.model.config.hidden_size
+        self.width: int = model.config.hidden_size
 
     @property
     def device(self) -> torch.device:

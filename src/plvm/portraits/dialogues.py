@@ -55,7 +55,7 @@ class DialogueMix:
         ("named", 2.5),
         ("who", 2.5),
         ("who_present", 0.5),
-        ("trait", 2.0),
+        ("trait", 2.5),
         ("has", 0.4),
         ("who_has", 0.6),
         ("both", 0.5),

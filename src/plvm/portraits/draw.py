@@ -3,14 +3,14 @@
 Contract: `scene_svg(scene)` is a complete SVG document of `CANVAS` units and a pure function of the scene: the same
 scene gives the same text on every machine. `rasterize(svg, size)` gives an RGB image of size x size pixels through
 resvg; `draw(scene, size)` is both. Nearer figures (larger y) are drawn over farther ones; the only id in the text is
-the backdrop's gradient. Two bindings of the same resvg give the same pixels: the package `resvg` in a third of the time
-of `resvg_py`, which is used where the former is not installed.
+the backdrop's gradient.
 """
 
 from __future__ import annotations
 
 import io
 
+import resvg
 from PIL import Image
 
 from plvm.portraits.backdrop import backdrop_svg, light_svg
@@ -18,14 +18,7 @@ from plvm.portraits.body import body_svg, held_svg
 from plvm.portraits.head import head_svg
 from plvm.portraits.scene import CANVAS, Figure, Scene
 
-try:
-    import resvg
-
-    _OPTIONS = resvg.usvg.Options.default()
-except ImportError:
-    import resvg_py
-
-    resvg = None
+_OPTIONS = resvg.usvg.Options.default()
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
@@ -59,9 +52,7 @@ def scene_svg(scene: Scene) -> str:
 
 
 def _png(svg: str, size: int) -> bytes:
-    """The document as a PNG, by the faster binding there is."""
-    if resvg is None:
-        return resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
+    """The document as a PNG."""
     sized = svg.replace("<svg ", f'<svg width="{size}" height="{size}" ', 1)
     return resvg.render(resvg.usvg.Tree.from_str(sized, _OPTIONS), _IDENTITY)
 

@@ -26,13 +26,7 @@ SKIN: dict[str, tuple[str, str]] = {
     "dark": ("#623e2b", "#432618"),
 }
 LINE: dict[str, str] = {"pale": "#b56f60", "light": "#a25a38", "tan": "#7c441e", "brown": "#542c12", "dark": "#200e06"}
-FULL_LIPS: dict[str, str] = {
-    "pale": "#e67f8b",
-    "light": "#d5666c",
-    "tan": "#bf5560",
-    "brown": "#d07c7c",
-    "dark": "#c47a7c",
-}
+FULL_LIPS = {"pale": "#e67f8b", "light": "#d5666c", "tan": "#bf5560", "brown": "#d07c7c", "dark": "#c47a7c"}
 BLUSH: dict[str, str] = {"pale": "#ff7f92", "light": "#f9667a", "tan": "#ee4d5c", "brown": "#e84c58", "dark": "#d8444f"}
 BROW: dict[str, str] = {
     "black": "#16131b",

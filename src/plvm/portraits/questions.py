@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from plvm.portraits import scene as S
 from plvm.portraits.person import PHRASES, SLOTS, Person
@@ -70,7 +71,7 @@ class Asker:
         self.rng = rng
         self.wordings = wordings
         self.present = (
-            dict(present) if present is not None else {n: scene and scene.find(p) for n, p in self.named.items()}
+            dict(present) if present is not None else {n: scene.find(p) if scene else None for n, p in named.items()}
         )
 
     def ask(self, kind: str, x: str | None = None, y: str | None = None) -> Question | None:
@@ -307,13 +308,16 @@ def _wardrobe(rng: random.Random, figure: Figure | None) -> list[Figure]:
     """The figure and copies of it in other clothes: another colour, another garment, both."""
     if figure is None:
         return []
-    from dataclasses import replace
-
     look = figure.look
     color = rng.choice([c for c in S.COLORS if c != look.color])
     clothes = rng.choice([c for c in S.CLOTHES if c != look.clothes])
-    changes = ({}, {"color": color}, {"clothes": clothes}, {"color": color, "clothes": clothes})
-    return [replace(figure, look=replace(look, **change)) for change in changes]  # type: ignore[arg-type]
+    changes: tuple[dict[str, Any], ...] = (
+        {},
+        {"color": color},
+        {"clothes": clothes},
+        {"color": color, "clothes": clothes},
+    )
+    return [replace(figure, look=replace(look, **change)) for change in changes]
 
 
 _KINDS: dict[str, Callable[..., Question | None]] = {

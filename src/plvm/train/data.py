@@ -18,14 +18,13 @@ def write_dialogue(
     """The dialogue's suffix: definitions where names join, questions, supervised answers. `words` describes people in words;
     without it their context tokens stand there."""
     tokens, names = Tokens(), dialogue.names
+    described = {i: words(named) if words is not None else None for i, named in enumerate(dialogue.named)}
     for turn, q in enumerate(dialogue.questions):
-        if turn:
-            prompt.next_turn(tokens)
-        for i, named in enumerate(dialogue.named):
-            if named.joins == turn:
-                prompt.define(tokens, i, vocabulary, words(named) if words is not None else None)
-        prompt.question(tokens, q.text, names, vocabulary)
-        prompt.answer(tokens, q.answer, names, vocabulary, q.verdict)
+        joining = [i for i, named in enumerate(dialogue.named) if named.joins == turn]
+        prompt.turn(
+            tokens, q.text, names, vocabulary, joining=joining, descriptions=described, first=turn == 0,
+            answer=q.answer, verdict=q.verdict,
+        )  # fmt: skip
     return tokens
 
 

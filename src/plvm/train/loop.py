@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+TABLE_FACTOR = 5.0  # embedding rows are of size 1 and seldom met: they need longer steps than matrices
 Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, step, steps, figures
 
 
@@ -55,9 +56,12 @@ def run_stage(
     """
     path = folder / f"{name}.pt"
     parameters = [p for part in parts.values() for p in part.parameters() if p.requires_grad]
-    decayed = [p for p in parameters if p.ndim > 1]
-    rest = [p for p in parameters if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
+    tables = {id(m.weight) for part in parts.values() for m in part.modules() if isinstance(m, nn.Embedding)}
+    groups = [
+        {"params": [p for p in parameters if id(p) in tables], "weight_decay": 0.0, "factor": TABLE_FACTOR},
+        {"params": [p for p in parameters if p.ndim > 1 and id(p) not in tables], "weight_decay": 0.02, "factor": 1.0},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, "factor": 1.0},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
     start = 0
     if path.exists():
@@ -76,7 +80,7 @@ def run_stage(
         rng = random.Random(f"{name}/{seed}/{step}")
         torch.manual_seed(rng.randrange(2**31))
         for group in optimizer.param_groups:
-            group["lr"] = lr * schedule(step, steps, min(warmup, max(1, steps // 5)), floor)
+            group["lr"] = group["factor"] * lr * schedule(step, steps, min(warmup, max(1, steps // 5)), floor)
         figures = losses(step, rng)
         optimizer.zero_grad(set_to_none=True)
         figures["total"].backward()
