@@ -67,12 +67,13 @@ class Arm:
     tasks: Tasks
     bounded: bool = False
     anchor_share: float = 0.0
+    blocks: int = 4
 
 
 ARMS: dict[str, Arm] = {
     "paper": Arm("paper", PAPER_TASKS),
     "bounded": Arm("paper", PAPER_TASKS, bounded=True),
-    "anchored": Arm("anchored", GROUNDED_TASKS, anchor_share=0.5),
+    "anchored": Arm("anchored", GROUNDED_TASKS, anchor_share=0.5, blocks=2),
 }
 
 
@@ -187,7 +188,7 @@ def start_aligner(arm: Arm, recipe: Recipe, backbone: Backbone, names: NameRows,
     rms = float(backbone.word_rows.square().mean().sqrt())
     config = AlignerConfig(
         architecture=arm.architecture, encoder_width=features.shape[-1], width=backbone.width, context_tokens=16,
-        mlp_hidden=2 * backbone.width, resampler_width=max(64, 2 * backbone.width // 3), blocks=4 if recipe.name == "full" else 2,
+        mlp_hidden=2 * backbone.width, resampler_width=max(64, 2 * backbone.width // 3), blocks=arm.blocks,
         heads=4, bounded=arm.bounded, row_rms=rms, free_tokens=16 - len(SLOTS), code_width=recipe.code,
         backbone="../backbone", encoder="../encoder",
     )  # fmt: skip

@@ -148,6 +148,7 @@ class AnchoredAligner(Aligner):
     """Context tokens anchored in the frozen word embeddings, a few free ones, bounded name rows."""
 
     word_rows: Tensor
+    directions: Tensor
 
     def __init__(self, config: AlignerConfig) -> None:
         super().__init__(config)
@@ -162,16 +163,18 @@ class AnchoredAligner(Aligner):
         self.free_scale = nn.Parameter(torch.tensor(c.row_rms))
         self.tag = nn.Parameter(torch.tensor(0.5))
         self.register_buffer("word_rows", torch.zeros(1, c.width), persistent=False)
+        self.register_buffer("directions", torch.zeros(1, c.width), persistent=False)
 
     def use_words(self, word_rows: Tensor) -> None:
-        self.word_rows = word_rows.detach()
+        self.word_rows = word_rows.detach().float()
+        self.directions = F.normalize(self.word_rows, dim=-1)
 
     def word_logits(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """patches [N, L, E] -> logits [N, K - free, V] over the backbone's words, and the resampler's output [N, K, W]."""
         h = self.resampler(patches)
         anchored = h[:, : self.config.context_tokens - self.config.free_tokens]
         pointer = F.normalize(self.point(anchored), dim=-1)
-        return self.sharpness * pointer @ F.normalize(self.word_rows.to(h), dim=-1).T, h
+        return self.sharpness * pointer @ self.directions.to(h).T, h
 
     def rows(self, z: Tensor, logits: Tensor, h: Tensor) -> Rows:
         """Global feature [N, E] and `word_logits` -> rows."""
