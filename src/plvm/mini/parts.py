@@ -11,6 +11,7 @@ from plvm.mini.recipe import Recipe
 LOOK_LAYER = 1  # the layer whose first heads find where a word is to be seen
 SHOWN_HEADS = 2  # how many heads of a layer are shown where to attend
 
+
 def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
     """A `LlavaForConditionalGeneration`: CLIP vision tower, projector, Llama."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration

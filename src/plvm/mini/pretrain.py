@@ -57,11 +57,11 @@ class NameRows(nn.Module):
 class Helpers(nn.Module):
     """Temporary read-outs that show the middle layers what to compute; dropped after pretraining.
 
-    Read-outs: after the second layer a description's token knows whose it is (owner), after the third in which columns of the
-    picture somebody has its trait (has); after the fourth a description's full stop knows in which columns somebody fits it
-    all (fits). Attention, with no parameters of its own: two heads of the second layer look from a trait's word to those who
-    have it (look), two of the last but one from an answer to the trait's word or the full stop that it is about (point), two of
-    the last from an answer to the person in the picture (gaze).
+    Read-outs: after the second layer a description's token knows whose it is (owner), after the third in which columns
+    of the picture somebody has its trait (has), after the fourth its full stop in which columns somebody fits it all
+    (fits). Attention of two heads a layer, without parameters of its own: from a trait's word to those who have it
+    (look), from a full stop to the traits before it (gather), from an answer to the trait or the full stop that it is
+    about (point) and to the person in the picture (gaze).
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -372,6 +372,13 @@ class Pretrainer(nn.Module):
         (where, target), (seen_from, seen) = batch.point.tensors(), batch.gaze.tensors()
         pointed = self._attention(last - 1, where, past, packs)[..., start:]
         losses = {"point": 0.3 * _missed(pointed, target)}
+        if batch.fits_mask.any():
+            stops = torch.nonzero(batch.fits_mask)
+            own = batch.has_mask[stops[:, 0]] & (
+                batch.owner[stops[:, 0]] == batch.owner[stops[:, 0], stops[:, 1], None]
+            )
+            gathered = self._attention(last - 2, stops, past, packs)[..., start:]
+            losses["gather"] = 0.3 * _missed(gathered, own)
         if len(seen):
             gazed = self._attention(last, seen_from, past, packs)[..., first : first + seen.shape[1]]
             losses["gaze"] = 0.3 * _missed(gazed, seen)

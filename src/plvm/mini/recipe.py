@@ -41,7 +41,7 @@ class Recipe:
     encoder_steps: int = 2_600
     encoder_batch: int = 16
     language_steps: int = 1_346
-    vision_steps: int = 3_800
+    vision_steps: int = 5_200
     align_steps: int = 300
     images: int = 2
     packs: int = 4

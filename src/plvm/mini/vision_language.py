@@ -74,15 +74,14 @@ def train_vision(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: R
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
         share = step / recipe.vision_steps
         mix = DialogueMix(partial=0.35 - 0.2 * share)
-        helper = max(0.0, 1.0 - 1.3 * share)
         draw = rng.random()
         if draw < 0.12:
-            return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, helper)
+            return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, 1.0)
         scenes, pixels = pictures.sample(rng, recipe.images, 1.0 if draw < 0.17 else 0.0)
         with torch.no_grad():
             features = tower_features(vlm, pixels)
         images = vlm.model.multi_modal_projector(features)
-        return pretrainer(scenes, images, recipe.packs, PORTRAIT_MIX if draw < 0.17 else mix, rng, helper)
+        return pretrainer(scenes, images, recipe.packs, PORTRAIT_MIX if draw < 0.17 else mix, rng, 1.0)
 
     parts = {
         "projector": vlm.model.multi_modal_projector,

@@ -1,0 +1,255 @@
+"""The mini family: the chain of its stages, and the pieces whose mistakes would only show after hours of training."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import plvm
+from plvm.engine.session import Request, Session
+from plvm.errors import RequestError
+from plvm.mini.align import ARMS, start_aligner, whiten
+from plvm.mini.build import STAGES, build_mini, stages_of
+from plvm.mini.pretrain import NameRows
+from plvm.mini.words import WordPictures
+from plvm.mini.world import patch_figures, scene_of
+from plvm.model.aligner import AnchoredAligner
+from plvm.model.backbone import Backbone
+from plvm.portraits import scene as S
+from plvm.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
+from plvm.portraits.person import PHRASES
+from plvm.portraits.questions import describe
+from plvm.portraits.scene import Figure
+from plvm.prompt import Prompt
+from plvm.train.data import write_dialogue
+from plvm.vocabulary import vocabulary_of
+from toys import RECIPE, a_concept, picture
+
+# ---- which stages
+
+
+def test_all_is_every_stage_in_the_order_of_the_build() -> None:
+    assert stages_of("all") == list(STAGES)
+    assert STAGES.index("tokenizer") < STAGES.index("vision") < STAGES.index("align") < STAGES.index("export")
+
+
+def test_a_list_of_stages_runs_in_the_order_of_the_build_whatever_order_was_typed() -> None:
+    assert stages_of("align, tower,draw") == ["draw", "tower", "align"]
+
+
+def test_a_mistyped_stage_is_refused_and_the_hint_lists_the_stages() -> None:
+    with pytest.raises(RequestError, match="'tover'") as caught:
+        stages_of("draw,tover")
+    assert all(stage in caught.value.hint for stage in STAGES)
+
+
+def test_a_mistyped_scale_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="'smok'") as caught:
+        build_mini(tmp_path / "out", "smok", report=lambda *_: None)
+    assert "smoke" in caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_recipe_in_the_same_folder_is_refused_with_a_hint_and_the_folder_is_left_alone(tmp_path: Path) -> None:
+    stamp = tmp_path / "recipe.json"
+    stamp.write_text(json.dumps(RECIPE.to_dict()))
+    with pytest.raises(RequestError, match="another recipe") as caught:
+        build_mini(tmp_path, "full", "tokenizer", report=lambda *_: None)
+    assert "--out" in caught.value.hint
+    assert [p.name for p in tmp_path.iterdir()] == ["recipe.json"]
+    assert json.loads(stamp.read_text()) == RECIPE.to_dict()
+
+
+# ---- white codes
+
+
+def correlated(n: int, width: int) -> np.ndarray:
+    """Numbers [n, width] that are anything but white: mixed, stretched and far from 0."""
+    rng = np.random.default_rng(5)
+    return rng.normal(size=(n, width)) @ rng.normal(size=(width, width)) * rng.uniform(0.2, 3, width) + 7
+
+
+def assert_white(codes: np.ndarray, tolerance: float) -> None:
+    np.testing.assert_allclose(codes.mean(0), 0, atol=tolerance)
+    np.testing.assert_allclose(np.cov(codes.T, ddof=0), np.eye(codes.shape[1]), atol=tolerance)
+
+
+def test_whitened_features_have_the_unit_covariance() -> None:
+    z = correlated(500, 12)
+    linear = torch.nn.Linear(12, 5).double()
+    whiten(linear, torch.from_numpy(z))
+    assert_white(z @ linear.weight.detach().numpy().T + linear.bias.detach().numpy(), 1e-9)
+
+
+def test_the_whitened_coordinates_are_those_of_the_largest_variance() -> None:
+    z = correlated(500, 12)
+    linear = torch.nn.Linear(12, 5).double()
+    whiten(linear, torch.from_numpy(z))
+    values, vectors = np.linalg.eigh(np.cov(z.T, ddof=0))
+    largest = vectors[:, np.argsort(values)[::-1][:5]]
+    rows = linear.weight.detach().numpy()
+    np.testing.assert_allclose(rows @ largest @ largest.T, rows, atol=1e-9)
+
+
+def test_the_anchored_aligner_starts_with_white_codes_and_the_name_rows_of_pretraining(backbone: Backbone) -> None:
+    features = np.random.default_rng(1).normal(size=(300, 3, RECIPE.encoder_width)).astype(np.float16)
+    features[:, 0] = correlated(300, RECIPE.encoder_width) / 10
+    names = NameRows(RECIPE)
+    aligner = start_aligner(ARMS["anchored"], RECIPE, backbone, names, features)
+    assert isinstance(aligner, AnchoredAligner)
+    codes = aligner.code(torch.from_numpy(features[:, 0].astype(np.float32))).detach().numpy()
+    assert codes.shape == (300, RECIPE.code)
+    assert_white(codes.astype(np.float64), 1e-2)
+    code = torch.randn(4, RECIPE.code)
+    assert torch.equal(aligner.word(code), names.word(code)) and torch.equal(aligner.head(code), names.head(code))
+
+
+# ---- training writes what chat writes
+
+
+def dialogues(count: int) -> list[Dialogue]:
+    """Dialogues of three names, some late; a chat numbers people as they join, so late ones come last."""
+    found, rng = list[Dialogue](), random.Random(11)
+    while len(found) < count:
+        scene = scene_of(rng.randrange(50), 0)
+        dialogue = draw_dialogue(scene, 3, DialogueMix(turns=4, late=0.6), rng)
+        joins = [n.joins for n in dialogue.named]
+        if joins == sorted(joins) and joins[-1] > 0:
+            found.append(dialogue)
+    return found
+
+
+@pytest.mark.parametrize("in_words", [False, True], ids=["context tokens", "descriptions"])
+def test_training_writes_a_dialogue_as_the_chat_engine_does_turn_by_turn(
+    backbone: Backbone, prompt: Prompt, in_words: bool
+) -> None:
+    for dialogue in dialogues(10):
+        concepts = [a_concept(name, i, backbone.width) for i, name in enumerate(dialogue.names)]
+        vocabulary = vocabulary_of([concepts], backbone.word_rows)
+        written, pending, joined = list[int](), tuple[int, ...](), 0
+        for turn, q in enumerate(dialogue.questions):
+            now = [i for i, n in enumerate(dialogue.named) if n.joins == turn]
+            texts = tuple(describe(dialogue.named[i].person, dialogue.named[i].slots) for i in now)
+            session = Session((), len(written), pending, tuple(concepts[:joined]), turn)
+            request = Request(session, q.text, tuple(concepts[i] for i in now), texts if in_words else ())
+            written += request.write(prompt, vocabulary)
+            joined += len(now)
+            pending = (*prompt.named_text(" " + q.answer, request.names, vocabulary), prompt.end_id)
+
+        def words(named: Named) -> str:
+            return describe(named.person, named.slots)
+
+        tokens = write_dialogue(prompt, dialogue, vocabulary, words if in_words else None)
+        assert tokens.ids == [*written, *pending]
+        supervised = [i for i, s in zip(tokens.ids, tokens.supervise, strict=True) if s]
+        assert supervised.count(prompt.end_id) == len(dialogue.questions)
+        assert tokens.ids.count(prompt.end_id) == len(dialogue.questions)
+
+
+# ---- word pictures
+
+
+def head_words(figure: Figure) -> set[str]:
+    traits = {PHRASES[slot][value] for slot, value in zip(PHRASES, figure.person.traits, strict=True)}
+    worn = {S.HATS[figure.look.hat]} if figure.look.hat != "none" else set()
+    worn |= {S.GLASSES[figure.look.glasses]} if figure.look.glasses != "none" else set()
+    return traits | worn | {S.EXPRESSIONS[figure.look.expression]}
+
+
+def body_words(figure: Figure) -> set[str]:
+    garment = S.CLOTHES[figure.look.clothes].split(" ")[0]
+    return {figure.look.color, garment, S.ACTIVITIES[figure.look.activity]}
+
+
+def test_every_patch_of_a_word_picture_says_what_is_there_and_nothing_else(tokenizer: Any) -> None:
+    side = 10
+    words, heads, bodies = WordPictures(tokenizer, side, 64), 0, 0
+    for scene in (scene_of(i, 3) for i in range(25)):
+        head, body = patch_figures(scene, side)
+        for p, ids in enumerate(words.ids(scene)):
+            said = [tokenizer.decode([i]).removeprefix(" ") for i in ids if i >= 0]
+            assert len(said) == len(set(said))
+            if head[p] >= 0:
+                assert set(said) == head_words(scene.figures[head[p]])
+            elif body[p] >= 0:
+                assert set(said) == body_words(scene.figures[body[p]])
+            else:
+                assert set(said) == {S.PLACES[scene.place], S.LIGHTS[scene.light]}
+        heads, bodies = heads + len(set(head) - {-1}), bodies + len(set(body) - {-1})
+    people = sum(len(scene_of(i, 3).figures) for i in range(25))
+    assert heads >= 0.95 * people and bodies >= 0.8 * people, "word pictures must show (nearly) everybody"
+
+
+def test_the_patches_at_a_face_and_at_its_chest_are_that_figures_unless_a_nearer_one_covers_them() -> None:
+    side = 20
+    for scene in (scene_of(i, 4) for i in range(100)):
+        head, body = (grid.reshape(side, side) for grid in patch_figures(scene, side))
+        assert not ((head >= 0) & (body >= 0)).any()
+        for i, f in enumerate(scene.figures):
+            row, column = int(f.y / S.CANVAS * side), int(f.x / S.CANVAS * side)
+            if head[row, column] != i:
+                other = max(head[row, column], body[row, column])
+                assert other >= 0 and scene.figures[other].y > f.y
+            chest = int((f.y + 90 * f.scale) / S.CANVAS * side)
+            if chest < side and body[chest, column] != i:
+                other = max(head[chest, column], body[chest, column])
+                assert other >= 0 and scene.figures[other].y > f.y
+
+
+# ---- the whole chain
+
+
+@pytest.mark.slow
+def test_one_command_builds_a_family_that_loads_and_answers_and_a_second_run_trains_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    shipped, elsewhere = Path(plvm.__file__).parent / "mini" / "weights", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    files = {p: p.stat().st_mtime_ns for p in shipped.rglob("*") if p.is_file()}
+    told: list[tuple[str, int, int, dict[str, float]]] = []
+
+    def report(stage: str, step: int, steps: int, figures: Any) -> None:
+        told.append((stage, step, steps, dict(figures)))
+
+    threads, out = torch.get_num_threads(), tmp_path / "build"
+    try:
+        weights = build_mini(out, "smoke", "all", report=report, workers=1, threads=2)
+        assert [stage for stage, _, _, figures in told if "seconds" in figures] == list(STAGES)
+        assert weights == out / "weights"
+
+        vlm = plvm.load(weights / "aligner")
+        someone = vlm.enroll("billie", picture(1))
+        answer = vlm.ask(picture(2), "Is <billie> in this photo? Answer with Yes or No.", [someone])
+        assert answer.prompt_tokens > 100 and answer.finish in ("end", "length")
+        (row,) = vlm.recognize([picture(2)], [someone])
+        assert 0 < row[0] < 1
+        summary = [p for p in (out / "evaluation").rglob("*.json") if json.loads(p.read_text())]
+        assert summary, "the evaluation must leave its results"
+
+        trained = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(out.glob("*.pt"))}
+        aligners = {f"aligner-{arm}.pt" for arm in ARMS}
+        assert {p.name for p in trained} >= {"tower.pt", "encoder.pt", "language.pt", "vision.pt"} | aligners
+        told.clear()
+        again = ["draw", "tower", "encoder", "language", "project", "vision", "features", "align"]
+        build_mini(out, "smoke", ",".join(again), report=report, workers=1, threads=2)
+        worked = [t for t in told if "seconds" not in t[3] and not t[0].startswith("draw")]
+        assert not worked, "a finished stage must not be trained again"
+        assert all(step == steps for stage, step, steps, _ in told if stage.startswith("draw"))
+        assert trained == {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(out.glob("*.pt"))}
+        assert not list(out.glob("*.partial"))
+
+        with pytest.raises(RequestError, match="another recipe") as caught:
+            build_mini(out, "full", "tokenizer", report=report)
+        assert "--out" in caught.value.hint
+    finally:
+        torch.set_num_threads(threads)
+    assert not list(elsewhere.iterdir())
+    assert not [p for p in home.rglob("*") if p.is_file()]
+    assert {p: p.stat().st_mtime_ns for p in shipped.rglob("*") if p.is_file()} == files
