@@ -17,9 +17,7 @@ from plvm.portraits.scene import Scene
 from plvm.train.loop import Report, run_stage
 
 
-def mix_at(share: float) -> DialogueMix:
-    """The curriculum: short descriptions at first, whole ones later; `share` in [0, 1] is how far the training is."""
-    return DialogueMix(partial=0.6 - 0.4 * min(1.0, 2 * share))
+MIX = DialogueMix(partial=0.1)  # whole descriptions: what has to match is then plain to see
 
 
 def train_language(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:
@@ -29,12 +27,10 @@ def train_language(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report:
 
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
         scenes: list[Scene | None] = [scene_of(rng.randrange(recipe.scenes), recipe.seed) for _ in range(recipe.images)]
-        mix = mix_at(step / recipe.language_steps)
         if rng.random() < 0.12:
-            return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, 1.0)
-        forget = 0.6 - 0.5 * step / recipe.language_steps
-        images = words.embed([s for s in scenes if s], pretrainer.backbone.word_rows, forget)
-        return pretrainer(scenes, images, recipe.packs, mix, rng, 1.0)
+            return pretrainer([None] * recipe.images, None, recipe.packs, MIX, rng, 1.0)
+        images = words.embed([s for s in scenes if s], pretrainer.backbone.word_rows, forget=0.1)
+        return pretrainer(scenes, images, recipe.packs, MIX, rng, 1.0)
 
     model.model.language_model.requires_grad_(True)
     model.lm_head.requires_grad_(True)

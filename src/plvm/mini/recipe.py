@@ -40,12 +40,12 @@ class Recipe:
     tower_batch: int = 16
     encoder_steps: int = 2_600
     encoder_batch: int = 16
-    language_steps: int = 1_346
-    vision_steps: int = 5_200
+    language_steps: int = 1_500
+    vision_steps: int = 6_000
     align_steps: int = 300
     images: int = 2
     packs: int = 4
-    aligner_steps: int = 2_000
+    aligner_steps: int = 1_200
     learning_rate: float = 1e-3
 
     @property

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from plvm.mini.parts import plane_waves
 from plvm.mini.world import patch_figures
 from plvm.portraits import scene as S
 from plvm.portraits.person import SLOTS
@@ -30,7 +29,7 @@ class WordPictures:
     def __init__(self, tokenizer: Any, side: int, width: int) -> None:
         self.tokenizer = tokenizer
         self.side = side
-        self.waves = plane_waves(side, width, std=1.0)
+        self.positions = position_codes(side, width)
 
     def _id(self, word: str) -> int:
         return _single(self.tokenizer, word)
@@ -61,7 +60,17 @@ class WordPictures:
         words = F.embedding(ids.clamp(min=0), table) * keep.unsqueeze(-1)
         total = words.sum(2) * torch.rsqrt(keep.sum(2, keepdim=True).clamp(min=1).float())
         rms = total.detach().square().mean().sqrt()
-        return total + POSITION_SHARE * rms * self.waves
+        return total + POSITION_SHARE * rms * self.positions
+
+
+def position_codes(side: int, width: int) -> Tensor:
+    """Positions [side * side, width] of size 1, row by row: each row and each column has a direction of its own.
+
+    Orthogonal, so that the mean over several places still tells which ones they were; slow waves would blur them.
+    """
+    basis = torch.linalg.qr(torch.randn(width, 2 * side, generator=torch.Generator().manual_seed(0)))[0].T
+    column, row = basis[:side], basis[side:]
+    return (row[:, None] + column[None]).reshape(side * side, width) * (width / 2) ** 0.5
 
 
 @lru_cache(maxsize=4096)
