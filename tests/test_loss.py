@@ -130,17 +130,12 @@ def test_the_yes_or_no_word_of_a_verdict_is_marked_and_nothing_else(
     assert {m for _, m in rest} == {ANSWER} and rest[-1][0] == prompt.tokenizer.eos_token
 
 
-SPELLED = pytest.mark.xfail(
-    strict=True, reason="its first token is that of Yes or No: the mini tokenizer spells it Yes-terday"
-)
-
-
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("Yesterday <billie> was here.", marks=SPELLED),
-        pytest.param("Nobody is next to <billie>.", marks=SPELLED),
-        pytest.param("Not here.", marks=SPELLED),
+        "Yesterday <billie> was here.",
+        "Nobody is next to <billie>.",
+        "Not here.",
         "yes.",
         "It is No.",
         "<billie> says Yes.",

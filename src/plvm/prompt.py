@@ -107,7 +107,9 @@ class Prompt:
     ) -> None:
         """Write a supervised answer and its end; with `verdict`, its Yes/No word is marked for the weight of Eq. 2."""
         ids = self.named_text(" " + text.strip(), names, vocabulary)
-        first = VERDICT if verdict and ids[0] in (self.yes_id, self.no_id) else ANSWER
+        word = re.match(r"\w*", text.strip())
+        spelled = self.text(" " + word.group()) if verdict and word else ()
+        first = VERDICT if spelled in ((self.yes_id,), (self.no_id,)) else ANSWER
         tokens.add(ids[:1], first)
         tokens.add([*ids[1:], self.end_id], ANSWER)
 

@@ -16,7 +16,6 @@ from plvm.portraits.dialogues import DialogueMix
 from plvm.portraits.scene import Scene
 from plvm.train.loop import Report, run_stage
 
-
 MIX = DialogueMix(partial=0.1)  # whole descriptions: what has to match is then plain to see
 
 
