@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ class Plvm(System):
         return {
             "architecture": vlm.aligner.config.architecture,
             "aligner": vlm.fingerprint,
-            "backbone": vlm.backbone.name,
-            "encoder": vlm.encoder.name,
+            "backbone": Path(vlm.backbone.name).name,
+            "encoder": Path(vlm.encoder.name).name,
             "device": str(vlm.backbone.device),
             "dtype": str(vlm.backbone.dtype).removeprefix("torch."),
         }
