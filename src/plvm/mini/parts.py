@@ -8,6 +8,7 @@ import torch
 
 from plvm.mini.recipe import Recipe
 
+LOOK_LAYER = 1  # the layer whose first heads find where a trait is to be seen
 SHOWN_HEADS = 2  # how many heads of a layer are shown where to attend
 
 
@@ -53,8 +54,9 @@ def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
     with torch.no_grad():
         position.weight[1:] = plane_waves(recipe.image_size // recipe.patch, recipe.tower_width)
     words_first(model.model.language_model)
-    copy_at_birth(model.model.language_model.layers[recipe.layers - 4].self_attn)
-    match_at_birth(model.model.language_model.layers[recipe.layers - 3].self_attn)
+    attention = model.model.language_model.layers[LOOK_LAYER].self_attn
+    match_at_birth(attention)
+    copy_at_birth(attention)
     return model
 
 
@@ -71,7 +73,7 @@ def words_first(language: Any) -> None:
 
 
 @torch.no_grad()
-def copy_at_birth(attention: Any, gain: float = 4.0) -> None:
+def copy_at_birth(attention: Any, gain: float = 2.0) -> None:
     """Let a layer's first heads hand on what they attend to: their output projection undoes their values at initialisation."""
     rows = SHOWN_HEADS * attention.head_dim
     basis = torch.linalg.qr(torch.randn(attention.v_proj.in_features, rows))[0].T

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.llama.modeling_llama import rotate_half
 
-from plvm.mini.parts import SHOWN_HEADS
+from plvm.mini.parts import LOOK_LAYER, SHOWN_HEADS
 from plvm.mini.recipe import Recipe
 from plvm.mini.world import patch_figures
 from plvm.model.backbone import Backbone, KeyValues, repeat
@@ -57,17 +57,18 @@ class NameRows(nn.Module):
 class Helpers(nn.Module):
     """Temporary read-outs that show the middle layers what to compute; dropped after pretraining.
 
-    Read-outs: after the second layer a description's token knows whose it is (owner); before the last but one the
-    description's full stop knows in which columns of the picture somebody fits it (fits). Attention of two heads a layer,
-    without parameters of its own, layer by layer to the last: a full stop gathers the traits before it (gather); finds the
-    person they match, or rests on the first token where nobody does (match); an answer finds the trait or the full stop
-    that it is about (point) and the person in the picture (gaze).
+    Read-outs: after the second layer a description's token knows whose it is (owner), after the third in which columns
+    of the picture somebody has its trait (has), after the fourth its full stop in which columns somebody fits it all
+    (fits). Attention of two heads a layer, without parameters of its own: from a trait's word to those who have it
+    (look), from a full stop to the traits before it (gather), from an answer to the trait or the full stop that it is
+    about (point) and to the person in the picture (gaze).
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.layers = (1, recipe.layers - 3)
+        self.layers = (1, recipe.layers - 4, recipe.layers - 3)
         self.owner = nn.Linear(recipe.width, recipe.code)
+        self.has = nn.Linear(recipe.width, COLUMNS)
         self.fits = nn.Linear(recipe.width, COLUMNS)
 
 
@@ -75,17 +76,19 @@ class Helpers(nn.Module):
 class Batch:
     """Packed suffixes as tensors [N, T], N = images x packs, right-padded.
 
-    owner: which concept a token describes (-1: none). fits [N, T, COLUMNS] where `fits_mask` (a definition's full stop): the
-    column of the person it describes. The guides: see `Helpers`.
+    owner: which concept a token describes (-1: none). has [N, T, COLUMNS] where `has_mask`: the columns in which somebody has the
+    trait that the token names; look bool[M, P]: the patches of those people, for the M tokens of `has_mask` in order. fits where
+    `fits_mask` (a definition's full stop): the column of the person it describes. point, gaze: see `Writer._guides`.
     """
 
     ids: Tensor
     supervise: Tensor
     owner: Tensor
+    has: Tensor
+    has_mask: Tensor
+    look: Tensor
     fits: Tensor
     fits_mask: Tensor
-    gather: Guide
-    match: Guide
     point: Guide
     gaze: Guide
 
@@ -125,32 +128,37 @@ class Writer:
         """One row per dialogue; scenes[i] belongs to dialogues[i]."""
         rows = [self.write(d, vocabulary, rng) for d in dialogues]
         length = max(map(len, rows))
-        fits = torch.zeros(len(rows), length, COLUMNS)
-        fits_mask = torch.zeros(len(rows), length, dtype=torch.bool)
+        has = torch.zeros(len(rows), length, COLUMNS)
+        has_mask = torch.zeros(len(rows), length, dtype=torch.bool)
+        fits, fits_mask = torch.zeros_like(has), torch.zeros_like(has_mask)
+        look: list[Tensor] = []
         slots = {self.prompt.text(" " + p)[0]: (s, v) for s, v, p in _trait_words()}
         stop = self.prompt.text(".")[0]
         point, gaze = self._guides(rows, dialogues, slots, stop, length)
-        gather, match = Guide(length), Guide(self.side**2 + 1)
         for r, (tokens, dialogue, scene) in enumerate(zip(rows, dialogues, scenes, strict=True)):
+            if scene is None:
+                continue
             for t, (token, owner) in enumerate(zip(tokens.ids, tokens.owner, strict=True)):
-                if owner < 0 or token != stop:
+                if owner < 0:
                     continue
-                own = [i for i in range(t) if tokens.owner[i] == owner and tokens.ids[i] in slots]
-                gather.add(r, [t], own)
-                if scene is not None:
-                    figure = dialogue.named[owner].figure
-                    found = _patches_of(scene, figure, self.side, 0) if figure is not None else [self.side**2]
-                    match.add(r, [t], found)
-                    fits[r, t] = torch.tensor(_columns(scene, lambda f, figure=figure: f == figure))
+                if token in slots:
+                    slot, value = slots[token]
+                    has[r, t] = torch.tensor(_columns(scene, lambda f, slot=slot, value=value: f.person[slot] == value))
+                    has_mask[r, t] = True
+                    look.append(_patches_with(scene, slot, value, self.side))
+                elif token == stop:
+                    named = dialogue.named[owner]
+                    fits[r, t] = torch.tensor(_columns(scene, lambda f, named=named: f == named.figure))
                     fits_mask[r, t] = True
         return Batch(
             pad_rows([t.ids for t in rows], self.prompt.end_id),
             pad_rows([t.supervise for t in rows], 0),
             pad_rows([t.owner for t in rows], -1),
+            has,
+            has_mask,
+            torch.stack(look) if look else torch.zeros(0, self.side**2, dtype=torch.bool),
             fits,
             fits_mask,
-            gather,
-            match,
             point,
             gaze,
         )
@@ -236,6 +244,14 @@ def _missed(weights: Tensor, target: Tensor) -> Tensor:
     return -(weights * target.unsqueeze(1)).sum(-1).clamp(min=1e-6).log().mean()
 
 
+@lru_cache(maxsize=20_000)
+def _patches_with(scene: Scene, slot: str, value: str, side: int) -> Tensor:
+    """bool[P]: patches that show the head of somebody with this trait."""
+    head = torch.from_numpy(patch_figures(scene, side)[0].astype("int64"))
+    owners = [i for i, f in enumerate(scene.figures) if f.person[slot] == value]
+    return torch.isin(head, torch.tensor(owners, dtype=torch.int64))
+
+
 def _trait_words() -> list[tuple[str, str, str]]:
     from plvm.portraits.person import PHRASES
 
@@ -312,14 +328,16 @@ class Pretrainer(nn.Module):
         return (loss * weight[chosen]).sum() / weight[chosen].sum()
 
     def _helper_losses(self, batch: Batch, codes: Tensor, past: KeyValues, packs: int) -> dict[str, Tensor]:
-        owner_at, fits_at = (self._seen[i] for i in self.helpers.layers)
+        owner_at, has_at, fits_at = (self._seen[i] for i in self.helpers.layers)
         mine = batch.owner >= 0
         wanted = codes.gather(1, batch.owner.clamp(min=0).unsqueeze(-1).expand(-1, -1, codes.shape[-1]))[mine]
         guess = self.helpers.owner(owner_at[mine])
         losses = self._guide_losses(batch, past, packs)
-        losses["owner"] = 0.5 * (1 - F.cosine_similarity(guess, wanted, dim=-1)).mean()
-        if batch.fits_mask.any():
-            f = batch.fits_mask
+        losses |= {"owner": 0.5 * (1 - F.cosine_similarity(guess, wanted, dim=-1)).mean()}
+        if batch.has_mask.any():
+            m, f = batch.has_mask, batch.fits_mask
+            losses["look"] = 0.5 * self._look_loss(batch, past, packs)
+            losses["has"] = 3 * F.binary_cross_entropy_with_logits(self.helpers.has(has_at[m]), batch.has[m])
             losses["fits"] = 2 * F.binary_cross_entropy_with_logits(self.helpers.fits(fits_at[f]), batch.fits[f])
         return losses
 
@@ -340,22 +358,30 @@ class Pretrainer(nn.Module):
         later = torch.arange(seen.shape[1]) > columns.unsqueeze(1)
         return torch.cat([before, here.masked_fill(later.unsqueeze(1), -1e9)], -1).mul(attention.scaling).softmax(-1)
 
+    def _look_loss(self, batch: Batch, past: KeyValues, packs: int) -> Tensor:
+        """-log of the attention mass from a trait's word onto the patches of those who have it."""
+        shown = batch.look.any(1)
+        weights = self._attention(LOOK_LAYER, torch.nonzero(batch.has_mask)[shown], past, packs)
+        first = len(self.prompt.prefix()[0])
+        return _missed(weights[..., first : first + batch.look.shape[1]], batch.look[shown])
+
     def _guide_losses(self, batch: Batch, past: KeyValues, packs: int) -> dict[str, Tensor]:
-        """-log of the attention mass where the guides say that it should be."""
+        """-log of the attention mass where `point` and `gaze` say that it should be."""
         start, first = past[0][0].shape[2], len(self.prompt.prefix()[0])
-        patches = slice(first, first + self.writer.side**2)
-        guides = {"gather": batch.gather, "match": batch.match, "point": batch.point, "gaze": batch.gaze}
-        losses = {}
-        for layer, (name, guide) in enumerate(guides.items(), self.recipe.layers - len(guides)):
-            where, target = guide.tensors()
-            if not len(where):
-                continue
-            weights = self._attention(layer, where, past, packs)
-            if name == "match":
-                weights = torch.cat([weights[..., patches], weights[..., :1]], -1)
-            else:
-                weights = weights[..., patches] if name == "gaze" else weights[..., start:]
-            losses[name] = 0.3 * _missed(weights, target)
+        last = self.recipe.layers - 1
+        (where, target), (seen_from, seen) = batch.point.tensors(), batch.gaze.tensors()
+        pointed = self._attention(last - 1, where, past, packs)[..., start:]
+        losses = {"point": 0.3 * _missed(pointed, target)}
+        if batch.fits_mask.any():
+            stops = torch.nonzero(batch.fits_mask)
+            own = batch.has_mask[stops[:, 0]] & (
+                batch.owner[stops[:, 0]] == batch.owner[stops[:, 0], stops[:, 1], None]
+            )
+            gathered = self._attention(last - 2, stops, past, packs)[..., start:]
+            losses["gather"] = 0.3 * _missed(gathered, own)
+        if len(seen):
+            gazed = self._attention(last, seen_from, past, packs)[..., first : first + seen.shape[1]]
+            losses["gaze"] = 0.3 * _missed(gazed, seen)
         return losses
 
     @torch.no_grad()

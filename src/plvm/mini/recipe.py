@@ -40,7 +40,7 @@ class Recipe:
     tower_batch: int = 16
     encoder_steps: int = 2_600
     encoder_batch: int = 16
-    language_steps: int = 1_500
+    language_steps: int = 3_000
     vision_steps: int = 6_000
     align_steps: int = 300
     images: int = 2
