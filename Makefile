@@ -32,8 +32,8 @@ lint: $(READY)  ## check the style
 types: $(READY)  ## check the types
 	$(BIN)/mypy
 
-clean:  ## remove everything that make made, .venv too
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+clean:  ## remove what make made, .venv too; build/ with its trainings stays
+	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first and by its exact version, so that nothing else chooses another build of it.
