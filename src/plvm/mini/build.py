@@ -2,8 +2,9 @@
 
     tokenizer -> draw -> tower, encoder, language -> project -> vision -> features -> align -> export -> evaluate
 
-Each stage writes into the build folder and is skipped when it is finished; a stage that was interrupted goes on from its last
-checkpoint. `export` writes the family as the package ships it: stock `save_pretrained` folders and an Aligner folder.
+Each stage writes into the build folder. What has been drawn and trained is not drawn or trained again, and what was
+interrupted goes on from its last checkpoint; tokenizer, export and evaluate are short and are repeated. `export` writes the
+family as the package ships it: stock `save_pretrained` folders and an Aligner folder.
 """
 
 from __future__ import annotations

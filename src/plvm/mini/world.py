@@ -49,12 +49,6 @@ def portrait_scene_of(index: int, seed: int, split: str = "train") -> Scene:
     return draw_portrait(person_of(split, 10_000_000 + index, seed), rng)
 
 
-def training_scenes(recipe: Recipe) -> Iterator[Scene]:
-    """All scenes in the order of the pixel array: the scenes, then the portraits."""
-    for i in range(recipe.scenes + recipe.portraits):
-        yield training_scene(recipe, i)
-
-
 def training_scene(recipe: Recipe, index: int) -> Scene:
     """The scene whose pixels are row `index` of the pixel array."""
     if index < recipe.scenes:

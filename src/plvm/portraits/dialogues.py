@@ -64,9 +64,6 @@ class DialogueMix:
     )
 
 
-PAPER_MIX = DialogueMix(turns=1, present=0.5, lookalike=0.0, partial=0.0, late=0.0, kinds=(("recognize", 1.0),))
-
-
 def _fits(figure: Figure, person: Person, slots: Sequence[str]) -> bool:
     return all(figure.person[s] == person[s] for s in slots)
 
