@@ -116,7 +116,7 @@ def test_a_dialogue_says_what_its_whole_sequence_would_say_from_scratch(
 def _prefix_embeddings(backbone: Backbone, prompt: Prompt) -> torch.Tensor:
     before, after = (backbone.word_rows[list(ids)][None] for ids in prompt.prefix())
     with torch.no_grad():
-        return torch.cat([before, backbone.image_features(backbone.pixels([picture(1)])), after], 1)
+        return torch.cat([before, backbone.image_tokens(backbone.pixels([picture(1)]))[0].rows[None], after], 1)
 
 
 def test_turns_tell_what_was_asked_said_and_who_joined(vlm: Personal, friends: list[Concept]) -> None:

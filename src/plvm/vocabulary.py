@@ -67,8 +67,8 @@ class ConceptVocabulary:
         base = hidden @ head_rows.T
         if self.concepts == 0:
             return base
-        own = torch.einsum("btd,bcd->btc", hidden, self.head.to(hidden.dtype))
-        own = own.masked_fill(~self.present.unsqueeze(1), float("-inf"))
+        own = torch.einsum("btd,bcd->btc", hidden, self.head.to(hidden))
+        own = own.masked_fill(~self.present.unsqueeze(1).to(hidden.device), float("-inf"))
         return torch.cat([base, own], dim=-1)
 
     def select(self, rows: Tensor) -> ConceptVocabulary:

@@ -85,8 +85,7 @@ def never_chosen(backbone: Backbone, prompt: Prompt) -> Tensor:
     banned = torch.zeros(backbone.vocabulary_size, dtype=torch.bool)
     banned[len(tokenizer) :] = True
     special = [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
-    image = getattr(backbone.model.config, "image_token_id", None)
-    for i in (*special, *tokenizer.all_special_ids, *([] if image is None else [image])):
+    for i in (*special, *tokenizer.all_special_ids, backbone.image_id):
         if i < len(banned):
             banned[i] = True
     banned[prompt.end_id] = False
@@ -97,11 +96,12 @@ class _Row:
     """One answer that is being written."""
 
     def __init__(
-        self, backbone: Backbone, prompt: Prompt, request: Request, params: SamplingParams, written: int
+        self, backbone: Backbone, prompt: Prompt, request: Request, params: SamplingParams, written: int, shift: int
     ) -> None:
         self.request = request
         self.params = params
         self.written = written
+        self.shift = shift
         self.text = AnswerText(prompt, request.names, backbone.vocabulary_size, params.stop)
         self.generator = generator_of(params)
         self.room = backbone.max_tokens - request.state.length - written
@@ -147,6 +147,7 @@ class _Row:
             pending=(*self.ids[cached:kept], self.end_id),
             concepts=self.request.everyone,
             turns=session.turns + 1,
+            shift=self.shift,
         )
         return Completion(answer, after)
 
@@ -157,16 +158,20 @@ def _decode(
 ) -> Iterator[tuple[int, str, Completion | None]]:
     """Yields (row, chunk, completion): chunks as they settle, and with a row's last one its completion."""
     g = gather(backbone, prompt, requests)
-    rows = [_Row(backbone, prompt, r, p, int(n)) for r, p, n in zip(requests, params, g.written.tolist(), strict=True)]
+    shifts = (g.nexts - g.lengths - g.written).tolist()
+    rows = [
+        _Row(backbone, prompt, r, p, written, shift)
+        for r, p, written, shift in zip(requests, params, g.written.tolist(), shifts, strict=True)
+    ]
     banned = never_chosen(backbone, prompt)
     mask, vocabulary = _explicit(g), g.vocabulary
-    hidden, past = backbone.hidden(vocabulary.embed(g.ids, backbone.word_rows), g.past, g.positions, g.mask, keep=True)
+    hidden, past = backbone.hidden(g.embed(backbone), g.past, g.positions, g.mask, keep=True)
     last = hidden[torch.arange(len(rows), device=hidden.device), g.written - 1]
-    position = g.lengths + g.written
+    position = g.nexts
     alive = list(range(len(rows)))
     while True:
         assert past is not None
-        logits = vocabulary.logits(last.unsqueeze(1), backbone.head_rows)[:, 0].float()
+        logits = vocabulary.logits(last.unsqueeze(1), backbone.head_rows)[:, 0].float().to(backbone.device)
         logits[:, : len(banned)].masked_fill_(banned, float("-inf"))
         for i, row in enumerate(alive):
             chunk = rows[row].choose(logits[i])

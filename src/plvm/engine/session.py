@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from plvm.engine.prefix import ImagePrefix
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone, KeyValues
+from plvm.model.families import ImageTokens
 from plvm.prompt import Prompt, Tokens
 from plvm.types import Concept
 from plvm.vocabulary import ConceptVocabulary, vocabulary_of
@@ -31,14 +32,15 @@ from plvm.vocabulary import ConceptVocabulary, vocabulary_of
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """`past` holds keys and values [1, heads, length, width] of `length` tokens; `pending` ids come next; `turns` were
-    taken."""
+    """`past` holds keys and values [1, heads, length, width] of `length` tokens; the next one's position is `length +
+    shift`; `pending` ids come next; `turns` were taken."""
 
     past: KeyValues
     length: int
     pending: tuple[int, ...] = ()
     concepts: tuple[Concept, ...] = ()
     turns: int = 0
+    shift: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,12 @@ class Request:
     def session(self) -> Session:
         """The state as a session; a prefix is one without turns."""
         s = self.state
-        return s if isinstance(s, Session) else Session(s.past, s.length)
+        return s if isinstance(s, Session) else Session(s.past, s.length, shift=s.shift)
+
+    @property
+    def image(self) -> ImageTokens | None:
+        """The picture whose tokens are written with this request, because they are not in its state yet."""
+        return self.state.image if isinstance(self.state, ImagePrefix) else None
 
     @property
     def everyone(self) -> tuple[Concept, ...]:
@@ -81,14 +88,16 @@ class Request:
             joining=range(first, first + len(self.concepts)),
             descriptions={first + i: d for i, d in enumerate(self.descriptions)},
             first=session.turns == 0,
+            image=() if self.image is None else self.image.ids,
         )
         return tokens.ids
 
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """A batch of B requests: `past` [B, heads, P, width]; `ids`, `positions` int64[B, T]; `mask` bool[B, P + T], None
-    where nothing is padded; `lengths` int64[B] of the pasts and `written` int64[B] of the suffixes, without padding."""
+    """A batch of B requests: `past` [B, heads, P, width]; `ids` int64[B, T], `positions` as `Backbone.positions` gives
+    them; `mask` bool[B, P + T], None where nothing is padded; `lengths` int64[B] of the pasts and `written` int64[B] of
+    the suffixes, without padding; `nexts` int64[B]: the positions of what comes after; `images` that the ids hold."""
 
     past: KeyValues
     ids: Tensor
@@ -96,7 +105,13 @@ class Gathered:
     mask: Tensor | None
     lengths: Tensor
     written: Tensor
+    nexts: Tensor
     vocabulary: ConceptVocabulary
+    images: tuple[ImageTokens, ...] = ()
+
+    def embed(self, backbone: Backbone) -> Tensor:
+        """The embeddings [B, T, D] of the ids."""
+        return backbone.place(self.vocabulary.embed(self.ids, backbone.word_rows), self.ids, self.images)
 
 
 def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> Gathered:
@@ -117,8 +132,13 @@ def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> G
     steps = torch.arange(max(before, width), device=device)
     padded = min(lengths) < before or min(map(len, suffixes)) < width
     mask = torch.cat([steps[:before] < length[:, None], steps[:width] < written[:, None]], 1) if padded else None
-    positions = length[:, None] + steps[:width]
-    return Gathered(stack(requests, before), ids, positions, mask, length, written, vocabulary)
+    images = [r.image for r in requests]
+    starts = length + torch.tensor([r.state.shift for r in requests], device=device)
+    positions = backbone.positions(suffixes, starts, images)
+    grown = [0 if image is None else image.advance - len(image.ids) for image in images]
+    nexts = starts + written + torch.tensor(grown, device=device)
+    shown = tuple(image for image in images if image is not None)
+    return Gathered(stack(requests, before), ids, positions, mask, length, written, nexts, vocabulary, shown)
 
 
 def stack(requests: Sequence[Request], length: int) -> KeyValues:
@@ -133,10 +153,9 @@ def stack(requests: Sequence[Request], length: int) -> KeyValues:
         rows.append(row)
     if len(states) == 1:  # views of one state: whoever continues it copies
         return tuple((k.expand(len(rows), -1, -1, -1), v.expand(len(rows), -1, -1, -1)) for k, v in states[0].past)
-    index = torch.tensor(rows, device=states[0].past[0][0].device)
-
     def together(layer: int, part: int) -> Tensor:
         own = [s.past[layer][part] for s in states]
+        index = torch.tensor(rows, device=own[0].device)
         return torch.cat([F.pad(t, (0, 0, 0, length - t.shape[2])) for t in own])[index]
 
     return tuple((together(i, 0), together(i, 1)) for i in range(len(states[0].past)))

@@ -89,10 +89,15 @@ def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]
 
 
 def fingerprint(aligner: Aligner, template: Template) -> str:
-    """16 hex digits that name this Aligner: a SHA-256 of its config, its template and its weights in float32."""
+    """16 hex digits that name this Aligner: a SHA-256 of its config, its template and its weights in float32.
+
+    A field that templates did not have at first counts only where it is set, so that older Aligners keep their names.
+    """
     digest = hashlib.sha256()
     for part in (aligner.config, template):
-        digest.update(json.dumps(dataclasses.asdict(part), sort_keys=True).encode() + b"\n")
+        unset = {f.name for f in dataclasses.fields(part) if f.metadata.get("later") and getattr(part, f.name) == f.default}
+        values = {k: v for k, v in dataclasses.asdict(part).items() if k not in unset}
+        digest.update(json.dumps(values, sort_keys=True).encode() + b"\n")
     for name, tensor in sorted(aligner.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
