@@ -23,8 +23,13 @@ IGNORED, ANSWER, VERDICT = 0, 1, 2  # what a token is to the loss: nothing, part
 
 @dataclass(frozen=True)
 class Template:
-    """How a dialogue is written down. `{name}` and `{context}` stand in `define`; all else is literal text."""
+    """How a dialogue is written down. `{name}` and `{context}` stand in `define`; all else is literal text.
 
+    `form` is "image-first", or "definitions-first": then concepts are defined before the picture, see
+    `plvm.definitions_first`.
+    """
+
+    form: str = "image-first"
     begin: str = "USER:"
     after_image: str = "\n"
     define: str = "{name} is {context}."
@@ -55,6 +60,8 @@ class Tokens:
 
 class Prompt:
     """Writes requests as token ids for one tokenizer and template. Concepts are numbered 0 .. C-1 as in the request."""
+
+    definitions_first = False  # whether a picture stands after the definitions, so that its prefix does not contain it
 
     def __init__(self, tokenizer: Any, template: Template | None = None) -> None:
         self.tokenizer = tokenizer
@@ -108,8 +115,8 @@ class Prompt:
         """Write a supervised answer and its end; with `verdict`, its Yes/No word is marked for the weight of Eq. 2."""
         ids = self.named_text(" " + text.strip(), names, vocabulary)
         word = re.match(r"\w*", text.strip())
-        spelled = self.text(" " + word.group()) if verdict and word else ()
-        first = VERDICT if spelled in ((self.yes_id,), (self.no_id,)) else ANSWER
+        spelled = self.named_text(" " + word.group(), (), vocabulary) if verdict and word else []
+        first = VERDICT if spelled in ([self.yes_id], [self.no_id]) else ANSWER
         tokens.add(ids[:1], first)
         tokens.add([*ids[1:], self.end_id], ANSWER)
 
@@ -127,13 +134,15 @@ class Prompt:
         joining: Iterable[int] = (),
         descriptions: Mapping[int, str | None] | None = None,
         first: bool = True,
+        image: Sequence[int] = (),
         answer: str | None = None,
         verdict: bool = False,
     ) -> None:
         """Write one whole turn in the one order there is: the user's cue (not in the `first` turn, where the image
         prefix has it), the definitions of the `joining` concepts, the question, and the `answer` if there is one.
 
-        `descriptions` gives, by concept number, words that stand in place of the context tokens.
+        `descriptions` gives, by concept number, words that stand in place of the context tokens. `image` are the ids
+        of a picture that stands in this turn; with the image first there are none, the prefix has them.
         """
         if not first:
             self.next_turn(tokens)

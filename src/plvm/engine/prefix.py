@@ -4,6 +4,9 @@ It depends on no concept, because the image comes first: all concepts scored on 
 all questions about it continue the same keys and values. An `ImagePrefix` is a value; nothing that continues it changes
 it.
 
+Where a prompt defines concepts before the picture, the keys and values end before the definitions, and what is computed
+once are the picture's tokens: `features`, which a dialogue's first turn writes after its definitions.
+
 `PrefixCache` keeps prefixes of recent pictures by namespace and digest. What one namespace looked at can be neither
 found nor noticed by another: the namespace is part of the key.
 """
@@ -13,11 +16,12 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.prompt import Prompt
@@ -28,16 +32,18 @@ NO_IMAGE = ""  # the digest of the prefix that holds no picture
 @dataclass(frozen=True, eq=False)
 class ImagePrefix:
     """Keys and values [1, heads, length, width] per layer of `length` tokens, and the digest of the picture's
-    pixels."""
+    pixels; `features` [P, D] are the picture's tokens where they are not among those keys and values."""
 
     past: KeyValues
     length: int
     digest: str = NO_IMAGE
+    features: Tensor | None = None
 
     @property
     def bytes(self) -> int:
         """How much memory it holds."""
-        return sum(t.numel() * t.element_size() for pair in self.past for t in pair)
+        tensors = [t for pair in self.past for t in pair] + ([] if self.features is None else [self.features])
+        return sum(t.numel() * t.element_size() for t in tensors)
 
 
 def digest_of(image: Image.Image | None) -> str:
@@ -58,20 +64,25 @@ def compute_prefixes(
     seen = [i for i, image in enumerate(images) if image is not None]
     blind = [i for i, image in enumerate(images) if image is None]
     before, after = (backbone.word_rows[list(ids)].unsqueeze(0) for ids in prompt.prefix())
+    if blind or prompt.definitions_first:
+        _, past = backbone.hidden(torch.cat([before, after], 1), keep=True)
+        assert past is not None
+        bare = ImagePrefix(past, past[0][0].shape[2])
+        found |= dict.fromkeys(blind, bare)
     for start in range(0, len(seen), batch):
         rows = seen[start : start + batch]
         pictures = [image for i in rows if (image := images[i]) is not None]
         features = backbone.image_features(backbone.pixels(pictures)).to(backbone.dtype)
+        if prompt.definitions_first:
+            for i, image, own_features in zip(rows, pictures, features, strict=True):
+                found[i] = replace(bare, digest=digest_of(image), features=own_features.clone())
+            continue
         many = (len(rows), -1, -1)
         _, past = backbone.hidden(torch.cat([before.expand(many), features, after.expand(many)], 1), keep=True)
         assert past is not None
         for row, (i, image) in enumerate(zip(rows, pictures, strict=True)):
             own = tuple((k[row : row + 1].clone(), v[row : row + 1].clone()) for k, v in past)
             found[i] = ImagePrefix(own, own[0][0].shape[2], digest_of(image))
-    if blind:
-        _, past = backbone.hidden(torch.cat([before, after], 1), keep=True)
-        assert past is not None
-        found |= dict.fromkeys(blind, ImagePrefix(past, past[0][0].shape[2]))
     return [found[i] for i in range(len(images))]
 
 

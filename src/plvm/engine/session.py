@@ -65,6 +65,11 @@ class Request:
         return (*self.session.concepts, *self.concepts)
 
     @property
+    def features(self) -> Tensor | None:
+        """The picture's tokens [P, D] where this request has to write them itself."""
+        return self.state.features if isinstance(self.state, ImagePrefix) else None
+
+    @property
     def names(self) -> list[str]:
         return [c.name for c in self.everyone]
 
@@ -81,6 +86,7 @@ class Request:
             joining=range(first, first + len(self.concepts)),
             descriptions={first + i: d for i, d in enumerate(self.descriptions)},
             first=session.turns == 0,
+            image=vocabulary.image_ids(0 if self.features is None else len(self.features)),
         )
         return tokens.ids
 
@@ -102,7 +108,8 @@ class Gathered:
 def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> Gathered:
     """Requests -> one batch. Raises RequestError where a prompt is longer than the backbone reads."""
     device = backbone.device
-    vocabulary = vocabulary_of([r.everyone for r in requests], backbone.word_rows)
+    images = [r.features for r in requests]
+    vocabulary = vocabulary_of([r.everyone for r in requests], backbone.word_rows, images)
     suffixes = [r.write(prompt, vocabulary) for r in requests]
     lengths = [r.state.length for r in requests]
     for past, suffix in zip(lengths, suffixes, strict=True):

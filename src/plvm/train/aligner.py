@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from plvm.errors import RequestError
 from plvm.model.aligner import Aligner, Rows
 from plvm.model.backbone import Backbone, KeyValues, repeat
 from plvm.prompt import Prompt
@@ -34,7 +35,15 @@ class Packed:
 
 
 def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Tensor | None) -> KeyValues:
-    """Keys and values of everything up to and including the image, one row per picture (one row in all without pictures)."""
+    """Keys and values of everything up to and including the image, one row per picture (one row in all without pictures).
+
+    Raises RequestError where the template defines concepts before the picture: then there is nothing to share.
+    """
+    if prompt.definitions_first:
+        raise RequestError(
+            "With this template concepts stand before the picture, so pictures cannot be shared in training.",
+            "Train with a template whose form is \"image-first\".",
+        )
     with torch.no_grad():
         before, after = (torch.tensor(ids, device=backbone.device) for ids in prompt.prefix())
         batch = 1 if pixels is None else len(pixels)
