@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from llama import llama_tokenizer
 from plvm.mini.tokenizer import sentences
 from toys import awake
 
@@ -67,33 +68,6 @@ def byte_level(special: Sequence[str], **tokens: str) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, clean_up_tokenization_spaces=False, **tokens)
 
 
-def llama_format() -> Any:
-    """A tokenizer in the format of Llama and Vicuna: BPE with byte fallback, blanks written as U+2581, one before any text."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    trained = Tokenizer(models.BPE())
-    trained.pre_tokenizer = pre_tokenizers.Metaspace()
-    trained.train_from_iterator(
-        (line.replace("\n", " ") for line in TEXT), trainers.BpeTrainer(vocab_size=400, show_progress=False)
-    )
-    learned = json.loads(trained.to_str())["model"]
-    first = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256))]
-    words = [w for w, _ in sorted(learned["vocab"].items(), key=lambda item: item[1])]
-    vocabulary = {w: i for i, w in enumerate([*first, *words])}
-    merges = [tuple(m) for m in learned["merges"]]
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in (*first[:3], "<image>", "<pad>")])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>",
-        clean_up_tokenization_spaces=False,
-    )  # fmt: skip
-
-
 def text_config(kind: str, tokenizer: Any, **more: Any) -> dict[str, Any]:
     """A small language model's config; the table is larger than the tokenizer, as it is on the Hub."""
     return dict(
@@ -113,7 +87,7 @@ def vision_config(kind: str, size: int, **more: Any) -> dict[str, Any]:
 def llava() -> tuple[Any, Any, Any]:
     from transformers import CLIPImageProcessorPil, LlavaConfig, LlavaForConditionalGeneration
 
-    tokenizer = llama_format()
+    tokenizer = llama_tokenizer()
     config = LlavaConfig(
         vision_config=vision_config("clip_vision_model", 56, projection_dim=32),
         text_config=text_config("llama", tokenizer),

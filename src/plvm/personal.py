@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.chat import Chat
+from plvm.definitions_first import prompt_of
 from plvm.engine.generate import generate, stream
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
 from plvm.engine.refusals import checked_question, refuse_other_aligners, refuse_twins
@@ -255,7 +256,7 @@ def load(name_or_folder: str | Path = "mini", device: str | None = None, dtype: 
     aligner = aligner.to(where)
     aligner.use_words(backbone.word_rows.float())
     try:
-        prompt = Prompt(backbone.tokenizer, template)
+        prompt = prompt_of(backbone.tokenizer, template)
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{folder}: its template does not fit its backbone: {error}.", "Copy it again.") from None
     return Personal(backbone, encoder, aligner, prompt, name)

@@ -1,7 +1,8 @@
-"""Presets: which backbone, which encoder and which form of Aligner go together, as data in `presets.json`.
+"""The full-size models by name: where their frozen parts are, and the numbers that decide their shapes.
 
-A preset names frozen parts on the Hugging Face Hub; its Aligner is untrained. `shape_of` gives the shape of those parts without a
-download, so that their sizes can be computed on the meta device.
+The data is `presets.json`. A preset names frozen parts on the Hugging Face Hub; its Aligner is untrained. The shapes are what
+the repositories' config.json says, in the words of transformers, so that parameters can be counted and untrained models
+built without a download; LLaVA's have Vicuna's own 32,000 words, which the Hub's copies pad to 32,064.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,40 +21,42 @@ FILE = Path(__file__).with_name("presets.json")
 
 @dataclass(frozen=True)
 class Preset:
-    """`backbone` and `encoder` are Hub ids; `aligner` are fields of `AlignerConfig` other than the widths, which are those of
-    the parts; `template` are fields of `Template` (empty: the backbone's own); `about` is one line for people."""
+    """A backbone and an encoder (Hub ids) and the Aligner between them; `about` is one line for people.
+
+    `aligner` are the fields of its AlignerConfig that differ from the defaults, `template` those of its Template (empty:
+    the backbone's own); `reference_size` is the side in pixels of a picture as the encoder reads it.
+    """
 
     name: str
-    about: str
     backbone: str
     encoder: str
-    aligner: Mapping[str, Any]
+    architecture: str = "paper"
+    aligner: Mapping[str, Any] = field(default_factory=dict)
+    backbone_config: Mapping[str, Any] = field(default_factory=dict)
+    encoder_config: Mapping[str, Any] = field(default_factory=dict)
+    reference_size: int = 224
     template: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
 
 
-@cache
-def presets() -> Mapping[str, Preset]:
-    """All presets by name."""
-    return {name: Preset(name, **fields) for name, fields in _data()["presets"].items()}
-
-
-def preset_of(name: str) -> Preset:
-    """The preset called `name`. Raises RequestError, which lists those there are."""
-    if name not in presets():
-        near = nearest_names(name, presets(), 1)
-        raise RequestError(
-            f'There is no preset "{name[:60]}".' + (f' Perhaps "{near[0]}"?' if near else ""),
-            f"The presets are: {', '.join(presets())}.",
+def _read() -> dict[str, Preset]:
+    data = json.loads(FILE.read_text(encoding="utf-8"))
+    shapes = data["shapes"]
+    return {
+        name: Preset(
+            name, **fields, backbone_config=shapes[fields["backbone"]], encoder_config=shapes[fields["encoder"]]
         )
-    return presets()[name]
+        for name, fields in data["presets"].items()
+    }
 
 
-def shape_of(hub_id: str) -> dict[str, Any]:
-    """The shape of a preset's frozen part, as transformers' configs take it (`model_type` among them). LLaVA's has the
-    vocabulary of the original, 32,000 words; the Hub's copy pads it to 32,064."""
-    return json.loads(json.dumps(_data()["shapes"][hub_id]))
+PRESETS = _read()
 
 
-@cache
-def _data() -> dict[str, Any]:
-    return json.loads(FILE.read_text(encoding="utf-8"))
+def preset(name: str) -> Preset:
+    """The preset of that name. Raises RequestError."""
+    if name not in PRESETS:
+        near = nearest_names(name, PRESETS)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        raise RequestError(f'There is no preset "{name[:40]}".', f"{meant}The presets are: {', '.join(PRESETS)}.")
+    return PRESETS[name]

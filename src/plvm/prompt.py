@@ -2,8 +2,7 @@
 
 The template is data, saved beside an Aligner's weights, so that chat cannot use another one than training did. With the image
 first (`USER: <image>\\n<sks> is <c1>..<cK>. {question} ASSISTANT: {answer}</s>`) everything up to and including the image
-depends on no concept: that part is the image prefix, and this file keeps it apart from the rest. Where a template puts the
-concepts first, the image prefix ends before them, and the image's tokens are written with the first turn.
+depends on no concept: that part is the image prefix, and this file keeps it apart from the rest.
 
 Text is text. A piece typed by a user is tokenised with special tokens switched off; `<name>` becomes a concept's id only if
 `name` is among the request's concepts. A concept token absorbs the blank before it, as words of the tokenizer do. Only the
@@ -30,14 +29,16 @@ LATER = {"later": True}  # marks fields that came after the first templates were
 class Template:
     """How a dialogue is written down. `{name}` and `{context}` stand in `define`; all else is literal text.
 
-    The cues `begin`, `before_image`, `after_image`, `user`, `assistant` and `end` may hold the tokenizer's control tokens.
-    A turn's words follow `after_image` or, in later turns, `user` at the distance of `first_gap` or `next_gap`; where a
-    definition stands between them, at that of a blank. An answer stands at the distance that `yes` has. `end` is the one
-    token that ends an answer ("": the tokenizer's own).
+    `form` is "image-first", or "definitions-first": then concepts are defined before the picture, see
+    `plvm.definitions_first`, and what follows here does not hold.
 
-    With a `before_image` the concepts come first: `begin`, definitions, `before_image`, image, `after_image`, words.
+    The cues `begin`, `after_image`, `user`, `assistant` and `end` may hold the tokenizer's control tokens. A turn's words
+    follow `after_image` or, in later turns, `user` at the distance of `first_gap` or `next_gap`; where a definition stands
+    between them, at that of a blank. An answer stands at the distance that `yes` has. `end` is the one token that ends an
+    answer ("": the tokenizer's own).
     """
 
+    form: str = field(default="image-first", metadata=LATER)
     begin: str = "USER:"
     after_image: str = "\n"
     define: str = "{name} is {context}."
@@ -49,12 +50,6 @@ class Template:
     first_gap: str = field(default=" ", metadata=LATER)
     next_gap: str = field(default=" ", metadata=LATER)
     end: str = field(default="", metadata=LATER)
-    before_image: str = field(default="", metadata=LATER)
-
-    @property
-    def image_first(self) -> bool:
-        """Whether the image depends on no concept, so that its keys and values serve all of them."""
-        return not self.before_image
 
 
 @dataclass
@@ -78,10 +73,13 @@ class Tokens:
 class Prompt:
     """Writes requests as token ids for one tokenizer and template. Concepts are numbered 0 .. C-1 as in the request."""
 
+    definitions_first = False  # whether a picture stands after the definitions, so that its prefix does not contain it
+    blanks_given = True  # whether pieces of text bring their own blanks, instead of getting the tokenizer's
+
     def __init__(self, tokenizer: Any, template: Template | None = None) -> None:
         self.tokenizer = tokenizer
         self.template = template if template is not None else Template()
-        self._anchor = _anchor(tokenizer)
+        self._anchor = _anchor(tokenizer) if self.blanks_given else 0
         self.yes_id = _single(self.template.yes, self.text(self.template.yes))
         self.no_id = _single(self.template.no, self.text(self.template.no))
         end = self.template.end
@@ -96,7 +94,7 @@ class Prompt:
         return _encode(self.tokenizer, cue, self._anchor, True)
 
     def prefix(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The ids before and after the image tokens; with the image first, the three together are the image prefix."""
+        """The ids before and after the image tokens; together with the image they are the image prefix."""
         return self.control(self.template.begin), self.control(self.template.after_image)
 
     def spoken(self, text: str, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
@@ -163,8 +161,8 @@ class Prompt:
         """Write one whole turn in the one order there is: the user's cue (not in the `first` turn, where the image
         prefix has it), the definitions of the `joining` concepts, the question, and the `answer` if there is one.
 
-        `descriptions` gives, by concept number, words that stand in place of the context tokens. `image` are the ids of a
-        picture that is not in the image prefix because the template puts the concepts first.
+        `descriptions` gives, by concept number, words that stand in place of the context tokens. `image` are the ids
+        of a picture that stands in this turn; with the image first there are none, the prefix has them.
         """
         gap = self.template.first_gap if first else self.template.next_gap
         if not first:
@@ -172,14 +170,6 @@ class Prompt:
         for concept in joining:
             self.define(tokens, concept, vocabulary, None if descriptions is None else descriptions.get(concept))
             gap = " "
-        if first and not self.template.image_first:
-            before = self.template.before_image
-            if image:
-                tokens.add([*self.control(before), *image, *self.control(self.template.after_image)])
-                gap = self.template.first_gap
-            else:
-                tokens.add(self.control(before.rstrip(" ")))
-                gap = " "
         self.question(tokens, question, names, vocabulary, gap)
         if answer is not None:
             self.answer(tokens, answer, names, vocabulary, verdict)

@@ -96,12 +96,11 @@ class _Row:
     """One answer that is being written."""
 
     def __init__(
-        self, backbone: Backbone, prompt: Prompt, request: Request, params: SamplingParams, written: int, shift: int
+        self, backbone: Backbone, prompt: Prompt, request: Request, params: SamplingParams, written: int
     ) -> None:
         self.request = request
         self.params = params
         self.written = written
-        self.shift = shift
         self.text = AnswerText(prompt, request.names, backbone.vocabulary_size, params.stop)
         self.generator = generator_of(params)
         self.room = backbone.max_tokens - request.state.length - written
@@ -147,7 +146,7 @@ class _Row:
             pending=(*self.ids[cached:kept], self.end_id),
             concepts=self.request.everyone,
             turns=session.turns + 1,
-            shift=self.shift,
+            shift=session.shift,
         )
         return Completion(answer, after)
 
@@ -158,14 +157,10 @@ def _decode(
 ) -> Iterator[tuple[int, str, Completion | None]]:
     """Yields (row, chunk, completion): chunks as they settle, and with a row's last one its completion."""
     g = gather(backbone, prompt, requests)
-    shifts = (g.nexts - g.lengths - g.written).tolist()
-    rows = [
-        _Row(backbone, prompt, r, p, written, shift)
-        for r, p, written, shift in zip(requests, params, g.written.tolist(), shifts, strict=True)
-    ]
+    rows = [_Row(backbone, prompt, r, p, int(n)) for r, p, n in zip(requests, params, g.written.tolist(), strict=True)]
     banned = never_chosen(backbone, prompt)
     mask, vocabulary = _explicit(g), g.vocabulary
-    hidden, past = backbone.hidden(g.embed(backbone), g.past, g.positions, g.mask, keep=True)
+    hidden, past = backbone.hidden(vocabulary.embed(g.ids, backbone.word_rows), g.past, g.positions, g.mask, keep=True)
     last = hidden[torch.arange(len(rows), device=hidden.device), g.written - 1]
     position = g.nexts
     alive = list(range(len(rows)))

@@ -51,7 +51,8 @@ def yes_of(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], *, b
     found = [torch.zeros(0)]
     for some in _batches(requests, batch):
         g = gather(backbone, prompt, some)
-        hidden, _ = backbone.hidden(g.embed(backbone), g.past, g.positions, g.mask)
+        embeddings = g.vocabulary.embed(g.ids, backbone.word_rows)
+        hidden, _ = backbone.hidden(embeddings, g.past, g.positions, g.mask)
         last = hidden[torch.arange(len(hidden), device=hidden.device), g.written - 1]
         found.append((last @ difference).float().sigmoid().cpu())
     return torch.cat(found)
@@ -79,7 +80,7 @@ def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequen
     """
     g = gather(backbone, prompt, [request])
     table, device = backbone.word_rows, backbone.device
-    hidden, past = backbone.hidden(g.embed(backbone), g.past, g.positions, keep=True)
+    hidden, past = backbone.hidden(g.vocabulary.embed(g.ids, table), g.past, g.positions, keep=True)
     assert past is not None
     texts = [
         [*prompt.spoken(option, request.names, g.vocabulary), prompt.end_id] for option in options

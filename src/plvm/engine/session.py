@@ -24,7 +24,6 @@ from torch.nn import functional as F
 from plvm.engine.prefix import ImagePrefix
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone, KeyValues
-from plvm.model.families import ImageTokens
 from plvm.prompt import Prompt, Tokens
 from plvm.types import Concept
 from plvm.vocabulary import ConceptVocabulary, vocabulary_of
@@ -62,9 +61,9 @@ class Request:
         return s if isinstance(s, Session) else Session(s.past, s.length, shift=s.shift)
 
     @property
-    def image(self) -> ImageTokens | None:
-        """The picture whose tokens are written with this request, because they are not in its state yet."""
-        return self.state.image if isinstance(self.state, ImagePrefix) else None
+    def features(self) -> Tensor | None:
+        """The picture's tokens [P, D] where this request has to write them itself."""
+        return self.state.features if isinstance(self.state, ImagePrefix) else None
 
     @property
     def everyone(self) -> tuple[Concept, ...]:
@@ -88,36 +87,31 @@ class Request:
             joining=range(first, first + len(self.concepts)),
             descriptions={first + i: d for i, d in enumerate(self.descriptions)},
             first=session.turns == 0,
-            image=() if self.image is None else self.image.ids,
+            image=vocabulary.image_ids(0 if self.features is None else len(self.features)),
         )
         return tokens.ids
 
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """A batch of B requests: `past` [B, heads, P, width]; `ids` int64[B, T], `positions` as `Backbone.positions` gives
-    them; `mask` bool[B, P + T], None where nothing is padded; `lengths` int64[B] of the pasts and `written` int64[B] of
-    the suffixes, without padding; `nexts` int64[B]: the positions of what comes after; `images` that the ids hold."""
+    """A batch of B requests: `past` [B, heads, P, width]; `ids`, `positions` int64[B, T]; `mask` bool[B, P + T], None
+    where nothing is padded; `written` int64[B], the lengths of the suffixes without padding; `nexts` int64[B], the
+    positions of what comes after them."""
 
     past: KeyValues
     ids: Tensor
     positions: Tensor
     mask: Tensor | None
-    lengths: Tensor
     written: Tensor
     nexts: Tensor
     vocabulary: ConceptVocabulary
-    images: tuple[ImageTokens, ...] = ()
-
-    def embed(self, backbone: Backbone) -> Tensor:
-        """The embeddings [B, T, D] of the ids."""
-        return backbone.place(self.vocabulary.embed(self.ids, backbone.word_rows), self.ids, self.images)
 
 
 def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> Gathered:
     """Requests -> one batch. Raises RequestError where a prompt is longer than the backbone reads."""
     device = backbone.device
-    vocabulary = vocabulary_of([r.everyone for r in requests], backbone.word_rows)
+    images = [r.features for r in requests]
+    vocabulary = vocabulary_of([r.everyone for r in requests], backbone.word_rows, images)
     suffixes = [r.write(prompt, vocabulary) for r in requests]
     lengths = [r.state.length for r in requests]
     for past, suffix in zip(lengths, suffixes, strict=True):
@@ -132,13 +126,9 @@ def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> G
     steps = torch.arange(max(before, width), device=device)
     padded = min(lengths) < before or min(map(len, suffixes)) < width
     mask = torch.cat([steps[:before] < length[:, None], steps[:width] < written[:, None]], 1) if padded else None
-    images = [r.image for r in requests]
     starts = length + torch.tensor([r.state.shift for r in requests], device=device)
-    positions = backbone.positions(suffixes, starts, images)
-    grown = [0 if image is None else image.advance - len(image.ids) for image in images]
-    nexts = starts + written + torch.tensor(grown, device=device)
-    shown = tuple(image for image in images if image is not None)
-    return Gathered(stack(requests, before), ids, positions, mask, length, written, nexts, vocabulary, shown)
+    positions = starts[:, None] + steps[:width]
+    return Gathered(stack(requests, before), ids, positions, mask, written, starts + written, vocabulary)
 
 
 def stack(requests: Sequence[Request], length: int) -> KeyValues:

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from plvm.errors import RequestError
 from plvm.model.families import ImageTokens, Pixels, family_of
 from plvm.prompt import Template
 
@@ -91,22 +92,31 @@ class Backbone:
         mask = (ids == self.image_id).unsqueeze(-1)
         return embeddings.masked_scatter(mask, torch.cat([image.rows for image in images]))
 
-    def positions(self, ids: Sequence[Sequence[int]], starts: Tensor, images: Sequence[ImageTokens | None]) -> Tensor:
-        """Where tokens stand: int64[B, T], or int64[A, B, T] where a picture makes the A axes of a position differ.
+    def positions(self, first: int, images: Sequence[ImageTokens], width: int) -> Tensor | None:
+        """Where the tokens of a batch stand, each row with its picture at index `first`: int64[A, B, width] where a position
+        has A > 1 axes, else None: they are counted."""
+        if self.family.axes == 1 or not images:
+            return None
+        steps = torch.arange(width, device=self.device)
+        places = steps.expand(self.family.axes, len(images), -1).clone()
+        for row, image in enumerate(images):
+            after = first + len(image.ids)
+            places[:, row, first:after] = first + image.places
+            places[:, row, after:] += image.advance - len(image.ids)
+        return places
 
-        Row i holds `ids[i]` (padded to T), begins at `starts[i]` and has the whole of `images[i]` in it, or no picture.
+    def features(self, image: ImageTokens) -> Tensor:
+        """A picture's tokens as rows [T, D], for a prompt that has them in the middle of other words.
+
+        Raises RequestError where the model's positions do not allow that.
         """
-        width = max(map(len, ids))
-        flat = starts[:, None] + torch.arange(width, device=starts.device)
-        if self.family.axes == 1 or all(image is None for image in images):
-            return flat
-        whole = flat.expand(self.family.axes, -1, -1).clone()
-        for i, image in enumerate(images):
-            if image is not None:
-                at, length = list(ids[i]).index(image.ids[0]), len(image.ids)
-                whole[:, i, at : at + length] = starts[i] + at + image.places
-                whole[:, i, at + length :] += image.advance - length
-        return whole
+        if self.family.axes > 1:
+            raise RequestError(
+                f"With {self.name or 'this model'} the picture must come before the concepts.",
+                'Use a template whose form is "image-first".',
+            )
+        ids = torch.tensor([image.ids], device=self.device)
+        return self.place(self.word_rows[ids], ids, [image])[0]
 
     def hidden(
         self,

@@ -1,8 +1,7 @@
 """One training step of an Aligner: shared image prefixes, packed suffixes, gradients into the Aligner alone.
 
 Each picture goes through tower and language model once, without gradients; its keys and values are repeated for the M suffixes
-that ask about it. The loss is that of M separate sequences, and so is its gradient (a test compares them). Where the template
-puts the concepts before the image, only what stands before both is shared, and the suffixes hold the picture's tokens.
+that ask about it. The loss is that of M separate sequences, and so is its gradient (a test compares them).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from plvm.engine.prefix import Prefixes, prefill
+from plvm.errors import RequestError
 from plvm.model.aligner import Aligner, Rows
 from plvm.model.backbone import Backbone, repeat
 from plvm.model.families import Pixels
@@ -37,10 +37,20 @@ class Packed:
 
 
 def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Pixels | Tensor | None) -> Prefixes:
-    """Keys and values of everything up to and including the image, one row per picture (one row in all without pictures)."""
+    """Keys and values of everything up to and including the image, one row per picture (one row in all without pictures).
+
+    Raises RequestError where the template defines concepts before the picture: then there is nothing to share.
+    """
+    if prompt.definitions_first:
+        raise RequestError(
+            "With this template concepts stand before the picture, so pictures cannot be shared in training.",
+            'Train with a template whose form is "image-first".',
+        )
     if isinstance(pixels, Tensor):
         pixels = Pixels({"pixel_values": pixels}, len(pixels))
-    return prefill(backbone, prompt, pixels)
+    with torch.no_grad():
+        images = backbone.image_tokens(pixels) if pixels is not None else ()
+    return prefill(backbone, prompt, images)
 
 
 def vocabulary_from(rows: Rows, base: int, batch: int) -> ConceptVocabulary:
@@ -53,16 +63,14 @@ def vocabulary_from(rows: Rows, base: int, batch: int) -> ConceptVocabulary:
 def suffix_logits(backbone: Backbone, prefix: Prefixes, packed: Packed, rows: Rows) -> Tensor:
     """Logits [N, T, V+C] of the packed suffixes after their pictures' prefixes."""
     vocabulary = vocabulary_from(rows, backbone.vocabulary_size, len(packed.ids))
-    images = [image for image in prefix.images for _ in range(packed.packs)]
-    embeddings = backbone.place(vocabulary.embed(packed.ids, backbone.word_rows), packed.ids, images)
-    times = len(packed.ids) // len(prefix.lengths)
-    lengths, starts = (x.repeat_interleave(times) for x in (prefix.lengths, prefix.nexts))
+    embeddings = vocabulary.embed(packed.ids, backbone.word_rows)
+    times = packed.packs if packed.pixels is not None else len(packed.ids)
+    positions = prefix.nexts[:, None] + torch.arange(packed.ids.shape[1], device=prefix.nexts.device)
     longest, mask = prefix.past[0][0].shape[2], None
     if int(prefix.lengths.min()) < longest:
-        before = torch.arange(longest, device=lengths.device) < lengths[:, None]
-        mask = torch.cat([before, torch.ones_like(packed.ids, dtype=torch.bool)], 1)
-    positions = backbone.positions(packed.ids.tolist(), starts, images or [None] * len(packed.ids))
-    hidden, _ = backbone.hidden(embeddings, repeat(prefix.past, times), positions, mask)
+        before = torch.arange(longest, device=prefix.lengths.device) < prefix.lengths[:, None]
+        mask = torch.cat([before.repeat_interleave(times, 0), torch.ones_like(packed.ids, dtype=torch.bool)], 1)
+    hidden, _ = backbone.hidden(embeddings, repeat(prefix.past, times), positions.repeat_interleave(times, 0), mask)
     return vocabulary.logits(hidden, backbone.head_rows)
 
 
