@@ -19,14 +19,9 @@ from plvm.errors import CheckpointError
 from plvm.mini.parts import build_encoder, build_vlm, image_processor
 from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone
-from plvm.model.checkpoint import (
-    fingerprint,
-    load_aligner,
-    load_backbone,
-    load_encoder,
-    save_aligner,
-)
+from plvm.model.checkpoint import fingerprint, load_aligner, save_aligner
 from plvm.model.encoder import Encoder
+from plvm.model.frozen import load_backbone, load_encoder
 from plvm.personal import Personal
 from plvm.prompt import Prompt, Template
 from plvm.types import SamplingParams
