@@ -31,6 +31,8 @@ ROWS = [
     ("evaluate",),
     ("systems",),
     ("report",),
+    ("cost",),
+    ("timing",),
     ("cards",),
     ("mini", "demo"),
     ("cli", "server"),

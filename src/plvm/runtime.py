@@ -78,6 +78,20 @@ def choose_dtype(requested: str | None = None, *, device: str = "cpu") -> Choice
     return Choice(torch.float16, f"the GPU (compute capability {major}.{minor}) has no bfloat16")
 
 
+def free_memory(device: str) -> int | None:
+    """Bytes that are free on `device`, None where that cannot be known."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:  # not Linux
+        return None
+    found = {name: value for name, _, value in (line.partition(":") for line in lines)}
+    return int(found["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in found else None
+
+
 def choose_threads(requested: int | None = None) -> Choice[int]:
     """How many CPU threads to compute with. Without a request: as many as this process may use."""
     if requested is not None:
