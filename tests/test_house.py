@@ -31,6 +31,7 @@ ROWS = [
     ("evaluate",),
     ("systems",),
     ("report",),
+    ("hub",),
     ("cost",),
     ("timing",),
     ("cards",),
