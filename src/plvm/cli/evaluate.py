@@ -69,16 +69,9 @@ def eval_(
 
 def headlines(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     """Every figure of a summary that has an interval: (dotted name, value, low, high)."""
-    rows: list[tuple[str, ...]] = []
+    from plvm.evaluate.figures import intervals
 
-    def walk(prefix: str, value: Any) -> None:
-        if not isinstance(value, dict):
-            return
-        if {"value", "low", "high"} <= set(value):
-            rows.append((prefix, *("-" if value[k] is None else f"{value[k]:.3f}" for k in ("value", "low", "high"))))
-            return
-        for key, inner in value.items():
-            walk(f"{prefix}.{key}" if prefix else key, inner)
-
-    walk("", summary)
-    return rows
+    return [
+        (name, *("-" if found[k] is None else f"{found[k]:.3f}" for k in ("value", "low", "high")))
+        for name, found in intervals(summary)
+    ]
