@@ -31,4 +31,5 @@ MINIATURE = Preset(
         "image_size": 56, "patch_size": 14,
     },
     reference_size=56,
+    image_tokens=16,
 )  # fmt: skip

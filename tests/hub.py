@@ -187,3 +187,34 @@ def write_backbone(folder: Path, family: str) -> Path:
     else:
         processor.save_pretrained(folder)
     return folder
+
+
+def write_encoder(folder: Path, kind: str) -> Path:
+    """A checkpoint of a vision encoder as its original has it: whole CLIP and SAM models, a ViT that classifies."""
+    import transformers as t
+
+    torch.manual_seed(6)
+    small = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2)
+    if kind == "dinov2":
+        model = t.Dinov2Model(t.Dinov2Config(**small, mlp_ratio=2, image_size=56, patch_size=14))
+        processor = t.BitImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56})
+    elif kind == "clip":
+        text = dict(small, vocab_size=99, projection_dim=16)
+        vision = dict(small, image_size=224, patch_size=14, projection_dim=16)
+        model = t.CLIPModel(t.CLIPConfig(vision_config=vision, text_config=text, projection_dim=16))
+        processor = t.CLIPImageProcessorPil()
+    elif kind == "vit":
+        model, processor = t.ViTForImageClassification(t.ViTConfig(**small)), t.ViTImageProcessorPil()
+    else:
+        vision = dict(
+            hidden_size=32, num_hidden_layers=2, num_attention_heads=2, mlp_dim=48, output_channels=16, image_size=64,
+            patch_size=8, window_size=4, global_attn_indexes=[1], num_pos_feats=8,
+        )  # fmt: skip
+        decoder = dict(hidden_size=16, mlp_dim=16, num_hidden_layers=1, num_attention_heads=2, iou_head_hidden_dim=16)
+        prompts = dict(hidden_size=16, image_size=64, patch_size=8)
+        config = t.SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
+        model = t.SamModel(config)
+        processor = t.SamImageProcessorPil(size={"longest_edge": 64}, pad_size={"height": 64, "width": 64})
+    awake(model, 2).save_pretrained(folder, max_shard_size=MAX_SHARD)
+    processor.save_pretrained(folder)
+    return folder

@@ -56,7 +56,7 @@ def memory(preset: Preset, backbone: Any, encoder: int, aligner: int) -> dict[st
     text, config = backbone.config.text_config, aligner_config(preset)
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     per_token = 2 * text.num_hidden_layers * text.num_key_value_heads * head * _KV_BYTES
-    image = int(preset.backbone_config["image_seq_length"])
+    image = preset.image_tokens
     weights = {kind: backbone_bytes(backbone, kind) + 4 * aligner + _float_bytes(kind) * encoder for kind in FORMATS}
     rows = 2 + config.context_tokens
     return {

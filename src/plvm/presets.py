@@ -24,7 +24,8 @@ class Preset:
     """A backbone and an encoder (Hub ids) and the Aligner between them; `about` is one line for people.
 
     `aligner` are the fields of its AlignerConfig that differ from the defaults, `template` those of its Template (empty:
-    the backbone's own); `reference_size` is the side in pixels of a picture as the encoder reads it.
+    the backbone's own); `reference_size` is the side in pixels of a picture as the encoder reads it, `image_tokens` what a
+    picture of 640 x 480 pixels takes in the prompt.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Preset:
     backbone_config: Mapping[str, Any] = field(default_factory=dict)
     encoder_config: Mapping[str, Any] = field(default_factory=dict)
     reference_size: int = 224
+    image_tokens: int = 576
     template: Mapping[str, str] = field(default_factory=dict)
     about: str = ""
 
