@@ -14,7 +14,8 @@ from llama import llama_tokenizer
 from plvm.mini.tokenizer import sentences
 from toys import awake
 
-TEXT = [*sentences(0, 60), *("user User assistant Assistant system ASSISTANT: USER: Yes No You are a helpful".split() * 9)]
+ROLES = "user User assistant Assistant system Yes No You are a helpful"
+TEXT = [*sentences(0, 60), *(ROLES.split() * 9)]
 WIDTH, LAYERS = 48, 2
 MAX_SHARD = "150KB"
 
@@ -50,7 +51,15 @@ CHAT_TEMPLATES = {
 CHAT_TEMPLATES["idefics3"] = CHAT_TEMPLATES["smol"].replace("<|im_start|>", "<|begin_of_text|>")
 TILES = [f"<row_{r}_col_{c}>" for r in range(1, 5) for c in range(1, 5)]
 SMOL = ["<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>", *TILES]
-QWEN = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+QWEN = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+]
 
 
 def byte_level(special: Sequence[str], **tokens: str) -> Any:
@@ -100,9 +109,15 @@ def llava() -> tuple[Any, Any, Any]:
 
 
 def onevision() -> tuple[Any, Any, Any]:
-    from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration, LlavaOnevisionImageProcessorPil
+    from transformers import (
+        LlavaOnevisionConfig,
+        LlavaOnevisionForConditionalGeneration,
+        LlavaOnevisionImageProcessorPil,
+    )
 
-    tokenizer = byte_level(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>"], eos_token="<|im_end|>")
+    tokenizer = byte_level(
+        ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>"], eos_token="<|im_end|>"
+    )
     pinpoints = [[42 * r, 42 * c] for r in range(1, 4) for c in range(1, 4)]
     config = LlavaOnevisionConfig(
         vision_config=vision_config("siglip_vision_model", 42, vision_use_head=False),
@@ -129,10 +144,11 @@ def qwen() -> tuple[Any, Any, Any]:
     }  # fmt: skip
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 4, 6]}
     config = Qwen2_5_VLConfig(
-        vision_config=dict(
-            model_type="qwen2_5_vl", depth=2, hidden_size=32, intermediate_size=48, num_heads=2, out_hidden_size=WIDTH,
-            patch_size=14, spatial_merge_size=2, temporal_patch_size=2, window_size=56, fullatt_block_indexes=[1],
-        ),
+        vision_config={
+            "model_type": "qwen2_5_vl", "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2,
+            "out_hidden_size": WIDTH, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2,
+            "window_size": 56, "fullatt_block_indexes": [1],
+        },
         text_config=text_config("qwen2_5_vl_text", tokenizer, rope_parameters=rope),
         **marks,
     )  # fmt: skip
@@ -154,7 +170,9 @@ def idefics3() -> tuple[Any, Any, Any]:
 
     special = ["<|begin_of_text|>", "<|end_of_text|>", *SMOL]
     tokenizer = byte_level(special, bos_token="<|begin_of_text|>", eos_token="<|end_of_text|>")
-    return _smol(Idefics3Config, Idefics3ForConditionalGeneration, Idefics3ImageProcessorPil, "idefics3_vision", tokenizer)
+    return _smol(
+        Idefics3Config, Idefics3ForConditionalGeneration, Idefics3ImageProcessorPil, "idefics3_vision", tokenizer
+    )
 
 
 def _smol(config: Any, model: Any, processor: Any, vision: str, tokenizer: Any) -> tuple[Any, Any, Any]:
@@ -194,10 +212,13 @@ def write_encoder(folder: Path, kind: str) -> Path:
     import transformers as t
 
     torch.manual_seed(6)
-    small = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2)
+    small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
     if kind == "dinov2":
         model = t.Dinov2Model(t.Dinov2Config(**small, mlp_ratio=2, image_size=56, patch_size=14))
-        processor = t.BitImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56})
+        processor = t.BitImageProcessorPil(
+            size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56}, image_mean=[0.485, 0.456, 0.406],
+            image_std=[0.229, 0.224, 0.225],
+        )  # fmt: skip
     elif kind == "clip":
         text = dict(small, vocab_size=99, projection_dim=16)
         vision = dict(small, image_size=224, patch_size=14, projection_dim=16)
@@ -206,12 +227,14 @@ def write_encoder(folder: Path, kind: str) -> Path:
     elif kind == "vit":
         model, processor = t.ViTForImageClassification(t.ViTConfig(**small)), t.ViTImageProcessorPil()
     else:
-        vision = dict(
-            hidden_size=32, num_hidden_layers=2, num_attention_heads=2, mlp_dim=48, output_channels=16, image_size=64,
-            patch_size=8, window_size=4, global_attn_indexes=[1], num_pos_feats=8,
-        )  # fmt: skip
-        decoder = dict(hidden_size=16, mlp_dim=16, num_hidden_layers=1, num_attention_heads=2, iou_head_hidden_dim=16)
-        prompts = dict(hidden_size=16, image_size=64, patch_size=8)
+        vision = {
+            "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "mlp_dim": 48, "output_channels": 16,
+            "image_size": 64, "patch_size": 8, "window_size": 4, "global_attn_indexes": [1], "num_pos_feats": 8,
+        }  # fmt: skip
+        decoder = {
+            "hidden_size": 16, "mlp_dim": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "iou_head_hidden_dim": 16,
+        }  # fmt: skip
+        prompts = {"hidden_size": 16, "image_size": 64, "patch_size": 8}
         config = t.SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
         model = t.SamModel(config)
         processor = t.SamImageProcessorPil(size={"longest_edge": 64}, pad_size={"height": 64, "width": 64})

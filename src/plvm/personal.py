@@ -262,6 +262,4 @@ def load(
             raise CheckpointError("The weights of the mini family are not in this package.", "Run `plvm mini build`.")
         name = MINI
     parts = load_parts(name, device, dtype, bits=bits, device_map=device_map, offline=offline)
-    return Personal(
-        parts.backbone, parts.encoder, parts.aligner, parts.prompt, parts.fingerprint, notes=parts.notes
-    )
+    return Personal(parts.backbone, parts.encoder, parts.aligner, parts.prompt, parts.fingerprint, notes=parts.notes)

@@ -82,9 +82,7 @@ def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequen
     table, device = backbone.word_rows, backbone.device
     hidden, past = backbone.hidden(g.vocabulary.embed(g.ids, table), g.past, g.positions, keep=True)
     assert past is not None
-    texts = [
-        [*prompt.spoken(option, request.names, g.vocabulary), prompt.end_id] for option in options
-    ]
+    texts = [[*prompt.spoken(option, request.names, g.vocabulary), prompt.end_id] for option in options]
     longest = max(map(len, texts))
     ids = torch.tensor([t + [prompt.end_id] * (longest - len(t)) for t in texts], device=device)
     real = torch.arange(longest, device=device) < torch.tensor([len(t) for t in texts], device=device)[:, None]

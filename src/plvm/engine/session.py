@@ -143,6 +143,7 @@ def stack(requests: Sequence[Request], length: int) -> KeyValues:
         rows.append(row)
     if len(states) == 1:  # views of one state: whoever continues it copies
         return tuple((k.expand(len(rows), -1, -1, -1), v.expand(len(rows), -1, -1, -1)) for k, v in states[0].past)
+
     def together(layer: int, part: int) -> Tensor:
         own = [s.past[layer][part] for s in states]
         index = torch.tensor(rows, device=own[0].device)

@@ -128,9 +128,9 @@ class Backbone:
     ) -> tuple[Tensor, KeyValues | None]:
         """Run the language model on embeddings [B, T, D] after `past`.
 
-        positions [B, T] or, with A axes, [A, B, T]: default counts on from `past`. mask bool[B, past + T]: False where a token
-        must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`, the keys and values of
-        past and new tokens together. `past` itself is never changed.
+        positions [B, T] or, with A axes, [A, B, T]: default counts on from `past`. mask bool[B, past + T]: False where a
+        token must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`,
+        the keys and values of past and new tokens together. `past` itself is never changed.
         """
         from transformers import DynamicCache
 

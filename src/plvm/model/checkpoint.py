@@ -92,7 +92,9 @@ def fingerprint(aligner: Aligner, template: Template) -> str:
     """
     digest = hashlib.sha256()
     for part in (aligner.config, template):
-        unset = {f.name for f in dataclasses.fields(part) if f.metadata.get("later") and getattr(part, f.name) == f.default}
+        unset = {
+            f.name for f in dataclasses.fields(part) if f.metadata.get("later") and getattr(part, f.name) == f.default
+        }
         values = {k: v for k, v in dataclasses.asdict(part).items() if k not in unset}
         digest.update(json.dumps(values, sort_keys=True).encode() + b"\n")
     for name, tensor in sorted(aligner.state_dict().items()):
@@ -109,9 +111,7 @@ def check_files(folder: Path, names: tuple[str, ...], what: str) -> None:
         raise CheckpointError(f"There is no folder {folder}.", f"Give the folder of {what}: {', '.join(names)}.{also}")
     missing = [n for n in names if not (folder / n).is_file()]
     if missing:
-        raise CheckpointError(
-            f"{folder} is not {what}, or not a whole one.", f"Missing: {', '.join(missing)}. {AGAIN}"
-        )
+        raise CheckpointError(f"{folder} is not {what}, or not a whole one.", f"Missing: {', '.join(missing)}. {AGAIN}")
 
 
 def _value(kind: type[T], path: Path) -> T:

@@ -19,7 +19,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-KINDS: Mapping[str, tuple[str, dict[str, Any]]] = {  # model type of a checkpoint -> the vision half's class, its options
+KINDS: Mapping[
+    str, tuple[str, dict[str, Any]]
+] = {  # model type of a checkpoint -> the vision half's class, its options
     "dinov2": ("Dinov2Model", {}),
     "clip": ("CLIPVisionModel", {}),
     "clip_vision_model": ("CLIPVisionModel", {}),

@@ -94,7 +94,9 @@ class Family:
         try:
             return dict(self.image_processor(images=images, return_tensors="pt", **options))
         except ValueError as error:  # a shape that the family's resizing refuses
-            raise ImageError(f"The model cannot take this picture: {error}.", "Crop it to a more usual shape.") from None
+            raise ImageError(
+                f"The model cannot take this picture: {error}.", "Crop it to a more usual shape."
+            ) from None
 
 
 class Llava(Family):
@@ -199,5 +201,7 @@ def family_of(model: Any, tokenizer: Any, image_processor: Any) -> Family:
     """The family of a stock model. Raises CheckpointError where plvm has none for its type."""
     kind = model.config.model_type
     if kind not in TYPES:
-        raise CheckpointError(f'plvm cannot use a model of type "{kind}" as a backbone.', f"It can use: {', '.join(TYPES)}.")
+        raise CheckpointError(
+            f'plvm cannot use a model of type "{kind}" as a backbone.', f"It can use: {', '.join(TYPES)}."
+        )
     return TYPES[kind](model, tokenizer, image_processor)

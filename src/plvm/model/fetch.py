@@ -31,22 +31,26 @@ def fetch(name: str, *, offline: bool = False) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(PATTERNS), local_files_only=offline))
     except errors.GatedRepoError:
-        message, hint = "is gated: its owners want its terms accepted.", (
-            f"Accept them at {_HUB}/{name}, then run `hf auth login` with a token that may read it."
+        message, hint = (
+            "is gated: its owners want its terms accepted.",
+            (f"Accept them at {_HUB}/{name}, then run `hf auth login` with a token that may read it."),
         )
     except errors.RepositoryNotFoundError:
-        message, hint = "is neither a folder here nor a repository of the Hugging Face Hub that you may see.", (
-            "Check the spelling; for a private one, run `hf auth login` first."
+        message, hint = (
+            "is neither a folder here nor a repository of the Hugging Face Hub that you may see.",
+            ("Check the spelling; for a private one, run `hf auth login` first."),
         )
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, errors.CacheNotFound):
-        message, hint = "is neither a folder here nor in the cache of the Hugging Face Hub, and the Hub is out of reach.", (
-            f"Run `hf download {name}` where there is a network, or turn offline mode off (HF_HUB_OFFLINE)."
+        message, hint = (
+            "is neither a folder here nor in the cache of the Hugging Face Hub, and the Hub is out of reach.",
+            (f"Run `hf download {name}` where there is a network, or turn offline mode off (HF_HUB_OFFLINE)."),
         )
     except errors.HFValidationError as error:
         message, hint = f"is neither a folder here nor a Hub id ({error}).", "Write it as owner/name."
     except Exception as error:  # the network, the disk and the Hub's client have many errors
         reason = next(iter(str(error).strip().splitlines()), "")
-        message, hint = f"cannot be had from the Hugging Face Hub ({type(error).__name__}: {reason[:200]}).", (
-            "Check the network and the space on the disk; what was downloaded is kept, so just try again."
+        message, hint = (
+            f"cannot be had from the Hugging Face Hub ({type(error).__name__}: {reason[:200]}).",
+            ("Check the network and the space on the disk; what was downloaded is kept, so just try again."),
         )
     raise CheckpointError(f"{name} {message}", hint)

@@ -123,8 +123,9 @@ def _known_type(folder: Path, known: Mapping[str, Any], what: str) -> str:
     """The model type of a folder's config. Raises CheckpointError where it is none of `known`."""
     kind = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("model_type")
     if kind not in known:
+        said = "names no type of model" if kind is None else f'is that of a "{str(kind)[:60]}" model'
         raise CheckpointError(
-            f"{folder} cannot be loaded as {what}: its config is that of {'no' if kind is None else repr(str(kind)[:60])} model.",
+            f"{folder} cannot be loaded as {what}: its config {said}.",
             f"Known types are: {', '.join(known)}.",
         )
     return kind
@@ -156,7 +157,9 @@ def _filled(folder: Path, kind: Any, dtype: torch.dtype, options: dict[str, Any]
     model, info = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options)
     missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if missing:
-        raise CheckpointError(f"{folder} lacks {len(missing)} of the model's weights, the first is {missing[0]}.", AGAIN)
+        raise CheckpointError(
+            f"{folder} lacks {len(missing)} of the model's weights, the first is {missing[0]}.", AGAIN
+        )
     return model
 
 

@@ -24,8 +24,9 @@ from plvm.vocabulary import ConceptVocabulary
 class Packed:
     """A batch of suffixes, N = pictures x packs, each with C concepts; right-padded.
 
-    pixels: `Backbone.pixels`, or pixel values [B, 3, H, W] where these are all of them, or None (text alone, B = 1); ids, supervise int64[N, T]; z_ref [N, C, L, E]: encoder features of each
-    concept's reference; anchors int64[N, C, A] or None: the words that the anchored context tokens should point at.
+    pixels: `Backbone.pixels`, or pixel values [B, 3, H, W] where these are all of them, or None (text alone, B = 1); ids,
+    supervise int64[N, T]; z_ref [N, C, L, E]: encoder features of each concept's reference; anchors int64[N, C, A] or None:
+    the words that the anchored context tokens should point at.
     """
 
     pixels: Pixels | Tensor | None
