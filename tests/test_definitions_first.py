@@ -3,7 +3,9 @@ that is reused gives what a computation from scratch gives."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +99,19 @@ def test_its_ids_are_those_of_the_tokenizer_and_the_full_stop_has_no_blank_befor
         ids("▁"), 3 + 10, v, ids("▁is"), ids("▁he"), ids("?"), ids("▁ASSISTANT"), ids(":"),
     ]  # fmt: skip
     assert ids(".") != ids("▁.") and ids(".") > 258
+
+
+def test_transformers_own_llama_tokenizer_gives_the_same_prompt(writer: Prompt, llama: Any, tmp_path: Path) -> None:
+    """As the backbone's repository has it: the class is named in its tokenizer_config.json."""
+    from transformers import AutoTokenizer, LlamaTokenizer
+
+    llama.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config | {"tokenizer_class": "LlamaTokenizer"}))
+    other = AutoTokenizer.from_pretrained(tmp_path)
+    assert type(other) is LlamaTokenizer
+    question = "Is <sks> in this photo? Answer with Yes or No."
+    assert written(prompt_of(other, TEMPLATE), ["sks"], question) == written(writer, ["sks"], question)
 
 
 def test_without_a_picture_the_users_words_follow_the_cue(writer: Prompt) -> None:

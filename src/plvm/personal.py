@@ -33,6 +33,7 @@ from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_nam
 
 MINI = Path(__file__).parent / "mini" / "weights" / "aligner"
 Picture = Source | ImagePrefix | None
+LOOKED = 16  # so many pictures are looked at together in `recognize`
 
 
 class Personal:
@@ -193,8 +194,12 @@ class Personal:
         """P(present) of every concept (columns) in every picture (rows); `{name}` in `question` stands for the
         concept."""
         self.check_concepts(concepts)
-        prefixes = [prefix for prefix, _ in self.look_many(images, namespace=namespace)]
-        return yes_probability(self.backbone, self.prompt, prefixes, concepts, question, batch=batch).tolist()
+        found: list[list[float]] = []
+        for start in range(0, len(images), LOOKED):  # the prefixes of all pictures at once need not fit into memory
+            looked = self.look_many(images[start : start + LOOKED], namespace=namespace)
+            prefixes = [prefix for prefix, _ in looked]
+            found += yes_probability(self.backbone, self.prompt, prefixes, concepts, question, batch=batch).tolist()
+        return found
 
     # ---- pictures
 
