@@ -37,6 +37,7 @@ from plvm.engine.session import Request
 from plvm.mini.parts import image_processor
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
+from plvm.model.families import Pixels
 from plvm.model.skeleton import untrained_aligner, untrained_backbone, untrained_encoder
 from plvm.personal import MINI, Personal
 from plvm.presets import PRESETS, Preset, preset
@@ -47,6 +48,9 @@ from plvm.train.aligner import Packed, image_prefix, rows_of, suffix_logits, voc
 from plvm.train.loss import answer_loss
 from plvm.types import Concept, SamplingParams
 
+MEASURED = tuple(
+    name for name, p in PRESETS.items() if (p.backbone_config["model_type"], p.encoder_config["model_type"]) == ("llava", "dinov2")
+)
 QUESTION, ANSWER = "Is <sks> in this photo? Answer with Yes or No.", "Yes"
 
 
@@ -227,13 +231,13 @@ def training(vlm: Personal, size: Size, device: str, seed: int) -> dict[str, Any
     }
 
 
-def pack(vlm: Personal, pixels: Tensor, z_ref: Tensor, packs: int) -> Packed:
+def pack(vlm: Personal, pixels: Pixels, z_ref: Tensor, packs: int) -> Packed:
     """`packs` times the same question about one picture, about a concept each."""
     rows = vlm.aligner.tokens_from_features(z_ref)
     tokens = Tokens()
     vocabulary = vocabulary_from(rows, vlm.backbone.vocabulary_size, 1)
     vlm.prompt.turn(tokens, QUESTION, ["sks"], vocabulary, joining=[0], answer=ANSWER, verdict=True)
-    ids, supervise = (torch.tensor([x] * packs, device=pixels.device) for x in (tokens.ids, tokens.supervise))
+    ids, supervise = (torch.tensor([x] * packs, device=z_ref.device) for x in (tokens.ids, tokens.supervise))
     return Packed(pixels, packs, ids, supervise, z_ref[None].expand(packs, -1, -1, -1))
 
 
@@ -248,9 +252,10 @@ def naive_loss(vlm: Personal, packed: Packed) -> Tensor:
     """Every sample its own whole sequence, picture included."""
     backbone, count = vlm.backbone, len(packed.ids)
     vocabulary = vocabulary_from(rows_of(vlm.aligner, packed), backbone.vocabulary_size, count)
-    assert packed.pixels is not None
+    assert isinstance(packed.pixels, Pixels)
+    values = packed.pixels.inputs["pixel_values"].expand(count, -1, -1, -1)
     with torch.no_grad():
-        features = backbone.image_features(packed.pixels.expand(count, -1, -1, -1))
+        features = torch.stack([i.rows for i in backbone.image_tokens(Pixels({"pixel_values": values}, count))])
     before, after = (
         F.embedding(torch.tensor(ids, dtype=torch.long, device=features.device), backbone.word_rows)
         .expand(count, -1, -1)
@@ -300,7 +305,7 @@ def claims(found: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="paper-7b", choices=tuple(PRESETS))
+    parser.add_argument("--preset", default="paper-7b", choices=MEASURED)
     parser.add_argument("--device", help="default: the best one here")
     parser.add_argument("--dtype", help="default: bfloat16 on a GPU that computes in it, float32 on a CPU")
     parser.add_argument("--tiny", action="store_true", help="small parts and few repetitions, to see that it runs")

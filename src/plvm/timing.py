@@ -12,6 +12,7 @@ import torch
 from plvm.cost import GIB, parameters
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
+from plvm.model.encoder import Encoder
 from plvm.model.families import Pixels
 from plvm.model.skeleton import untrained_aligner, untrained_backbone, untrained_encoder
 from plvm.presets import Preset
@@ -68,11 +69,11 @@ def measure(preset: Preset, device: str, dtype: torch.dtype, repeat: int = 5) ->
         )
     require_memory(preset, device, dtype)
     backbone = Backbone(untrained_backbone(preset, device, dtype), None, None, preset.backbone)
-    encoder, aligner = untrained_encoder(preset, device, dtype), untrained_aligner(preset, device, dtype)
+    encoder, aligner = Encoder(untrained_encoder(preset, device, dtype), None), untrained_aligner(preset, device, dtype)
     side = preset.backbone_config["vision_config"]["image_size"]
     picture = Pixels({"pixel_values": torch.zeros(1, 3, side, side, device=device, dtype=dtype)}, 1)
     reference = torch.zeros(1, 3, preset.reference_size, preset.reference_size, device=device, dtype=dtype)
-    z_ref = encoder(pixel_values=reference).last_hidden_state
+    z_ref = encoder.features(reference)
     words = torch.zeros(1, aligner.config.context_tokens + QUESTION, dtype=torch.long, device=device)
 
     def prefill() -> None:
@@ -81,7 +82,7 @@ def measure(preset: Preset, device: str, dtype: torch.dtype, repeat: int = 5) ->
         _ = hidden[:, -1] @ backbone.head_rows.T
 
     times = {
-        "encoder": milliseconds(lambda: encoder(pixel_values=reference), device, repeat),
+        "encoder": milliseconds(lambda: encoder.features(reference), device, repeat),
         "aligner": milliseconds(lambda: aligner.tokens_from_features(z_ref), device, repeat),
         "prefill": milliseconds(prefill, device, repeat),
     }

@@ -77,7 +77,7 @@ def prefill(backbone: Backbone, prompt: Prompt, images: Sequence[ImageTokens]) -
     ids = torch.tensor([[*r, *[prompt.end_id] * (width - len(r))] for r in rows], device=backbone.device)
     lengths = torch.tensor([len(r) for r in rows], device=backbone.device)
     grown = torch.tensor([image.advance - len(image.ids) for image in images] or [0], device=backbone.device)
-    embeddings = backbone.place(backbone.word_rows[ids], ids, images)
+    embeddings = backbone.embed(ids, images)
     positions = backbone.positions(len(before), images, width)
     _, past = backbone.hidden(embeddings, None, positions, keep=True)  # padding comes last: what is real never sees it
     assert past is not None

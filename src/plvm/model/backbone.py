@@ -85,12 +85,13 @@ class Backbone:
             for image in self.family.image_tokens(pixels)
         ]
 
-    def place(self, embeddings: Tensor, ids: Tensor, images: Sequence[ImageTokens]) -> Tensor:
-        """embeddings [B, T, D] of ids int64[B, T] -> the same with the rows of `images` at the image tokens, in order."""
+    def embed(self, ids: Tensor, images: Sequence[ImageTokens]) -> Tensor:
+        """ids int64[B, T] -> embeddings [B, T, D]: words from the table, the rows of `images` at the image tokens, in order."""
+        mask = ids == self.image_id
+        words = self.word_rows[ids.masked_fill(mask, 0)]  # some models mark images with an id that has no row
         if not images:
-            return embeddings
-        mask = (ids == self.image_id).unsqueeze(-1)
-        return embeddings.masked_scatter(mask, torch.cat([image.rows for image in images]))
+            return words
+        return words.masked_scatter(mask.unsqueeze(-1), torch.cat([image.rows for image in images]))
 
     def positions(self, first: int, images: Sequence[ImageTokens], width: int) -> Tensor | None:
         """Where the tokens of a batch stand, each row with its picture at index `first`: int64[A, B, width] where a position
@@ -116,7 +117,7 @@ class Backbone:
                 'Use a template whose form is "image-first".',
             )
         ids = torch.tensor([image.ids], device=self.device)
-        return self.place(self.word_rows[ids], ids, [image])[0]
+        return self.embed(ids, [image])[0]
 
     def hidden(
         self,
