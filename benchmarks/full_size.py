@@ -48,8 +48,9 @@ from plvm.train.aligner import Packed, image_prefix, rows_of, suffix_logits, voc
 from plvm.train.loss import answer_loss
 from plvm.types import Concept, SamplingParams
 
+_KINDS = ("llava", "dinov2")  # pictures of one size
 MEASURED = tuple(
-    name for name, p in PRESETS.items() if (p.backbone_config["model_type"], p.encoder_config["model_type"]) == ("llava", "dinov2")
+    name for name, p in PRESETS.items() if (p.backbone_config["model_type"], p.encoder_config["model_type"]) == _KINDS
 )
 QUESTION, ANSWER = "Is <sks> in this photo? Answer with Yes or No.", "Yes"
 

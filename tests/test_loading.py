@@ -14,7 +14,7 @@ import torch
 
 import hub
 import plvm
-from plvm.errors import CheckpointError, PlvmError, RequestError
+from plvm.errors import CheckpointError, RequestError
 from plvm.model.aligner import AlignerConfig
 from plvm.model.checkpoint import fingerprint
 from plvm.model.fetch import PATTERNS, fetch, is_hub_id
@@ -358,5 +358,18 @@ def test_free_memory_is_the_kernels_estimate_within_the_containers_limit(tmp_pat
     assert free_memory("mps") is None
 
 
-def test_every_refusal_is_one_that_the_command_line_prints_in_two_lines() -> None:
-    assert issubclass(CheckpointError, PlvmError) and issubclass(RequestError, PlvmError)
+# ---- on the command line
+
+
+def test_the_command_line_takes_presets_formats_and_bits(cache: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from plvm.cli.main import app
+
+    picture(1).save(tmp_path / "party.png")
+    ask = ["ask", str(tmp_path / "party.png"), "Who is it?", "--model", "tiny", "--device", "cpu", "--max-tokens", "3"]
+    done = CliRunner().invoke(app, [*ask, "--dtype", "bfloat16"])
+    assert done.exit_code == 0 and "is untrained" in done.stderr and "untrained" not in done.stdout
+    refused = CliRunner().invoke(app, [*ask, "--bits", "4"])
+    assert refused.exit_code == 2 and "Weights in 4 bits need an NVIDIA GPU" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -36,6 +36,8 @@ def eval_(
     small: Annotated[bool, Option("--small", help="A few items of every part, to see that all works.")] = False,
     model: o.Model = "mini",
     device: o.Device = None,
+    dtype: o.Dtype = None,
+    bits: o.Bits = None,
     json: o.Json = False,
 ) -> None:
     """Measure a system; writes records.jsonl and summary.json.
@@ -56,7 +58,7 @@ def eval_(
         raise RequestError(f'There is no system "{system[:40]}".', f"The systems are: {', '.join(SYSTEMS)}.")
     make_folder(destination)
     benchmark = portraits("test", seed, SMALL if small else None)
-    subject = build_system(system, load_model(model, device))
+    subject = build_system(system, load_model(model, device, dtype, bits))
     command = shlex.join(["plvm", *sys.argv[1:]])
     with progress() as advance:
         summary = evaluate(subject, benchmark, destination, command=command, parts=part, progress=advance)
