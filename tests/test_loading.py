@@ -111,6 +111,12 @@ def test_backbones_have_their_full_size_on_the_meta_device(name: str, parameters
     assert all(p.is_meta for p in model.parameters())
 
 
+def test_a_misspelt_preset_is_refused_and_the_nearest_one_is_named() -> None:
+    with pytest.raises(CheckpointError, match="no folder paper7b, and no preset") as caught:
+        plvm.load("paper7b")
+    assert "Did you mean paper-7b?" in caught.value.hint and "mini, " in caught.value.hint
+
+
 def test_an_unknown_preset_names_the_nearest_one() -> None:
     with pytest.raises(RequestError, match='no preset "paper7b"') as caught:
         preset("paper7b")
@@ -314,6 +320,28 @@ def test_bits_reach_the_library_that_does_them(original: Path, monkeypatch: pyte
     config = seen["quantization_config"]
     assert config.load_in_4bit and config.bnb_4bit_compute_dtype == torch.float16
     assert seen["device_map"] == {"": "cuda:0"} and seen["use_safetensors"]
+
+
+@pytest.mark.parametrize(("installed", "options"), [(True, {"device_map": {"": "cuda"}}), (False, {})])
+def test_weights_go_straight_to_the_gpu_where_accelerate_can_do_it(
+    original: Path, monkeypatch: pytest.MonkeyPatch, installed: bool, options: dict[str, Any]
+) -> None:
+    import transformers
+
+    seen: dict[str, Any] = {}
+    asked: list[str] = []
+
+    def stops(*_: Any, **given: Any) -> None:
+        seen.update(given)
+        raise RuntimeError("stop here")
+
+    monkeypatch.setattr(transformers.AutoModelForImageTextToText, "from_pretrained", stops)
+    monkeypatch.setattr("plvm.model.frozen.has_package", lambda _: installed)
+    monkeypatch.setattr("plvm.model.frozen.free_memory", lambda device: asked.append(device))
+    with pytest.raises(CheckpointError, match="stop here"):
+        load_backbone(original / "backbone", device="cuda")
+    assert {k: v for k, v in seen.items() if k == "device_map"} == options
+    assert asked == (["cuda"] if installed else ["cuda", "cpu"])
 
 
 def test_too_little_memory_is_noticed_before_loading(original: Path, monkeypatch: pytest.MonkeyPatch) -> None:

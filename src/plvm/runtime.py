@@ -102,8 +102,13 @@ def check_device_map() -> None:
     _require_packages("Spreading a model over devices", ("accelerate",), "quantized")
 
 
+def has_package(name: str) -> bool:
+    """Whether an optional package is installed."""
+    return importlib.util.find_spec(name) is not None
+
+
 def _require_packages(what: str, packages: tuple[str, ...], extra: str) -> None:
-    missing = [p for p in packages if importlib.util.find_spec(p) is None]
+    missing = [p for p in packages if not has_package(p)]
     if missing:
         raise RequestError(f"{what} needs {' and '.join(missing)}.", f'Install them: `pip install "plvm[{extra}]"`.')
 

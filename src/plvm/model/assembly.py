@@ -21,6 +21,7 @@ from plvm.model.skeleton import aligner_config
 from plvm.presets import PRESETS, Preset
 from plvm.prompt import Prompt, Template
 from plvm.runtime import check_device_map, choose_bits, choose_device, choose_dtype
+from plvm.types import nearest_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,7 @@ def load_parts(
     if preset is not None:
         aligner, template, folder = _untrained(preset), _template(preset), Path(preset.name)
     else:
+        _refuse_misspelt(name)
         folder = fetch(str(name), offline=offline) if is_hub_id(name) else Path(name)
         aligner, template, _ = load_aligner(folder)
     backbone = load_backbone(
@@ -80,6 +82,17 @@ def load_parts(
         raise CheckpointError(f"{folder}: its template does not fit its backbone: {error}.", "Copy it again.") from None
     notes = () if preset is None else (f"The Aligner of {preset.name} is untrained: it has to be trained before use.",)
     return Parts(backbone, encoder, aligner, prompt, digest, notes)
+
+
+def _refuse_misspelt(name: str | Path) -> None:
+    """Raise CheckpointError for a bare word that is neither a folder here nor a preset."""
+    if Path(name).parts == (str(name),) and not Path(name).exists():
+        near = nearest_names(str(name), ["mini", *PRESETS], 1)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        raise CheckpointError(
+            f"There is no folder {str(name)[:60]}, and no preset of that name.",
+            f"{meant}The presets are: mini, {', '.join(PRESETS)}.",
+        )
 
 
 def _untrained(preset: Preset) -> Aligner:

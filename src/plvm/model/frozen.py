@@ -20,7 +20,7 @@ from plvm.model.checkpoint import AGAIN, check_files
 from plvm.model.encoder import KINDS, Encoder
 from plvm.model.families import TYPES
 from plvm.model.fetch import fetch, is_hub_id
-from plvm.runtime import free_memory
+from plvm.runtime import free_memory, has_package
 
 CONFIG, INDEX, WHOLE = "config.json", "model.safetensors.index.json", "model.safetensors"
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # the second is how newer repositories have it
@@ -46,11 +46,16 @@ def load_backbone(
     folder = _folder(place, BACKBONE, offline)
     with _reading(folder, BACKBONE):
         _known_type(folder, TYPES, BACKBONE)
-        options: dict[str, Any] = {} if device_map is None else {"device_map": device_map}
+        options: dict[str, Any] = {}
+        if device_map is not None:
+            options["device_map"] = device_map
+        elif bits is not None or (str(device) != "cpu" and has_package("accelerate")):
+            options["device_map"] = {"": str(device)}  # straight to the device, without a copy in main memory
         if bits is not None:
-            options = {"device_map": device_map or {"": str(device)}, "quantization_config": _quantised(bits, dtype)}
+            options["quantization_config"] = _quantised(bits, dtype)
         if device_map is None:
-            _check_memory(folder, device, dtype, bits)
+            for held in dict.fromkeys((str(device), *([] if options else ["cpu"]))):
+                _check_memory(folder, held, dtype, bits)
         model = _filled(folder, AutoModelForImageTextToText, dtype, options)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
@@ -76,7 +81,7 @@ def load_encoder(
     folder = _folder(place, ENCODER, offline)
     with _reading(folder, ENCODER):
         name, options = KINDS[_known_type(folder, KINDS, ENCODER)]
-        _check_memory(folder, device, dtype)
+        _check_memory(folder, str(device), dtype)
         model = _filled(folder, getattr(transformers, name), dtype, options)
         processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
         return Encoder(model.to(device), processor, str(place))
@@ -131,9 +136,9 @@ def _known_type(folder: Path, known: Mapping[str, Any], what: str) -> str:
     return kind
 
 
-def _check_memory(folder: Path, device: str | torch.device, dtype: torch.dtype, bits: int | None = None) -> None:
+def _check_memory(folder: Path, device: str, dtype: torch.dtype, bits: int | None = None) -> None:
     """Raise CheckpointError where the weights are larger than the memory that is free."""
-    count, free = count_weights(weight_files(folder)), free_memory(str(device))
+    count, free = count_weights(weight_files(folder)), free_memory(device)
     needed = count * bits // 8 if bits is not None else count * dtype.itemsize
     if free is not None and needed > free:
         raise CheckpointError(
