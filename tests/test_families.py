@@ -134,6 +134,19 @@ def test_a_question_is_written_as_the_models_own_chat_template_does_it(exact: Ba
     assert [*before, *image, *after, *tokens.ids] == [*whole[:at], *image, *whole[at + 1 :]]
 
 
+@pytest.mark.parametrize("family", ["smol", "idefics3"])
+def test_tiles_are_marked_as_the_stock_processor_marks_them(family: str) -> None:
+    from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
+
+    backbone = Backbone(*hub.FAMILIES[family]())
+    pixels = backbone.pixels(pictures())
+    assert pixels.tiles == ((3, 3), (2, 3), (3, 2)), "rows, columns"
+    for (rows, columns), image in zip(pixels.tiles, backbone.image_tokens(pixels), strict=True):
+        each = len(image.rows) // (rows * columns + 1)
+        text = get_image_prompt_string(rows, columns, each, "<fake_token_around_image>", "<image>", "<global-img>")
+        assert list(image.ids) == backbone.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
 def test_a_second_turn_is_written_as_the_chat_template_does_it(exact: Backbone, prompt: Prompt) -> None:
     tokenizer, tokens = exact.tokenizer, Tokens()
     vocabulary = vocabulary_of([[]], exact.word_rows)
@@ -262,7 +275,7 @@ def test_scores_and_choices_equal_the_stock_model_on_whole_sequences(
     with torch.no_grad():
         logits = stock_logits(model, stock_inputs(exact, prompt, image, suffix))[-1]
         expected = logits[[prompt.yes_id, prompt.no_id]].softmax(0)[0].item()
-        options, scores = ["<billie> is on the left.", "Yes"], []
+        options, scores = ["<billie> is on the left", "<billie> is in the middle", "Yes, on the right"], []
         for option in options:
             tail = [*prompt.spoken(option, request.names, g.vocabulary), prompt.end_id]
             whole = stock_logits(model, stock_inputs(exact, prompt, image, [*suffix, *tail]))
@@ -270,7 +283,7 @@ def test_scores_and_choices_equal_the_stock_model_on_whole_sequences(
             scores.append(chances.gather(1, torch.tensor(tail)[:, None]).sum())
     assert yes_probability(exact, prompt, prefixes[2:3], [concept]).item() == pytest.approx(expected, abs=1e-6)
     ours = choose(exact, prompt, request, options)
-    torch.testing.assert_close(ours.double(), torch.stack(scores).softmax(0), rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours.double().log(), torch.stack(scores).log_softmax(0), rtol=0, atol=1e-3)
 
 
 # ---- training

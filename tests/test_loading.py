@@ -17,6 +17,8 @@ import plvm
 from plvm.errors import CheckpointError, RequestError
 from plvm.model.aligner import AlignerConfig
 from plvm.model.checkpoint import fingerprint
+from plvm.model.encoder import KINDS
+from plvm.model.families import TYPES
 from plvm.model.fetch import PATTERNS, fetch, is_hub_id
 from plvm.model.frozen import count_weights, load_backbone, load_encoder, weight_files
 from plvm.model.official import TEMPLATE
@@ -127,6 +129,13 @@ def test_a_template_that_needs_no_newer_field_keeps_its_aligners_name(backbone: 
     """Concepts carry the fingerprint of their Aligner: it must not change because templates can say more."""
     assert fingerprint(aligner, Template()) == fingerprint(aligner, replace(Template(), end="", first_gap=" "))
     assert fingerprint(aligner, Template(first_gap="")) != fingerprint(aligner, Template())
+
+
+def test_the_page_of_backbones_lists_every_preset_and_every_type() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "backbones.md").read_text(encoding="utf-8")
+    for p in PRESETS.values():
+        assert f"| `{p.name}` | {p.backbone} | {p.encoder} |" in page
+    assert all(f"`{kind}`" in page for kind in (*TYPES, *KINDS))
 
 
 # ---- damaged folders
