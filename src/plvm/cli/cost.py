@@ -16,7 +16,9 @@ def register(app: Typer) -> None:
 
 
 def cost(
-    preset: Annotated[str, Option("--preset", metavar="NAME", help="paper-7b, released-7b or paper-13b.")] = "paper-7b",
+    preset: Annotated[
+        str, Option("--preset", metavar="NAME", help="For example released-7b; a wrong name lists them all.")
+    ] = "paper-7b",
     measure: Annotated[
         bool, Option("--measure", help="Also build it with random weights, if it fits here, and time it.")
     ] = False,
