@@ -256,7 +256,7 @@ def naive_loss(vlm: Personal, packed: Packed) -> Tensor:
     assert isinstance(packed.pixels, Pixels)
     values = packed.pixels.inputs["pixel_values"].expand(count, -1, -1, -1)
     with torch.no_grad():
-        features = torch.stack([i.rows for i in backbone.image_tokens(Pixels({"pixel_values": values}, count))])
+        features = torch.stack([i.rows for i in backbone.image_tokens(Pixels({"pixel_values": values}))])
     before, after = (
         F.embedding(torch.tensor(ids, dtype=torch.long, device=features.device), backbone.word_rows)
         .expand(count, -1, -1)

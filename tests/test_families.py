@@ -418,6 +418,15 @@ def test_pictures_of_different_sizes_share_a_batch(
     assert (prefixes[0].shift < 0) is (exact.family.axes == 3) and prefixes[3].shift == 0
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 100), (100, 1), (2000, 20), (37, 41), (640, 480)])
+def test_pictures_of_any_shape_become_tokens(exact: Backbone, prompt: Prompt, size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, (10, 200, 30))
+    tokens = exact.image_tokens(exact.pixels([image]))[0]
+    assert sum(i == exact.image_id for i in tokens.ids) == len(tokens.rows) > 0
+    assert tokens.places.shape == (exact.family.axes, len(tokens.ids)) and tokens.rows.isfinite().all()
+    assert compute_prefixes(exact, prompt, [image])[0].length == len(tokens.ids) + sum(map(len, prompt.prefix()))
+
+
 # ---- refusals
 
 

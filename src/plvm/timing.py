@@ -71,7 +71,7 @@ def measure(preset: Preset, device: str, dtype: torch.dtype, repeat: int = 5) ->
     backbone = Backbone(untrained_backbone(preset, device, dtype), None, None, preset.backbone)
     encoder, aligner = Encoder(untrained_encoder(preset, device, dtype), None), untrained_aligner(preset, device, dtype)
     side = preset.backbone_config["vision_config"]["image_size"]
-    picture = Pixels({"pixel_values": torch.zeros(1, 3, side, side, device=device, dtype=dtype)}, 1)
+    picture = Pixels({"pixel_values": torch.zeros(1, 3, side, side, device=device, dtype=dtype)})
     reference = torch.zeros(1, 3, preset.reference_size, preset.reference_size, device=device, dtype=dtype)
     z_ref = encoder.features(reference)
     words = torch.zeros(1, aligner.config.context_tokens + QUESTION, dtype=torch.long, device=device)

@@ -70,7 +70,7 @@ class Backbone:
         return self.family.template()
 
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
-        """Pictures -> pixel inputs by the backbone's own image processor. Raises ImageError."""
+        """Pictures -> pixel inputs by the backbone's own image processor."""
         pixels = self.family.pixels(images)
         inputs = {
             name: value.to(self.device, self.dtype if value.is_floating_point() else None)

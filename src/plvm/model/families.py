@@ -22,17 +22,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from plvm.errors import CheckpointError, ImageError
+from plvm.errors import CheckpointError
 from plvm.prompt import Template
 
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """`count` pictures as a backbone's vision half takes them: `inputs` are arguments of its stock forward; `tiles[i]` are the
-    (rows, columns) that picture i was cut into, for families that write them into the prompt."""
+    """Pictures as a backbone's vision half takes them: `inputs` are arguments of its stock forward; `tiles[i]` are the (rows,
+    columns) that picture i was cut into, for families that write them into the prompt."""
 
     inputs: Mapping[str, Tensor]
-    count: int
     tiles: tuple[tuple[int, int], ...] = ()
 
 
@@ -67,8 +66,8 @@ class Family:
         raise NotImplementedError
 
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
-        """Pictures -> pixel inputs, by the family's own image processor, on the CPU. Raises ImageError where it cannot."""
-        return Pixels(self._processed(list(images)), len(images))
+        """Pictures -> pixel inputs, by the family's own image processor, on the CPU."""
+        return Pixels(self._processed(list(images)))
 
     def rows(self, pixels: Pixels) -> list[Tensor]:
         """Pixel inputs -> embeddings [P, D] of each picture's image tokens."""
@@ -91,12 +90,7 @@ class Family:
         return torch.arange(len(ids)).expand(self.axes, -1), len(ids)
 
     def _processed(self, images: Any, **options: Any) -> dict[str, Tensor]:
-        try:
-            return dict(self.image_processor(images=images, return_tensors="pt", **options))
-        except ValueError as error:  # a shape that the family's resizing refuses
-            raise ImageError(
-                f"The model cannot take this picture: {error}.", "Crop it to a more usual shape."
-            ) from None
+        return dict(self.image_processor(images=images, return_tensors="pt", **options))
 
 
 class Llava(Family):
@@ -179,7 +173,7 @@ class Smol(Family):
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
         inputs = self._processed([[image] for image in images], return_row_col_info=True)
         rows, columns = inputs.pop("rows"), inputs.pop("cols")
-        return Pixels(inputs, len(images), tuple((int(r[0]), int(c[0])) for r, c in zip(rows, columns, strict=True)))
+        return Pixels(inputs, tuple((int(r[0]), int(c[0])) for r, c in zip(rows, columns, strict=True)))
 
     def _ids(self, pixels: Pixels, index: int, count: int) -> tuple[int, ...]:
         height, width = pixels.tiles[index]

@@ -48,7 +48,7 @@ def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Pixels | Tensor | N
             'Train with a template whose form is "image-first".',
         )
     if isinstance(pixels, Tensor):
-        pixels = Pixels({"pixel_values": pixels}, len(pixels))
+        pixels = Pixels({"pixel_values": pixels})
     with torch.no_grad():
         images = backbone.image_tokens(pixels) if pixels is not None else ()
     return prefill(backbone, prompt, images)
