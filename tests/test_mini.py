@@ -16,8 +16,10 @@ from plvm.engine.session import Request, Session
 from plvm.errors import RequestError
 from plvm.mini.align import ARMS, start_aligner, whiten
 from plvm.mini.build import STAGES, build_mini, stages_of
-from plvm.mini.pretrain import NameRows
-from plvm.mini.words import WordPictures
+from plvm.mini.parts import LOOK_LAYER, SHOWN_HEADS, build_vlm, image_processor
+from plvm.mini.pretrain import NameRows, Pretrainer
+from plvm.mini.recipe import FULL
+from plvm.mini.words import POSITION_SHARE, WordPictures, shown_words
 from plvm.mini.world import patch_figures, scene_of
 from plvm.model.aligner import AnchoredAligner
 from plvm.model.backbone import Backbone
@@ -167,13 +169,13 @@ def body_words(figure: Figure) -> set[str]:
     return {figure.look.color, garment, S.ACTIVITIES[figure.look.activity]}
 
 
-def test_every_patch_of_a_word_picture_says_what_is_there_and_nothing_else(tokenizer: Any) -> None:
+def test_every_patch_of_a_word_picture_says_what_is_there_and_nothing_else() -> None:
     side = 10
-    words, heads, bodies = WordPictures(tokenizer, side, 64), 0, 0
+    words, heads, bodies = WordPictures(side, 64), 0, 0
     for scene in (scene_of(i, 3) for i in range(25)):
         head, body = patch_figures(scene, side)
         for p, ids in enumerate(words.ids(scene)):
-            said = [tokenizer.decode([i]).removeprefix(" ") for i in ids if i >= 0]
+            said = [shown_words()[i] for i in ids if i >= 0]
             assert len(said) == len(set(said))
             if head[p] >= 0:
                 assert set(said) == head_words(scene.figures[head[p]])
@@ -200,6 +202,61 @@ def test_the_patches_at_a_face_and_at_its_chest_are_that_figures_unless_a_nearer
             if chest < side and body[chest, column] != i:
                 other = max(head[chest, column], body[chest, column])
                 assert other >= 0 and scene.figures[other].y > f.y
+
+
+def test_a_word_picture_can_be_read_back_by_comparing_with_each_words_direction() -> None:
+    side, width, scene = 10, 192, scene_of(5, 3)
+    words = WordPictures(side, width)
+    (picture,) = words.embed([scene])
+    for p, ids in enumerate(words.ids(scene)):
+        likeness = words.words @ picture[p] / width
+        said = set(ids[ids >= 0].tolist())
+        assert set(torch.nonzero(likeness > 0.5 * len(said) ** -0.5).flatten().tolist()) == said
+
+
+def test_a_patch_forgets_words_but_never_all_of_them() -> None:
+    words, scene = WordPictures(10, 192), scene_of(5, 3)
+    whole, (partly,) = words.embed([scene])[0], words.embed([scene], forget=0.9)
+    assert not torch.allclose(whole, partly)
+    assert (partly - POSITION_SHARE * words.positions).norm(dim=1).min() > 0.9 * words.positions[0].norm()
+
+
+# ---- what the untrained language model can already do
+
+
+def full_backbone(tokenizer: Any) -> Backbone:
+    torch.manual_seed(0)
+    return Backbone(build_vlm(FULL, tokenizer), tokenizer, image_processor(FULL.image_size))
+
+
+def test_at_birth_a_traits_word_attends_to_the_patches_that_show_it_and_the_helpers_see_the_real_attention(
+    tokenizer: Any,
+) -> None:
+    backbone = full_backbone(tokenizer)
+    trainer = Pretrainer(FULL, backbone)
+    language, scene = backbone.model.model.language_model, scene_of(5, 3)
+    prefix = trainer.prefix_embeddings(WordPictures(10, FULL.width).embed([scene]), 1)
+    phrases = [PHRASES[s][scene.figures[0].person[s]] for s in PHRASES]
+    ids = torch.tensor([[trainer.prompt.text(" " + p)[0] for p in phrases]])
+    with torch.no_grad():
+        _, past = backbone.hidden(prefix, keep=True)
+        assert past is not None
+        suffix = backbone.word_rows[ids]
+        backbone.hidden(suffix, past)
+        where = torch.stack([torch.zeros(len(phrases), dtype=torch.int64), torch.arange(len(phrases))], 1)
+        seen = trainer._attention(LOOK_LAYER, where, past, packs=1)
+        language.set_attn_implementation("eager")
+        real = language(inputs_embeds=torch.cat([prefix, suffix], 1), output_attentions=True).attentions[LOOK_LAYER]
+    torch.testing.assert_close(seen, real[0, :SHOWN_HEADS, -len(phrases) :].transpose(0, 1), atol=1e-4, rtol=1e-3)
+    head = torch.as_tensor(patch_figures(scene, 10)[0])
+    order = [phrase for values in PHRASES.values() for phrase in values.values()]
+    first = len(trainer.prompt.prefix()[0])
+    for i, phrase in enumerate(phrases):
+        slot = list(PHRASES)[i]
+        having = [j for j, f in enumerate(scene.figures) if PHRASES[slot][f.person[slot]] == phrase]
+        patches = torch.isin(head, torch.tensor(having, dtype=head.dtype))
+        mass = seen[i, order.index(phrase) % SHOWN_HEADS, first : first + 100][patches].sum()
+        assert mass > 0.9, phrase
 
 
 # ---- the whole chain
@@ -237,7 +294,7 @@ def test_one_command_builds_a_family_that_loads_and_answers_and_a_second_run_tra
         aligners = {f"aligner-{arm}.pt" for arm in ARMS}
         assert {p.name for p in trained} >= {"tower.pt", "encoder.pt", "language.pt", "vision.pt"} | aligners
         told.clear()
-        again = ["draw", "tower", "encoder", "language", "project", "vision", "features", "align"]
+        again = ["draw", "tower", "encoder", "language", "vision", "features", "align"]
         build_mini(out, "smoke", ",".join(again), report=report, workers=1, threads=2)
         worked = [t for t in told if "seconds" not in t[3] and not t[0].startswith("draw")]
         assert not worked, "a finished stage must not be trained again"

@@ -162,10 +162,12 @@ class Tiny(nn.Module):
         torch.manual_seed(0)
         self.table = nn.Embedding(7, 4)
         self.linear = nn.Linear(4, 3)
+        self.layers = nn.ModuleList([nn.Linear(3, 3)])
         self.frozen = nn.Parameter(torch.ones(3), requires_grad=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.frozen * self.linear(nn.functional.dropout(self.table(ids), 0.3))
+        x = self.frozen * self.linear(nn.functional.dropout(self.table(ids), 0.3))
+        return self.layers[0](x)
 
 
 class Killed(Exception):
@@ -304,6 +306,16 @@ def test_embedding_tables_take_longer_steps_than_matrices(tmp_path: Path) -> Non
     decayed = 1e-3 + 1e-3 * 0.02 * before["linear.weight"]
     torch.testing.assert_close(moved["linear.weight"], decayed, rtol=1e-3, atol=0)
     torch.testing.assert_close(moved["linear.bias"], torch.full((3,), 1e-3), rtol=1e-3, atol=0)
+
+
+def test_matrices_of_the_blocks_take_orthogonal_steps_of_adams_size(tmp_path: Path) -> None:
+    """Muon: every direction of a matrix moves equally far, here 0.2 x the learning rate x the root of its longer side."""
+    tiny = Tiny()
+    before = values(tiny)["layers.0.weight"]
+    train(tmp_path, tiny, losses_of(tiny, []), steps=1, lr=1e-3)
+    moved = before * (1 - 1e-3 * 0.02) - values(tiny)["layers.0.weight"]
+    lengths = torch.linalg.svdvals(moved) / (1e-3 * 0.2 * 3**0.5)
+    assert lengths.min() > 0.6 and lengths.max() < 1.3
 
 
 def test_the_schedule_rises_to_its_peak_and_falls_to_its_floor() -> None:

@@ -138,6 +138,18 @@ def _free_main_memory(system: Path = Path("/")) -> int | None:
         return free
 
 
+def mixed_precision() -> torch.autocast:
+    """A context in which matrix products on torch's default device run in bfloat16 where its hardware does, else as always.
+
+    For training; on CPUs with AVX512-BF16 a step of the mini family's stages takes about 0.6 of its time in float32.
+    """
+    import torch
+
+    kind = torch.get_default_device().type
+    able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(kind, torch.bfloat16, enabled=able)
+
+
 def choose_threads(requested: int | None = None) -> Choice[int]:
     """How many CPU threads to compute with. Without a request: as many as this process may use."""
     if requested is not None:

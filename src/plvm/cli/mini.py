@@ -33,7 +33,7 @@ def build(
     destination: o.Out,
     stages: Annotated[
         str,
-        Option("--stages", metavar="all|A,B", help="Of tokenizer, draw, tower, encoder, language, project, vision, "
+        Option("--stages", metavar="all|A,B", help="Of tokenizer, draw, tower, encoder, language, vision, "
                "features, align, export, evaluate."),
     ] = "all",
     scale: Annotated[
@@ -41,6 +41,7 @@ def build(
     ] = "full",
     workers: Annotated[int, Option("--workers", metavar="N", help="Processes that draw.", min=1)] = 2,
     threads: Annotated[int, Option("--threads", metavar="N", help="CPU threads to train with.", min=1)] = 2,
+    device: o.Device = None,
 ) -> None:  # fmt: skip
     """Build it from nothing.
 
@@ -64,5 +65,5 @@ def build(
             if done >= total and stage in latest:
                 say(f"{stage}: {latest.pop(stage)}")
 
-        weights = build_mini(destination, scale, stages, report=report, workers=workers, threads=threads)
+        weights = build_mini(destination, scale, stages, report=report, workers=workers, threads=threads, device=device)
     out(str(weights))

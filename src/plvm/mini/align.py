@@ -159,7 +159,7 @@ class Packs:
             recipe.packs,
             pad_rows([r.ids for r in rows], self.prompt.end_id),
             pad_rows([r.supervise for r in rows], 0),
-            torch.from_numpy(self.references.features[picked.ravel()].astype(np.float32)).unflatten(0, picked.shape),
+            torch.as_tensor(self.references.features[picked.ravel()].astype(np.float32)).unflatten(0, picked.shape),
             torch.tensor(anchors),
         )
 
@@ -177,7 +177,7 @@ def write_features(recipe: Recipe, encoder: Encoder, folder: Path, report: Repor
     out = np.lib.format.open_memmap(path, "r+" if done else "w+", np.float16, shape)
     for start in range(done, len(pictures), 250):
         rows = slice(start, min(start + 250, len(pictures)))
-        out[rows] = encoder.features(to_pixels(pictures[rows])).numpy()
+        out[rows] = encoder.features(to_pixels(pictures[rows])).cpu().numpy()
         out.flush()
         marker.write_text(str(rows.stop))
         report("features", rows.stop, len(pictures), {})
@@ -201,7 +201,7 @@ def start_aligner(arm: Arm, recipe: Recipe, backbone: Backbone, names: NameRows,
     if isinstance(aligner, AnchoredAligner):
         aligner.word.load_state_dict(names.word.state_dict())
         aligner.head.load_state_dict(names.head.state_dict())
-        whiten(aligner.code, torch.from_numpy(features[:4000, 0].astype(np.float32)))
+        whiten(aligner.code, torch.as_tensor(features[:4000, 0].astype(np.float32)))
     return aligner
 
 
@@ -253,5 +253,5 @@ def train_arm(
 def names_from(folder: Path, recipe: Recipe) -> NameRows:
     """The name rows of the "vision" stage."""
     rows = NameRows(recipe)
-    rows.load_state_dict(torch.load(folder / "vision.pt", weights_only=True)["parts"]["names"])
+    rows.load_state_dict(torch.load(folder / "vision.pt", map_location="cpu", weights_only=True)["parts"]["names"])
     return rows

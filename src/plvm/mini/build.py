@@ -1,6 +1,6 @@
 """`plvm mini build`: the whole mini family from nothing, stage by stage, resumable.
 
-    tokenizer -> draw -> tower, encoder, language -> project -> vision -> features -> align -> export -> evaluate
+    tokenizer -> draw -> tower, encoder, language -> vision -> features -> align -> export -> evaluate
 
 Each stage writes into the build folder. What has been drawn and trained is not drawn or trained again, and what was
 interrupted goes on from its last checkpoint; tokenizer, export and evaluate are short and are repeated. `export` writes the
@@ -28,11 +28,13 @@ from plvm.mini.tokenizer import build_tokenizer
 from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
+from plvm.runtime import choose_device
 from plvm.train.loop import Report
 
 STAGES = (
-    "tokenizer", "draw", "tower", "encoder", "language", "project", "vision", "features", "align", "export", "evaluate",
+    "tokenizer", "draw", "tower", "encoder", "language", "vision", "features", "align", "export", "evaluate",
 )  # fmt: skip
+TRAINED = ("tower", "encoder", "language", "vision", "features", "align")  # where a GPU helps
 SHIPPED_ARM = "anchored"
 
 
@@ -59,7 +61,7 @@ class Build:
         path = self.folder / f"{stage}.pt"
         if not path.exists():
             raise CheckpointError(f"{path} is missing.", f"Run the stage `{stage.removeprefix('aligner-')}` first.")
-        return torch.load(path, weights_only=True)["parts"]
+        return torch.load(path, map_location="cpu", weights_only=True)["parts"]
 
     def vlm(self, *stages: str) -> Any:
         """The VLM with the parts that these stages trained."""
@@ -125,11 +127,8 @@ class Build:
     def run_language(self) -> None:
         language.train_language(self.recipe, self.pretrainer(), self.folder, self.report)
 
-    def run_project(self) -> None:
-        vision_language.train_projector(self.recipe, self.pretrainer("tower", "language"), self.folder, self.report)
-
     def run_vision(self) -> None:
-        pretrainer = self.pretrainer("tower", "language", "project")
+        pretrainer = self.pretrainer("tower", "language")
         vision_language.train_vision(self.recipe, pretrainer, self.folder, self.report)
 
     def run_features(self) -> None:
@@ -205,9 +204,10 @@ def stages_of(text: str) -> list[str]:
 
 def build_mini(
     folder: Path, scale: str = "full", stages: str = "all", *, report: Report, workers: int = 2, threads: int = 2,
-    changes: Callable[[Recipe], Recipe] = lambda r: r,
+    device: str | None = None, changes: Callable[[Recipe], Recipe] = lambda r: r,
 ) -> Path:  # fmt: skip
-    """Run the chosen stages in `folder`; returns the folder of the exported family.
+    """Run the chosen stages in `folder`; returns the folder of the exported family. Trains on `device`, a GPU where one is
+    here, and draws with `workers` processes; on a CPU with `threads` threads.
 
     A folder holds one recipe: another scale or seed in the same folder is refused (RequestError).
     """
@@ -223,6 +223,7 @@ def build_mini(
     build = Build(recipe, folder, report, workers)
     for stage in stages_of(stages):
         started = time.monotonic()
-        getattr(build, f"run_{stage}")()
+        with torch.device(choose_device(device).value if stage in TRAINED else "cpu"):
+            getattr(build, f"run_{stage}")()
         report(stage, 1, 1, {"seconds": round(time.monotonic() - started, 1)})
     return folder / "weights"

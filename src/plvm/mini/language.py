@@ -21,14 +21,14 @@ MIX = DialogueMix(partial=0.1)  # whole descriptions: what has to match is then 
 
 def train_language(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:
     """Train the language model, LM head, name rows and helpers of `pretrainer`; the tower and the projector rest."""
-    words = WordPictures(pretrainer.backbone.tokenizer, recipe.image_size // recipe.patch, recipe.width)
+    words = WordPictures(recipe.image_size // recipe.patch, recipe.width)
     model = pretrainer.backbone.model
 
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
         scenes: list[Scene | None] = [scene_of(rng.randrange(recipe.scenes), recipe.seed) for _ in range(recipe.images)]
         if rng.random() < 0.12:
             return pretrainer([None] * recipe.images, None, recipe.packs, MIX, rng, 1.0)
-        images = words.embed([s for s in scenes if s], pretrainer.backbone.word_rows, forget=0.1)
+        images = words.embed([s for s in scenes if s], forget=0.1)
         return pretrainer(scenes, images, recipe.packs, MIX, rng, 1.0)
 
     model.model.language_model.requires_grad_(True)

@@ -7,8 +7,11 @@ from typing import Any
 import torch
 
 from plvm.mini.recipe import Recipe
+from plvm.mini.words import position_basis, single, word_codes
+from plvm.portraits.person import PHRASES
 
 LOOK_LAYER = 1  # the layer whose first heads find where a trait is to be seen
+GATHER_LAYER = 3  # the layer whose first heads bring a description's traits together in its full stop
 SHOWN_HEADS = 2  # how many heads of a layer are shown where to attend
 
 
@@ -34,7 +37,7 @@ def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
         num_key_value_heads=recipe.heads,
         head_dim=recipe.head_width,
         max_position_embeddings=2048,
-        rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
+        rope_parameters={"rope_type": "default", "rope_theta": 100_000_000.0},
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -54,9 +57,12 @@ def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
     with torch.no_grad():
         position.weight[1:] = plane_waves(recipe.image_size // recipe.patch, recipe.tower_width)
     words_first(model.model.language_model)
-    attention = model.model.language_model.layers[LOOK_LAYER].self_attn
-    match_at_birth(attention)
-    copy_at_birth(attention)
+    places = position_basis(recipe.image_size // recipe.patch, recipe.width)
+    layers, table = model.model.language_model.layers, model.model.language_model.embed_tokens.weight
+    traits = separate_traits(table, tokenizer)
+    match_at_birth(layers[LOOK_LAYER].self_attn, traits, word_codes(len(places) // 2, recipe.width)[: len(traits)])
+    for index in (LOOK_LAYER, GATHER_LAYER):
+        copy_at_birth(layers[index].self_attn, places)
     return model
 
 
@@ -73,28 +79,42 @@ def words_first(language: Any) -> None:
 
 
 @torch.no_grad()
-def copy_at_birth(attention: Any, gain: float = 2.0) -> None:
-    """Let a layer's first heads hand on what they attend to: their output projection undoes their values at initialisation."""
-    rows = SHOWN_HEADS * attention.head_dim
-    basis = torch.linalg.qr(torch.randn(attention.v_proj.in_features, rows))[0].T
-    attention.v_proj.weight[: len(basis)] = basis
-    attention.o_proj.weight[:, : len(basis)] = gain * basis.T
+def separate_traits(table: torch.Tensor, tokenizer: Any) -> torch.Tensor:
+    """Give the rows of the traits' words directions of their own, as many as fit; returns these [N, width], of size 1."""
+    phrases = [phrase for values in PHRASES.values() for phrase in values.values()]
+    rows = [single(tokenizer, " " + phrase) for phrase in phrases][: table.shape[1]]
+    directions = torch.linalg.qr(table[rows].T)[0].T
+    table[rows] = directions * table.shape[1] ** 0.5
+    return directions
 
 
 @torch.no_grad()
-def match_at_birth(attention: Any, gain: float = 2.0) -> None:
-    """Let a layer's first heads attend to what is like the token itself: their queries equal their keys at initialisation.
+def copy_at_birth(attention: Any, places: torch.Tensor, gain: float = 3.0) -> None:
+    """Let a layer's first heads hand on what they attend to, its place before all: their output projection undoes their
+    values at initialisation."""
+    width, size = attention.v_proj.in_features, attention.head_dim
+    for head in range(SHOWN_HEADS):
+        rows = slice(head * size, (head + 1) * size)
+        basis = torch.linalg.qr(torch.cat([places, torch.randn(width, width)])[:size].T)[0].T
+        attention.v_proj.weight[rows] = basis
+        attention.o_proj.weight[:, rows] = gain / SHOWN_HEADS * basis.T
 
-    Only in the dimensions that the rotary embedding turns slowly, so that likeness counts at any distance. Without this, a word
+
+@torch.no_grad()
+def match_at_birth(attention: Any, words: torch.Tensor, shown: torch.Tensor, gain: float = 1.4) -> None:
+    """Let a layer's first heads find a trait's word (words [N, width]) in the patches that show it (shown [N, width]): each
+    head does its share of the traits.
+
+    Only in dimensions that the rotary embedding turns slowly, so that likeness counts at any distance. Without this, a word
     finds the patches that show it only after thousands of steps.
     """
-    half, width = attention.head_dim // 2, attention.q_proj.in_features
+    half = attention.head_dim // 2
+    slow = [d for pair in range(half - 1, 3 * half // 8 - 1, -1) for d in (pair, pair + half)]
     for head in range(SHOWN_HEADS):
-        slow = torch.arange(half // 3, half) + head * attention.head_dim
-        rows = torch.cat([slow, slow + half])
-        like = torch.linalg.qr(torch.randn(width, len(rows)))[0].T * gain
-        attention.q_proj.weight[rows] = like
-        attention.k_proj.weight[rows] = like
+        asked, seen = words[head::SHOWN_HEADS][: len(slow)], shown[head::SHOWN_HEADS][: len(slow)]
+        rows = [head * attention.head_dim + d for d in slow[: len(asked)]]
+        attention.q_proj.weight[rows] = gain * asked
+        attention.k_proj.weight[rows] = gain * seen
 
 
 def build_encoder(recipe: Recipe) -> Any:

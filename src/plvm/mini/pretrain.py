@@ -35,6 +35,7 @@ from plvm.portraits.questions import NAMED_KINDS, describe
 from plvm.portraits.scene import CANVAS, Figure, Scene
 from plvm.portraits.wordings import UNKNOWN
 from plvm.prompt import ANSWER, VERDICT, Prompt, Tokens
+from plvm.runtime import mixed_precision
 from plvm.train.data import pad_rows, write_dialogue
 from plvm.vocabulary import ConceptVocabulary
 
@@ -87,6 +88,7 @@ class Batch:
     has: Tensor
     has_mask: Tensor
     look: Tensor
+    look_head: Tensor
     fits: Tensor
     fits_mask: Tensor
     point: Guide
@@ -133,6 +135,7 @@ class Writer:
         fits, fits_mask = torch.zeros_like(has), torch.zeros_like(has_mask)
         look: list[Tensor] = []
         slots = {self.prompt.text(" " + p)[0]: (s, v) for s, v, p in _trait_words()}
+        heads, look_head = {token: i % SHOWN_HEADS for i, token in enumerate(slots)}, list[int]()
         stop = self.prompt.text(".")[0]
         point, gaze = self._guides(rows, dialogues, slots, stop, length)
         for r, (tokens, dialogue, scene) in enumerate(zip(rows, dialogues, scenes, strict=True)):
@@ -145,6 +148,7 @@ class Writer:
                     slot, value = slots[token]
                     has[r, t] = torch.tensor(_columns(scene, lambda f, slot=slot, value=value: f.person[slot] == value))
                     has_mask[r, t] = True
+                    look_head.append(heads[token])
                     look.append(_patches_with(scene, slot, value, self.side))
                 elif token == stop:
                     named = dialogue.named[owner]
@@ -157,6 +161,7 @@ class Writer:
             has,
             has_mask,
             torch.stack(look) if look else torch.zeros(0, self.side**2, dtype=torch.bool),
+            torch.tensor(look_head, dtype=torch.int64),
             fits,
             fits_mask,
             point,
@@ -247,7 +252,7 @@ def _missed(weights: Tensor, target: Tensor) -> Tensor:
 @lru_cache(maxsize=20_000)
 def _patches_with(scene: Scene, slot: str, value: str, side: int) -> Tensor:
     """bool[P]: patches that show the head of somebody with this trait."""
-    head = torch.from_numpy(patch_figures(scene, side)[0].astype("int64"))
+    head = torch.as_tensor(patch_figures(scene, side)[0].astype("int64"))
     owners = [i for i, f in enumerate(scene.figures) if f.person[slot] == value]
     return torch.isin(head, torch.tensor(owners, dtype=torch.int64))
 
@@ -303,13 +308,14 @@ class Pretrainer(nn.Module):
         word, head = self.names(codes)
         vocabulary = replace(blank, word=word, head=head)
         embeddings = vocabulary.embed(batch.ids, self.backbone.word_rows)
-        tag = torch.rand(len(rows), 1, 1) * (torch.rand(len(rows), 1, 1) < 0.6)
+        tag = 0.5 * torch.rand(len(rows), 1, 1) * (torch.rand(len(rows), 1, 1) < 0.6)
         owned = batch.owner.clamp(min=0).unsqueeze(-1).expand(-1, -1, width)
         tags = word.gather(1, owned) * (batch.owner >= 0).unsqueeze(-1)
         embeddings = embeddings + tag * tags
-        _, past = self.backbone.hidden(self.prefix_embeddings(images, len(scenes)), keep=True)
-        assert past is not None
-        hidden, _ = self.backbone.hidden(embeddings, repeat(past, packs))
+        with mixed_precision():
+            _, past = self.backbone.hidden(self.prefix_embeddings(images, len(scenes)), keep=True)
+            assert past is not None
+            hidden, _ = self.backbone.hidden(embeddings, repeat(past, packs))
         logits = vocabulary.logits(hidden, self.backbone.head_rows)
         losses = {"answer": self._answer_loss(logits, batch)}
         if helper_weight > 0:
@@ -344,26 +350,31 @@ class Pretrainer(nn.Module):
     def _attention(self, index: int, where: Tensor, past: KeyValues, packs: int) -> Tensor:
         """Attention weights [M, SHOWN_HEADS, prefix + T] of layer `index` from the suffix tokens `where[m]` = (row, position)."""
         language = self.backbone.model.model.language_model
-        layer, keys, (rows, columns) = language.layers[index], past[index][0], where.T
+        layer, keys, (rows, columns) = language.layers[index], past[index][0][:, :SHOWN_HEADS], where.T
         attention, seen = layer.self_attn, layer.input_layernorm(self._seen[index - 1])
-        cos, sin = language.rotary_emb(seen, keys.shape[2] + torch.arange(seen.shape[1]).unsqueeze(0))
+        start, length = keys.shape[2], seen.shape[1]
+        cos, sin = language.rotary_emb(seen, start + torch.arange(length).unsqueeze(0))
 
         def turned(projection: nn.Linear) -> Tensor:
-            x = projection(seen).unflatten(-1, (-1, attention.head_dim))[:, :, :SHOWN_HEADS]
-            return x * cos[0].unsqueeze(1) + rotate_half(x) * sin[0].unsqueeze(1)
+            x = F.linear(seen, projection.weight[: SHOWN_HEADS * attention.head_dim])
+            x = x.unflatten(-1, (SHOWN_HEADS, -1)).transpose(1, 2)
+            return x * cos.unsqueeze(1) + rotate_half(x) * sin.unsqueeze(1)
 
-        q, own = turned(attention.q_proj)[rows, columns], turned(attention.k_proj)
-        before = torch.einsum("mhd,mhpd->mhp", q, keys[rows // packs, :SHOWN_HEADS])
-        here = torch.einsum("mhd,mthd->mht", q, own[rows])
-        later = torch.arange(seen.shape[1]) > columns.unsqueeze(1)
-        return torch.cat([before, here.masked_fill(later.unsqueeze(1), -1e9)], -1).mul(attention.scaling).softmax(-1)
+        q, own = turned(attention.q_proj), turned(attention.k_proj)
+        packed = q.unflatten(0, (-1, packs)).transpose(1, 2).flatten(2, 3)  # the packs of a picture share its prefix
+        before = (packed @ keys.to(q.dtype).mT).unflatten(2, (packs, -1)).transpose(1, 2).flatten(0, 1)
+        here = (q @ own.mT).masked_fill(torch.ones(length, length, dtype=torch.bool).triu(1), -1e9)
+        return torch.cat([before, here], -1)[rows, :, columns].mul(attention.scaling).softmax(-1)
 
     def _look_loss(self, batch: Batch, past: KeyValues, packs: int) -> Tensor:
-        """-log of the attention mass from a trait's word onto the patches of those who have it."""
-        shown = batch.look.any(1)
-        weights = self._attention(LOOK_LAYER, torch.nonzero(batch.has_mask)[shown], past, packs)
+        """-log of the attention mass from a trait's word onto the patches of those who have it, or, where nobody has it,
+        past all patches."""
+        weights = self._attention(LOOK_LAYER, torch.nonzero(batch.has_mask), past, packs)
+        weights = weights[torch.arange(len(weights)), batch.look_head]
         first = len(self.prompt.prefix()[0])
-        return _missed(weights[..., first : first + batch.look.shape[1]], batch.look[shown])
+        seen = weights[:, first : first + batch.look.shape[1]]
+        mass = torch.where(batch.look.any(1), (seen * batch.look).sum(1), 1 - seen.sum(1))
+        return -mass.clamp(min=1e-6).log().mean()
 
     def _guide_losses(self, batch: Batch, past: KeyValues, packs: int) -> dict[str, Tensor]:
         """-log of the attention mass where `point` and `gaze` say that it should be."""

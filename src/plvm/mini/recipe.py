@@ -36,13 +36,12 @@ class Recipe:
     encoder_layers: int = 4
     code: int = 48
     # amounts
-    tower_steps: int = 5_000
+    tower_steps: int = 12_000
     tower_batch: int = 16
-    encoder_steps: int = 2_600
+    encoder_steps: int = 4_000
     encoder_batch: int = 16
     language_steps: int = 3_000
     vision_steps: int = 6_000
-    align_steps: int = 300
     images: int = 2
     packs: int = 4
     aligner_steps: int = 1_200
@@ -78,7 +77,6 @@ SMOKE = replace(
     encoder_steps=20,
     language_steps=20,
     vision_steps=20,
-    align_steps=10,
     aligner_steps=20,
 )
 SCALES = {"full": FULL, "smoke": SMOKE}

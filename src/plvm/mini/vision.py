@@ -1,8 +1,9 @@
 """Stages "tower" and "encoder": the two vision models learn to see the portraits world.
 
 Both are taught the truth of the pictures they look at. The tower: from the mean of a person's head patches who it is, from the
-mean of the body patches what it wears and does, from all patches where it is; and, as a side term, the same from single
-patches. The encoder: from its global token and from the mean of its patch tokens the person's traits and geometry.
+mean of the body patches what it wears and does, from all patches where it is; as a side term, the same from single patches;
+and, through the projector, from every patch its picture in words, which the language model is going to read. The encoder:
+from its global token and from the mean of its patch tokens the person's traits and geometry.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plvm.mini.recipe import Recipe
+from plvm.mini.words import WordPictures
 from plvm.mini.world import (
     BODY_LABELS,
     HEAD_LABELS,
@@ -30,6 +32,7 @@ from plvm.mini.world import (
     training_scene,
 )
 from plvm.portraits.person import GEOMETRY, SLOTS
+from plvm.runtime import mixed_precision
 from plvm.train.loop import Report, run_stage
 
 
@@ -57,7 +60,7 @@ class Reader(nn.Module):
 
 def to_pixels(rows: np.ndarray) -> Tensor:
     """uint8[B, S, S, 3] -> pixel values [B, 3, S, S] in [-1, 1], as the image processor gives them."""
-    return torch.from_numpy(np.array(rows)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.as_tensor(np.array(rows)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def jitter(pixels: Tensor) -> Tensor:
@@ -82,12 +85,14 @@ def _mean_over(owner: Tensor, features: Tensor, figures: int) -> tuple[Tensor, T
 
 
 def train_tower(recipe: Recipe, vlm: Any, folder: Path, report: Report) -> None:
-    """Train the vision tower on the drawn scenes; the read-outs are dropped afterwards."""
+    """Train the vision tower and the projector on the drawn scenes; the read-outs are dropped afterwards."""
     array = np.load(folder / "scenes.npy", mmap_mode="r")
     side = recipe.image_size // recipe.patch
     tables = {"head": HEAD_LABELS, "body": BODY_LABELS, "scene": SCENE_LABELS}
     readers = {k: Reader(labels, recipe.tower_width) for k, labels in tables.items()}
+    words = WordPictures(side, recipe.width)
 
+    @mixed_precision()
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
         rows = [rng.randrange(len(array)) for _ in range(recipe.tower_batch)]
         scenes = [training_scene(recipe, i) for i in rows]
@@ -97,19 +102,19 @@ def train_tower(recipe: Recipe, vlm: Any, folder: Path, report: Report) -> None:
         for b, scene in enumerate(scenes):
             truth = figure_labels(scene)
             for part, grid in zip(("head", "body"), patch_figures(scene, side), strict=True):
-                owner = torch.from_numpy(grid.astype(np.int64))
+                owner = torch.as_tensor(grid.astype(np.int64))
                 mean, present = _mean_over(owner, features[b], len(scene.figures))
                 found[part].append(mean[present])
-                labels[part].append({k: v[present.numpy()] for k, v in truth.items()})
+                labels[part].append({k: v[present.cpu().numpy()] for k, v in truth.items()})
                 spots = torch.nonzero(owner >= 0).flatten()
                 if len(spots):
                     spots = spots[torch.randperm(len(spots))[:6]]
                     found[part + "_one"].append(features[b, spots])
-                    labels[part + "_one"].append({k: v[owner[spots].numpy()] for k, v in truth.items()})
+                    labels[part + "_one"].append({k: v[owner[spots].cpu().numpy()] for k, v in truth.items()})
 
         def loss_of(part: str) -> tuple[Tensor, Tensor]:
             reader = readers[part.split("_")[0]]
-            target = {k: torch.from_numpy(np.concatenate([x[k] for x in labels[part]])) for k in reader.labels}
+            target = {k: torch.as_tensor(np.concatenate([x[k] for x in labels[part]])) for k in reader.labels}
             return reader.loss(torch.cat(found[part]), target)
 
         out: dict[str, Tensor] = {}
@@ -121,15 +126,23 @@ def train_tower(recipe: Recipe, vlm: Any, folder: Path, report: Report) -> None:
         loss, out["scene"] = readers["scene"].loss(
             features.mean(1), {k: torch.tensor([w[k] for w in whole]) for k in SCENE_LABELS}
         )
-        return {"total": total + 0.3 * loss, **out}
+        target = words.embed(scenes)
+        out["words"] = F.mse_loss(vlm.model.multi_modal_projector(features).float(), target) / target.var()
+        return {"total": total + 0.3 * loss + 3.0 * out["words"], **out}
 
-    tower = vlm.model.vision_tower
-    tower.requires_grad_(True).train()
+    parts = {
+        "tower": vlm.model.vision_tower,
+        "projector": vlm.model.multi_modal_projector,
+        "readers": nn.ModuleDict(readers),
+    }
+    for part in parts.values():
+        part.requires_grad_(True).train()
     run_stage(
-        "tower", {"tower": tower, "readers": nn.ModuleDict(readers)}, losses, folder=folder, steps=recipe.tower_steps,
+        "tower", parts, losses, folder=folder, steps=recipe.tower_steps,
         lr=recipe.learning_rate, seed=recipe.seed, report=report, warmup=300,
     )  # fmt: skip
-    tower.requires_grad_(False).eval()
+    for part in parts.values():
+        part.requires_grad_(False).eval()
 
 
 def train_encoder(recipe: Recipe, encoder: nn.Module, folder: Path, report: Report) -> None:
@@ -140,6 +153,7 @@ def train_encoder(recipe: Recipe, encoder: nn.Module, folder: Path, report: Repo
     readers = {k: Reader(labels, recipe.encoder_width) for k in ("token", "patches")}
     geometry = nn.Linear(recipe.encoder_width, len(GEOMETRY))
 
+    @mixed_precision()
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
         rows = [rng.randrange(len(array)) for _ in range(recipe.encoder_batch)]
         shown = [scene_of(people[i][0], recipe.seed).figures[people[i][1]].person for i in rows]

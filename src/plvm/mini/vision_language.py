@@ -1,7 +1,6 @@
-"""Stages "project" and "vision": the projector learns the language of word pictures, then both learn from real pictures.
+"""Stage "vision": projector and language model learn together from real pictures; the tower stays as it is.
 
-The tower stays as it is. "project" fits the projector to the word pictures of the same scenes (mean squared error), which hands
-the language model pictures it can almost read; "vision" then trains projector and language model together.
+The projector comes from the stage "tower", where it learned to say the pictures in words that the language model has read so far.
 """
 
 from __future__ import annotations
@@ -13,12 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from plvm.mini.pretrain import Pretrainer
 from plvm.mini.recipe import Recipe
 from plvm.mini.vision import jitter, to_pixels, tower_features
-from plvm.mini.words import WordPictures
 from plvm.mini.world import training_scene
 from plvm.portraits.dialogues import DialogueMix
 from plvm.portraits.scene import Scene
@@ -38,28 +35,6 @@ class Pictures:
         first = [recipe.scenes if recipe.portraits and rng.random() < portraits else 0 for _ in range(count)]
         rows = [f + rng.randrange(recipe.portraits if f else recipe.scenes) for f in first]
         return [training_scene(recipe, i) for i in rows], jitter(to_pixels(self.array[rows]))
-
-
-def train_projector(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:
-    """Fit the projector to word pictures."""
-    pictures, vlm = Pictures(recipe, folder), pretrainer.backbone.model
-    words = WordPictures(pretrainer.backbone.tokenizer, recipe.image_size // recipe.patch, recipe.width)
-    table = pretrainer.backbone.word_rows.detach()
-    scale = table.square().mean()
-
-    def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
-        scenes, pixels = pictures.sample(rng, 16, 0.06)
-        with torch.no_grad():
-            features, target = tower_features(vlm, pixels), words.embed([s for s in scenes if s], table)
-        guess = vlm.model.multi_modal_projector(features)
-        loss = F.mse_loss(guess, target) / scale
-        return {"total": loss, "of_variance": loss * scale / target.var()}
-
-    projector = vlm.model.multi_modal_projector.requires_grad_(True)
-    run_stage(
-        "project", {"projector": projector}, losses, folder=folder, steps=recipe.align_steps, lr=3e-3,
-        seed=recipe.seed, report=report, warmup=30,
-    )  # fmt: skip
 
 
 PORTRAIT_MIX = DialogueMix(

@@ -16,23 +16,29 @@ from torch.nn import functional as F
 
 from plvm.mini.world import patch_figures
 from plvm.portraits import scene as S
-from plvm.portraits.person import SLOTS
+from plvm.portraits.person import PHRASES, SLOTS
 from plvm.portraits.scene import Scene
 
 WORDS_PER_PATCH = 17
 POSITION_SHARE = 0.7  # size of a patch's position against that of its words; at 0.2 nobody learned to say where
 
 
+def shown_words() -> list[str]:
+    """Every word that a patch can show: the traits first, then looks, clothes, activities, places and lights."""
+    garments = [c.split()[0] for c in S.CLOTHES.values()]
+    tables = (S.EXPRESSIONS.values(), S.HATS.values(), S.GLASSES.values(), S.COLORS, garments)
+    looks = [w for words in (*tables, S.ACTIVITIES.values(), S.PLACES.values(), S.LIGHTS.values()) for w in words]
+    return list(dict.fromkeys([p for slot in SLOTS for p in PHRASES[slot].values()] + looks))
+
+
 class WordPictures:
-    """Scenes -> word-picture embeddings [B, P, D] on an embedding table [V, D] that may still be learning."""
+    """Scenes -> word-picture embeddings [B, P, D]: every word and every position has a fixed direction of its own."""
 
-    def __init__(self, tokenizer: Any, side: int, width: int) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self, side: int, width: int) -> None:
         self.side = side
+        self.number = {word: i for i, word in enumerate(shown_words())}
+        self.words = word_codes(side, width) * width**0.5
         self.positions = position_codes(side, width)
-
-    def _id(self, word: str) -> int:
-        return _single(self.tokenizer, word)
 
     def ids(self, scene: Scene) -> np.ndarray:
         """int64[P, WORDS_PER_PATCH]: the words of each patch, -1 where there are fewer."""
@@ -43,38 +49,61 @@ class WordPictures:
             words = [f.person.phrase(s) for s in SLOTS] + [S.EXPRESSIONS[look.expression]]
             words += [S.HATS[look.hat]] if look.hat in S.HATS else []
             words += [S.GLASSES[look.glasses]] if look.glasses in S.GLASSES else []
-            heads.append([self._id(" " + w) for w in words])
+            heads.append([self.number[w] for w in words])
             garment = S.CLOTHES[look.clothes].split()[0]
-            bodies.append([self._id(" " + w) for w in (look.color, garment, S.ACTIVITIES[look.activity])])
-        background = [self._id(" " + w) for w in (S.PLACES[scene.place], S.LIGHTS[scene.light])]
+            bodies.append([self.number[w] for w in (look.color, garment, S.ACTIVITIES[look.activity])])
+        background = [self.number[w] for w in (S.PLACES[scene.place], S.LIGHTS[scene.light])]
         out = np.full((self.side**2, WORDS_PER_PATCH), -1, np.int64)
         for p in range(self.side**2):
             shown = heads[head[p]] if head[p] >= 0 else bodies[body[p]] if body[p] >= 0 else background
             out[p, : len(shown)] = shown
         return out
 
-    def embed(self, scenes: list[Scene], table: Tensor, forget: float = 0.0) -> Tensor:
+    def embed(self, scenes: list[Scene], forget: float = 0.0) -> Tensor:
         """Embeddings [B, P, D]: per patch the sum of its words, each forgotten with probability `forget`, plus its position."""
-        ids = torch.from_numpy(np.stack([self.ids(s) for s in scenes]))
+        ids = torch.as_tensor(np.stack([self.ids(s) for s in scenes]))
         keep = (ids >= 0) & (torch.rand(ids.shape) >= forget)
-        words = F.embedding(ids.clamp(min=0), table) * keep.unsqueeze(-1)
+        keep |= (ids >= 0) & ~keep.any(2, keepdim=True)  # a patch that says nothing would be all position
+        words = F.embedding(ids.clamp(min=0), self.words) * keep.unsqueeze(-1)
         total = words.sum(2) * torch.rsqrt(keep.sum(2, keepdim=True).clamp(min=1).float())
-        rms = total.detach().square().mean().sqrt()
-        return total + POSITION_SHARE * rms * self.positions
+        return total + POSITION_SHARE * self.positions
+
+
+def _normal(*shape: int, seed: int) -> Tensor:
+    """The same normal numbers on every device, and whatever was drawn before."""
+    return torch.randn(*shape, generator=torch.Generator("cpu").manual_seed(seed), device="cpu").to(
+        torch.get_default_device()
+    )
+
+
+def position_basis(side: int, width: int) -> Tensor:
+    """Directions [2 * side, width] of the columns, then of the rows: orthogonal, of size 1.
+
+    The mean over several places then still tells which ones they were; slow waves would blur them.
+    """
+    return torch.linalg.qr(_normal(width, 2 * side, seed=0))[0].T
+
+
+def word_codes(side: int, width: int) -> Tensor:
+    """Directions [words, width] of what a patch can show, of size 1: orthogonal to each other and to all positions, where the
+    width has room for that."""
+    places, count = position_basis(side, width), len(shown_words())
+    free = _normal(count, width, seed=1)
+    free = free - free @ places.T @ places
+    if count + len(places) <= width:
+        return torch.linalg.qr(free.T)[0].T
+    return F.normalize(free, dim=-1)
 
 
 def position_codes(side: int, width: int) -> Tensor:
-    """Positions [side * side, width] of size 1, row by row: each row and each column has a direction of its own.
-
-    Orthogonal, so that the mean over several places still tells which ones they were; slow waves would blur them.
-    """
-    basis = torch.linalg.qr(torch.randn(width, 2 * side, generator=torch.Generator().manual_seed(0)))[0].T
-    column, row = basis[:side], basis[side:]
+    """Positions [side * side, width] with an RMS of 1, row by row."""
+    column, row = position_basis(side, width).split(side)
     return (row[:, None] + column[None]).reshape(side * side, width) * (width / 2) ** 0.5
 
 
 @lru_cache(maxsize=4096)
-def _single(tokenizer: Any, word: str) -> int:
+def single(tokenizer: Any, word: str) -> int:
+    """The one token of a word or phrase."""
     ids = tokenizer(word, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:
         raise ValueError(f"{word!r} is not one token")

@@ -87,7 +87,7 @@ def patch_figures(scene: Scene, side: int) -> tuple[np.ndarray, np.ndarray]:
     for i in sorted(range(len(scene.figures)), key=lambda i: scene.figures[i].y):
         f = scene.figures[i]
         dx, dy = np.abs(x - f.x) / f.scale, (y - f.y) / f.scale
-        in_head = (dx < 46) & (dy > -66) & (dy < 56)
+        in_head = (dx < 58) & (dy > -88) & (dy < 58)  # hair and earrings too
         in_body = (dx < 62) & (dy >= 40) & (dy < 190) & ~in_head
         head[in_head], body[in_head] = i, -1
         head[in_body], body[in_body] = -1, i
