@@ -182,7 +182,7 @@ def shared_loss(backbone: Backbone, prompt: Prompt, aligner: Aligner, z_ref: Ten
     vocabulary = vocabulary_with(backbone, people)
     before, after = (backbone.word_rows[list(i)].expand(2, -1, -1) for i in prompt.prefix())
     with torch.no_grad():
-        features = backbone.image_features(backbone.pixels([picture(1), picture(2)]))
+        features = torch.stack([i.rows for i in backbone.image_tokens(backbone.pixels([picture(1), picture(2)]))])
         _, past = backbone.hidden(torch.cat([before, features, after], 1), keep=True)
     assert past is not None
     longest = max(map(len, ids))
@@ -212,7 +212,7 @@ def naive_loss(backbone: Backbone, prompt: Prompt, aligner: Aligner, z_ref: Tens
         assert len(rows) == 2
         inputs = {
             "input_ids": torch.tensor([start + ids[i]]),
-            "pixel_values": backbone.pixels([picture(1 + i // 3)]),
+            **backbone.pixels([picture(1 + i // 3)]).inputs,
         }
         logits = functional_call(model, rows, kwargs=inputs).logits[0, len(start) :, : backbone.vocabulary_size + 2]
         losses.append(loss_of(logits, ids[i], asked[i]))

@@ -116,7 +116,7 @@ def test_a_dialogue_says_what_its_whole_sequence_would_say_from_scratch(
 def _prefix_embeddings(backbone: Backbone, prompt: Prompt) -> torch.Tensor:
     before, after = (backbone.word_rows[list(ids)][None] for ids in prompt.prefix())
     with torch.no_grad():
-        return torch.cat([before, backbone.image_features(backbone.pixels([picture(1)])), after], 1)
+        return torch.cat([before, backbone.image_tokens(backbone.pixels([picture(1)]))[0].rows[None], after], 1)
 
 
 def test_turns_tell_what_was_asked_said_and_who_joined(vlm: Personal, friends: list[Concept]) -> None:
@@ -270,6 +270,20 @@ def test_enrolling_many_equals_enrolling_one_by_one(vlm: Personal) -> None:
 def test_a_reference_can_be_enrolled_again_from_its_kept_bytes(vlm: Personal, friends: list[Concept]) -> None:
     again = vlm.enroll("billie", *friends[0].references)
     torch.testing.assert_close(again.tokens.context, friends[0].tokens.context, rtol=1e-5, atol=1e-6)
+
+
+def test_recognize_holds_a_few_pictures_at_a_time_and_finds_the_same(
+    vlm: Personal, friends: list[Concept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [picture(i) for i in range(5)]
+    whole = vlm.recognize(many, friends)
+    counts = []
+    look_many = vlm.look_many
+    monkeypatch.setattr(vlm, "look_many", lambda some, **k: counts.append(len(some)) or look_many(some, **k))
+    monkeypatch.setattr("plvm.personal.LOOKED", 2)
+    again = vlm.recognize(many, friends)
+    assert counts == [2, 2, 1]
+    assert all(a == pytest.approx(b, abs=1e-6) for a, b in zip(again, whole, strict=True))
 
 
 def test_recognize_gives_a_row_per_picture_and_looks_at_each_once(vlm: Personal, friends: list[Concept]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,9 @@ from plvm.errors import CheckpointError
 from plvm.mini.parts import build_encoder, build_vlm, image_processor
 from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone
-from plvm.model.checkpoint import (
-    fingerprint,
-    load_aligner,
-    load_backbone,
-    load_encoder,
-    save_aligner,
-)
+from plvm.model.checkpoint import fingerprint, load_aligner, save_aligner
 from plvm.model.encoder import Encoder
+from plvm.model.frozen import load_backbone, load_encoder
 from plvm.personal import Personal
 from plvm.prompt import Prompt, Template
 from plvm.types import SamplingParams
@@ -104,6 +100,19 @@ def test_a_fingerprint_names_weights_config_and_template(backbone: Backbone, ali
     assert fingerprint(other, Template()) != mine
     assert fingerprint(aligner, Template(yes=" yes")) != mine
     assert fingerprint(an_aligner(backbone, encoder="x"), Template()) != mine
+
+
+def test_aligners_from_before_templates_grew_keep_their_fingerprint(aligner: Aligner) -> None:
+    """So that the concepts that they made stay theirs."""
+    digest = hashlib.sha256()
+    first = ("begin", "after_image", "define", "user", "assistant", "yes", "no", "recognize")
+    template = {k: v for k, v in asdict(Template()).items() if k in first}
+    for part in (asdict(aligner.config), template):
+        digest.update(json.dumps(part, sort_keys=True).encode() + b"\n")
+    for name, tensor in sorted(aligner.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
+    assert fingerprint(aligner, Template()) == digest.hexdigest()[:16]
+    assert fingerprint(aligner, Template(form="definitions-first")) != digest.hexdigest()[:16]
 
 
 def test_a_loaded_family_answers_as_the_saved_one(original: tuple[Path, Personal]) -> None:

@@ -72,7 +72,7 @@ def test_generation_from_a_cached_prefix_equals_generation_from_scratch(
         ids = full_ids(backbone, prompt, request)
         whole = model.generate(
             input_ids=ids,
-            pixel_values=backbone.pixels([picture(1)]),
+            **backbone.pixels([picture(1)]).inputs,
             max_new_tokens=SHORT.max_tokens,
             do_sample=False,
             suppress_tokens=[*banned, *range(base + 2, base + 10)],
@@ -97,7 +97,7 @@ def test_yes_probability_equals_the_stock_model_on_the_whole_sequence(
         for i in range(2):
             question = f"Is <{concept.name}> in this photo? Answer with Yes or No."
             ids = full_ids(backbone, prompt, Request(prefixes[i], question, (concept,)))
-            logits = model(input_ids=ids, pixel_values=backbone.pixels([picture(i + 1)])).logits[0, -1]
+            logits = model(input_ids=ids, **backbone.pixels([picture(i + 1)]).inputs).logits[0, -1]
             both = logits[[prompt.yes_id, prompt.no_id]].softmax(0)
             assert ours[i, c].item() == pytest.approx(both[0].item(), abs=1e-6)
 
@@ -114,7 +114,7 @@ def test_choosing_among_options_equals_the_likelihood_of_whole_sequences(
         vocabulary = gather(backbone, prompt, [request]).vocabulary
         tail = [*prompt.named_text(" " + option, request.names, vocabulary), prompt.end_id]
         whole = torch.cat([ids, torch.tensor([tail])], 1)
-        logits = model(input_ids=whole, pixel_values=backbone.pixels([picture(2)])).logits[0, :, :columns]
+        logits = model(input_ids=whole, **backbone.pixels([picture(2)]).inputs).logits[0, :, :columns]
         scores.append(logits.log_softmax(-1)[ids.shape[1] - 1 : -1].gather(1, torch.tensor(tail)[:, None]).sum())
     torch.testing.assert_close(ours, torch.stack(scores).softmax(0).float(), rtol=1e-4, atol=1e-6)
     assert ours.sum().item() == pytest.approx(1)

@@ -17,10 +17,10 @@ PACKAGE = Path(plvm.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # A part may import from itself and from the rows above it; parts of one row may know each other.
 ROWS = [
-    ("types", "errors", "config", "runtime"),
+    ("types", "errors", "config", "runtime", "presets"),
     ("images",),
     ("vocabulary",),
-    ("prompt",),  # it writes in the ids that the vocabulary gives out
+    ("prompt", "definitions_first"),  # it writes in the ids that the vocabulary gives out
     ("model",),  # a saved Aligner keeps its template
     ("engine",),
     ("store",),
@@ -31,6 +31,9 @@ ROWS = [
     ("evaluate",),
     ("systems",),
     ("report",),
+    ("hub",),
+    ("cost",),
+    ("timing",),
     ("cards",),
     ("mini", "demo"),
     ("cli", "server"),

@@ -95,7 +95,7 @@ def naive_loss(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Pac
         assert len(tables) == 2
         inputs: dict[str, Any] = {"input_ids": torch.tensor([start + tokens.ids])}
         if packed.pixels is not None:
-            inputs["pixel_values"] = packed.pixels[i // packed.packs][None]
+            inputs |= backbone.pixels([picture(i // packed.packs + 1)]).inputs
         logits = functional_call(model, tables, kwargs=inputs).logits[0, len(start) - 1 :]
         surprise = -logits[:, : backbone.vocabulary_size + c].log_softmax(-1)
         total = weights = None
@@ -146,7 +146,7 @@ def test_a_picture_goes_through_the_model_once_however_many_suffixes_ask_about_i
     past = image_prefix(single, prompt, packed.pixels)
     length = sum(map(len, prompt.prefix())) + single.model.config.image_seq_length
     assert single.tokens_computed - before == 2 * length
-    assert not any(k.requires_grad or v.requires_grad for k, v in past)
+    assert not any(k.requires_grad or v.requires_grad for k, v in past.past)
     suffix_logits(single, past, packed, rows_of(an_aligner(single), packed))
     assert single.tokens_computed - before == 2 * length + packed.ids.numel()
 

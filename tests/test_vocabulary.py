@@ -26,7 +26,7 @@ def test_logits_with_concept_rows_equal_a_model_whose_lm_head_was_physically_ext
         before, after = prompt.prefix()
         image = [backbone.model.config.image_token_id] * backbone.model.config.image_seq_length
         ids = torch.tensor([[*before, *image, *after, *g.ids[0].tolist()]])
-        theirs = extended(backbone, two)(input_ids=ids, pixel_values=backbone.pixels([picture(1)])).logits
+        theirs = extended(backbone, two)(input_ids=ids, **backbone.pixels([picture(1)]).inputs).logits
     columns = backbone.vocabulary_size + 2
     assert ours.shape == (1, g.ids.shape[1], columns)
     torch.testing.assert_close(ours, theirs[:, -g.ids.shape[1] :, :columns], rtol=0, atol=1e-9)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -24,22 +25,22 @@ from plvm.engine.session import Request
 from plvm.errors import CheckpointError, ImageError
 from plvm.images import Source, encode_image, open_image
 from plvm.model.aligner import Aligner
+from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
-from plvm.model.checkpoint import fingerprint, load_aligner, load_backbone, load_encoder
 from plvm.model.encoder import Encoder, key_of
 from plvm.prompt import Prompt
-from plvm.runtime import choose_device, choose_dtype
 from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_name
 
 MINI = Path(__file__).parent / "mini" / "weights" / "aligner"
 Picture = Source | ImagePrefix | None
+LOOKED = 16  # so many pictures are looked at together in `recognize`
 
 
 class Personal:
     """A backbone, an encoder and the Aligner between them.
 
     Pictures are anything `images.open_image` takes, or an `ImagePrefix` that `look` returned; None is no picture.
-    `namespace` keeps cached pictures of different owners apart.
+    `namespace` keeps cached pictures of different owners apart. `notes` are what its user has to know about the model.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Personal:
         fingerprint: str,
         *,
         prefixes: PrefixCache | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.backbone = backbone
         self.encoder = encoder
@@ -58,6 +60,7 @@ class Personal:
         self.prompt = prompt
         self.fingerprint = fingerprint
         self.prefixes = prefixes if prefixes is not None else PrefixCache()
+        self.notes = tuple(notes)
 
     # ---- enrolling
 
@@ -191,8 +194,12 @@ class Personal:
         """P(present) of every concept (columns) in every picture (rows); `{name}` in `question` stands for the
         concept."""
         self.check_concepts(concepts)
-        prefixes = [prefix for prefix, _ in self.look_many(images, namespace=namespace)]
-        return yes_probability(self.backbone, self.prompt, prefixes, concepts, question, batch=batch).tolist()
+        found: list[list[float]] = []
+        for start in range(0, len(images), LOOKED):  # the prefixes of all pictures at once need not fit into memory
+            looked = self.look_many(images[start : start + LOOKED], namespace=namespace)
+            prefixes = [prefix for prefix, _ in looked]
+            found += yes_probability(self.backbone, self.prompt, prefixes, concepts, question, batch=batch).tolist()
+        return found
 
     # ---- pictures
 
@@ -239,60 +246,25 @@ class Personal:
         return checked_question(question, [c.name for c in concepts], strict_names=strict_names)
 
 
-def load(name_or_folder: str | Path = "mini", device: str | None = None, dtype: str | None = None) -> Personal:
-    """A personal model: "mini" (shipped in the package), the folder of a trained Aligner, or its Hub id.
+def load(
+    name_or_folder: str | Path = "mini",
+    device: str | None = None,
+    dtype: str | None = None,
+    *,
+    bits: int | None = None,
+    device_map: str | Mapping[str, Any] | None = None,
+    offline: bool = False,
+) -> Personal:
+    """A personal model: "mini" (shipped in the package), the folder of a trained Aligner, its Hub id, or a preset.
 
-    `device` and `dtype` as in `plvm.runtime` (None: the best that is here). Raises CheckpointError, RequestError.
+    `device`, `dtype` and `bits` as in `plvm.runtime` (None: the best that is here); `device_map` spreads the backbone over
+    several devices. With `offline` nothing is downloaded. A preset has an untrained Aligner, and `notes` say so. Raises
+    CheckpointError, RequestError.
     """
-    folder = _folder(name_or_folder)
-    aligner, template, _ = load_aligner(folder)
-    where = choose_device(device).value
-    number = choose_dtype(dtype, device=where).value
-    backbone = load_backbone(_part(folder, aligner.config.backbone, "backbone"), device=where, dtype=number)
-    encoder = load_encoder(_part(folder, aligner.config.encoder, "encoder"), device=where, dtype=number)
-    _check_widths(folder, aligner, backbone, encoder)
-    name = fingerprint(aligner, template)
-    aligner = aligner.to(where)
-    aligner.use_words(backbone.word_rows.float())
-    try:
-        prompt = Prompt(backbone.tokenizer, template)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder}: its template does not fit its backbone: {error}.", "Copy it again.") from None
-    return Personal(backbone, encoder, aligner, prompt, name)
-
-
-def _folder(name_or_folder: str | Path) -> Path:
-    if name_or_folder == "mini":
+    name: str | Path = name_or_folder
+    if name == "mini":
         if not MINI.is_dir():
             raise CheckpointError("The weights of the mini family are not in this package.", "Run `plvm mini build`.")
-        return MINI
-    folder, name = Path(name_or_folder), str(name_or_folder)
-    if folder.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        return folder
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
-    except Exception as error:  # the network, the Hub and its client have many errors
-        raise CheckpointError(
-            f"{name} is neither a folder here nor to be had from the Hugging Face Hub ({type(error).__name__}).",
-            "Check the spelling and the network.",
-        ) from None
-
-
-def _part(folder: Path, name: str, what: str) -> str:
-    """Where the frozen part `name` of an Aligner folder is: a folder relative to it, or a Hub id."""
-    if not name:
-        raise CheckpointError(f"{folder}/config.json names no {what}.", f'Set "{what}" to its folder or Hub id.')
-    beside = folder / name
-    return str(beside.resolve()) if beside.exists() or name.startswith(".") else name
-
-
-def _check_widths(folder: Path, aligner: Aligner, backbone: Backbone, encoder: Encoder) -> None:
-    config = aligner.config
-    if (config.width, config.encoder_width) != (backbone.width, encoder.width):
-        raise CheckpointError(
-            f"{folder} was made for a backbone of width {config.width} and an encoder of width {config.encoder_width}; "
-            f"those it names have {backbone.width} and {encoder.width}.",
-            "Name the ones it was trained on in its config.json.",
-        )
+        name = MINI
+    parts = load_parts(name, device, dtype, bits=bits, device_map=device_map, offline=offline)
+    return Personal(parts.backbone, parts.encoder, parts.aligner, parts.prompt, parts.fingerprint, notes=parts.notes)

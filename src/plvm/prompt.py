@@ -5,7 +5,8 @@ first (`USER: <image>\\n<sks> is <c1>..<cK>. {question} ASSISTANT: {answer}</s>`
 depends on no concept: that part is the image prefix, and this file keeps it apart from the rest.
 
 Text is text. A piece typed by a user is tokenised with special tokens switched off; `<name>` becomes a concept's id only if
-`name` is among the request's concepts. A concept token absorbs the blank before it, as words of the tokenizer do.
+`name` is among the request's concepts. A concept token absorbs the blank before it, as words of the tokenizer do. Only the
+template's own cues may hold control tokens.
 """
 
 from __future__ import annotations
@@ -21,10 +22,23 @@ from plvm.vocabulary import ConceptVocabulary
 IGNORED, ANSWER, VERDICT = 0, 1, 2  # what a token is to the loss: nothing, part of an answer, its Yes/No word
 
 
+LATER = {"later": True}  # marks fields that came after the first templates were saved
+
+
 @dataclass(frozen=True)
 class Template:
-    """How a dialogue is written down. `{name}` and `{context}` stand in `define`; all else is literal text."""
+    """How a dialogue is written down. `{name}` and `{context}` stand in `define`; all else is literal text.
 
+    `form` is "image-first", or "definitions-first": then concepts are defined before the picture, see
+    `plvm.definitions_first`, and what follows here does not hold.
+
+    The cues `begin`, `after_image`, `user`, `assistant` and `end` may hold the tokenizer's control tokens. A turn's words
+    follow `after_image` or, in later turns, `user` at the distance of `first_gap` or `next_gap`; where a definition stands
+    between them, at that of a blank. An answer stands at the distance that `yes` has. `end` is the one token that ends an
+    answer ("": the tokenizer's own).
+    """
+
+    form: str = field(default="image-first", metadata=LATER)
     begin: str = "USER:"
     after_image: str = "\n"
     define: str = "{name} is {context}."
@@ -33,6 +47,9 @@ class Template:
     yes: str = " Yes"
     no: str = " No"
     recognize: str = "Is {name} in this photo? Answer with Yes or No."
+    first_gap: str = field(default=" ", metadata=LATER)
+    next_gap: str = field(default=" ", metadata=LATER)
+    end: str = field(default="", metadata=LATER)
 
 
 @dataclass
@@ -56,26 +73,34 @@ class Tokens:
 class Prompt:
     """Writes requests as token ids for one tokenizer and template. Concepts are numbered 0 .. C-1 as in the request."""
 
+    definitions_first = False  # whether a picture stands after the definitions, so that its prefix does not contain it
+    blanks_given = True  # whether pieces of text bring their own blanks, instead of getting the tokenizer's
+
     def __init__(self, tokenizer: Any, template: Template | None = None) -> None:
         self.tokenizer = tokenizer
         self.template = template if template is not None else Template()
-        self.end_id: int = tokenizer.eos_token_id
-        self.yes_id = self._single(self.template.yes)
-        self.no_id = self._single(self.template.no)
-
-    def _single(self, word: str) -> int:
-        ids = self.text(word)
-        if len(ids) != 1:
-            raise ValueError(f"{word!r} must be one token of the tokenizer, it is {len(ids)}")
-        return ids[0]
+        self._anchor = _anchor(tokenizer) if self.blanks_given else 0
+        self.yes_id = _single(self.template.yes, self.text(self.template.yes))
+        self.no_id = _single(self.template.no, self.text(self.template.no))
+        end = self.template.end
+        self.end_id: int = _single(end, self.control(end)) if end else tokenizer.eos_token_id
 
     def text(self, text: str) -> tuple[int, ...]:
         """Plain text -> ids; whatever looks like a special token stays letters."""
-        return _encode(self.tokenizer, text)
+        return _encode(self.tokenizer, text, self._anchor, False)
+
+    def control(self, cue: str) -> tuple[int, ...]:
+        """A cue of the template -> ids; the tokenizer's control tokens in it are control tokens."""
+        return _encode(self.tokenizer, cue, self._anchor, True)
 
     def prefix(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The ids before and after the image tokens; together with the image they are the image prefix."""
-        return self.text(self.template.begin), self.text(self.template.after_image)
+        return self.control(self.template.begin), self.control(self.template.after_image)
+
+    def spoken(self, text: str, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
+        """The ids of an answer's words, right after the cue that makes the model answer."""
+        gap = " " if self.template.yes.startswith(" ") else ""
+        return self.named_text(gap + text.strip(), names, vocabulary)
 
     def named_text(self, text: str, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
         """Text in which `<name>` of a known concept becomes its word id."""
@@ -97,25 +122,27 @@ class Prompt:
         tokens.add(body, owner=concept)
         tokens.add(self.text(after), owner=concept)
 
-    def question(self, tokens: Tokens, text: str, names: Sequence[str], vocabulary: ConceptVocabulary) -> None:
-        """Write the user's words and the cue that makes the model answer."""
-        tokens.add(self.named_text(" " + text.strip(), names, vocabulary))
-        tokens.add(self.text(self.template.assistant))
+    def question(
+        self, tokens: Tokens, text: str, names: Sequence[str], vocabulary: ConceptVocabulary, gap: str = " "
+    ) -> None:
+        """Write the user's words, `gap` before them, and the cue that makes the model answer."""
+        tokens.add(self.named_text(gap + text.strip(), names, vocabulary))
+        tokens.add(self.control(self.template.assistant))
 
     def answer(
         self, tokens: Tokens, text: str, names: Sequence[str], vocabulary: ConceptVocabulary, verdict: bool = False
     ) -> None:
         """Write a supervised answer and its end; with `verdict`, its Yes/No word is marked for the weight of Eq. 2."""
-        ids = self.named_text(" " + text.strip(), names, vocabulary)
+        ids = self.spoken(text, names, vocabulary)
         word = re.match(r"\w*", text.strip())
-        spelled = self.text(" " + word.group()) if verdict and word else ()
+        spelled = tuple(self.spoken(word.group(), (), vocabulary)) if verdict and word else ()
         first = VERDICT if spelled in ((self.yes_id,), (self.no_id,)) else ANSWER
         tokens.add(ids[:1], first)
         tokens.add([*ids[1:], self.end_id], ANSWER)
 
     def next_turn(self, tokens: Tokens) -> None:
         """Write what stands between an answer's end and the user's next words."""
-        tokens.add(self.text(self.template.user))
+        tokens.add(self.control(self.template.user))
 
     def turn(
         self,
@@ -127,26 +154,44 @@ class Prompt:
         joining: Iterable[int] = (),
         descriptions: Mapping[int, str | None] | None = None,
         first: bool = True,
+        image: Sequence[int] = (),
         answer: str | None = None,
         verdict: bool = False,
     ) -> None:
         """Write one whole turn in the one order there is: the user's cue (not in the `first` turn, where the image
         prefix has it), the definitions of the `joining` concepts, the question, and the `answer` if there is one.
 
-        `descriptions` gives, by concept number, words that stand in place of the context tokens.
+        `descriptions` gives, by concept number, words that stand in place of the context tokens. `image` are the ids
+        of a picture that stands in this turn; with the image first there are none, the prefix has them.
         """
+        gap = self.template.first_gap if first else self.template.next_gap
         if not first:
             self.next_turn(tokens)
         for concept in joining:
             self.define(tokens, concept, vocabulary, None if descriptions is None else descriptions.get(concept))
-        self.question(tokens, question, names, vocabulary)
+            gap = " "
+        self.question(tokens, question, names, vocabulary, gap)
         if answer is not None:
             self.answer(tokens, answer, names, vocabulary, verdict)
 
 
 @lru_cache(maxsize=200_000)
-def _encode(tokenizer: Any, text: str) -> tuple[int, ...]:
-    return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+def _encode(tokenizer: Any, text: str, anchor: int, control: bool) -> tuple[int, ...]:
+    whole = "\n" + text if anchor else text
+    return tuple(tokenizer(whole, add_special_tokens=False, split_special_tokens=not control)["input_ids"][anchor:])
+
+
+def _anchor(tokenizer: Any) -> int:
+    """How many tokens to cut off: some tokenizers (Llama's) write a blank before any text, so that a piece from the middle of
+    a sentence has to be spelled after something, a line end, which no other token ever joins."""
+    ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
+    return 2 if len(ids) == 2 else 0
+
+
+def _single(word: str, ids: Sequence[int]) -> int:
+    if len(ids) != 1:
+        raise ValueError(f"{word!r} must be one token of the tokenizer, it is {len(ids)}")
+    return ids[0]
 
 
 def split_names(text: str, names: Sequence[str]) -> list[tuple[str, int]]:

@@ -5,6 +5,7 @@ Nothing here reads the environment: whoever owns it (the command line, the serve
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import sys
@@ -76,6 +77,65 @@ def choose_dtype(requested: str | None = None, *, device: str = "cpu") -> Choice
     if major >= 8:
         return Choice(torch.bfloat16, f"the GPU (compute capability {major}.{minor}) computes in it")
     return Choice(torch.float16, f"the GPU (compute capability {major}.{minor}) has no bfloat16")
+
+
+def choose_bits(requested: int | None = None, *, device: str = "cpu") -> Choice[int | None]:
+    """Whether the backbone's weights are quantised to 4 or 8 bits. Without a request they are not.
+
+    Raises RequestError where bitsandbytes, which does it, cannot run here.
+    """
+    if requested is None:
+        return Choice(None, "the weights keep their number format")
+    if requested not in (4, 8):
+        raise RequestError(f"Weights cannot be loaded in {requested} bits.", "Use 4 or 8, or leave it out.")
+    if not device.startswith("cuda"):
+        raise RequestError(
+            f"Weights in {requested} bits need an NVIDIA GPU; the device is {device}.",
+            "Leave it out: on this device use dtype float16 or bfloat16, or a smaller model.",
+        )
+    _require_packages(f"Loading weights in {requested} bits", ("bitsandbytes", "accelerate"), "quantized")
+    return Choice(requested, "as requested")
+
+
+def check_device_map() -> None:
+    """Raise RequestError where a model cannot be spread over several devices."""
+    _require_packages("Spreading a model over devices", ("accelerate",), "quantized")
+
+
+def has_package(name: str) -> bool:
+    """Whether an optional package is installed."""
+    return importlib.util.find_spec(name) is not None
+
+
+def _require_packages(what: str, packages: tuple[str, ...], extra: str) -> None:
+    missing = [p for p in packages if not has_package(p)]
+    if missing:
+        raise RequestError(f"{what} needs {' and '.join(missing)}.", f'Install them: `pip install "plvm[{extra}]"`.')
+
+
+def free_memory(device: str = "cpu") -> int | None:
+    """How many bytes `device` has free; None where nobody can say."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0]
+    return _free_main_memory() if device == "cpu" else None
+
+
+def _free_main_memory(system: Path = Path("/")) -> int | None:
+    """Free main memory on Linux: the kernel's estimate, within the limit of this container."""
+    try:
+        lines = (system / "proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return None
+    try:
+        group = system / "sys/fs/cgroup"
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return min(free, limit - used + int(stat.get("inactive_file", 0)))  # cached files make room
+    except (OSError, ValueError):  # no such group, or no limit ("max")
+        return free
 
 
 def mixed_precision() -> torch.autocast:

@@ -3,6 +3,7 @@
     ids      0 .. V-1          the backbone's own tokens
              V .. V+C-1        the words <name>, one per concept of the request
              V+C .. V+C+C*K-1  the context tokens, K per concept
+             after them        the tokens of the request's picture, where no image prefix holds it already
 
 Rows are arguments: nothing is written into the backbone, so two requests with different concepts can share a batch and
 cannot see each other. `embed` turns ids into input embeddings, `logits` turns hidden states into `V+C` columns, which is how
@@ -24,13 +25,15 @@ from plvm.types import Concept, ConceptTokens
 
 @dataclass(frozen=True, eq=False)
 class ConceptVocabulary:
-    """Rows of a batch: word and head [B, C, D], context [B, C, K, D], present bool[B, C]; `base` is V."""
+    """Rows of a batch: word and head [B, C, D], context [B, C, K, D], present bool[B, C], image [B, P, D] or None;
+    `base` is V."""
 
     base: int
     word: Tensor
     head: Tensor
     context: Tensor
     present: Tensor
+    image: Tensor | None = None
 
     @property
     def concepts(self) -> int:
@@ -51,15 +54,20 @@ class ConceptVocabulary:
         first = self.base + self.concepts + concept * self.context_tokens
         return list(range(first, first + self.context_tokens))
 
+    def image_ids(self, count: int) -> list[int]:
+        """The ids of the first `count` tokens of a request's picture."""
+        first = self.base + self.concepts * (1 + self.context_tokens)
+        return list(range(first, first + count))
+
     def embed(self, ids: Tensor, table: Tensor) -> Tensor:
         """ids int64[B, T] -> embeddings [B, T, D]; base ids from `table` [V, D], the others from the rows of their request."""
         base = F.embedding(ids.clamp(max=self.base - 1), table)
-        if self.concepts == 0:
+        if self.concepts == 0 and self.image is None:
             return base
-        batch, _, width = self.word.shape
-        rows = torch.cat([self.word, self.context.reshape(batch, -1, width)], dim=1).to(base.dtype)
+        parts = [self.word, self.context.flatten(1, 2), *([] if self.image is None else [self.image])]
+        rows = torch.cat(parts, dim=1).to(base.dtype)
         index = (ids - self.base).clamp(min=0)
-        own = rows.gather(1, index.unsqueeze(-1).expand(-1, -1, width))
+        own = rows.gather(1, index.unsqueeze(-1).expand(-1, -1, rows.shape[-1]))
         return torch.where((ids >= self.base).unsqueeze(-1), own, base)
 
     def logits(self, hidden: Tensor, head_rows: Tensor) -> Tensor:
@@ -67,17 +75,24 @@ class ConceptVocabulary:
         base = hidden @ head_rows.T
         if self.concepts == 0:
             return base
-        own = torch.einsum("btd,bcd->btc", hidden, self.head.to(hidden.dtype))
-        own = own.masked_fill(~self.present.unsqueeze(1), float("-inf"))
+        own = torch.einsum("btd,bcd->btc", hidden, self.head.to(hidden))
+        own = own.masked_fill(~self.present.unsqueeze(1).to(hidden.device), float("-inf"))
         return torch.cat([base, own], dim=-1)
 
     def select(self, rows: Tensor) -> ConceptVocabulary:
         """The vocabulary of some requests of the batch: `rows` int64[B']."""
-        return ConceptVocabulary(self.base, self.word[rows], self.head[rows], self.context[rows], self.present[rows])
+        image = None if self.image is None else self.image[rows]
+        word, head, context, present = (p[rows] for p in (self.word, self.head, self.context, self.present))
+        return ConceptVocabulary(self.base, word, head, context, present, image)
 
 
-def vocabulary_of(requests: Sequence[Sequence[Concept | ConceptTokens]], like: Tensor) -> ConceptVocabulary:
-    """The vocabulary of a batch of requests, each with its own concepts; `like` [V, D] gives V, D, device and dtype."""
+def vocabulary_of(
+    requests: Sequence[Sequence[Concept | ConceptTokens]], like: Tensor, images: Sequence[Tensor | None] = ()
+) -> ConceptVocabulary:
+    """The vocabulary of a batch of requests, each with its own concepts; `like` [V, D] gives V, D, device and dtype.
+
+    `images` are the picture tokens [P, D] of each request whose picture is not in an image prefix, else None.
+    """
     batch, (base, width) = len(requests), like.shape
     tokens = [[c.tokens if isinstance(c, Concept) else c for c in request] for request in requests]
     count = max((len(r) for r in tokens), default=0)
@@ -89,4 +104,9 @@ def vocabulary_of(requests: Sequence[Sequence[Concept | ConceptTokens]], like: T
         for c, one in enumerate(request):
             word[b, c], head[b, c], context[b, c] = one.word.to(like), one.head.to(like), one.context.to(like)
             present[b, c] = True
-    return ConceptVocabulary(base, word, head, context, present)
+    length = max((len(i) for i in images if i is not None), default=0)
+    image = like.new_zeros(batch, length, width) if length else None
+    for b, own in enumerate(images):
+        if own is not None and image is not None:
+            image[b, : len(own)] = own.to(like)
+    return ConceptVocabulary(base, word, head, context, present, image)

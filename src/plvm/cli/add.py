@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace as with_fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from plvm.personal import Personal
     from plvm.store import ConceptStore
     from plvm.types import Concept
+
+    Load = Callable[[], Personal]
 
 _USAGE = "Say `plvm add NAME PICTURE`, `plvm add --folder FOLDER` or `plvm add --re-enrol`."
 _BATCH = 16  # people enrolled and kept at a time
@@ -46,6 +50,8 @@ def add(
     namespace: o.Namespace = "default",
     model: o.Model = "mini",
     device: o.Device = None,
+    dtype: o.Dtype = None,
+    bits: o.Bits = None,
     json: o.Json = False,
 ) -> None:
     """Enrol someone from a picture.
@@ -61,19 +67,19 @@ def add(
         raise RequestError("One of NAME IMAGE, --folder and --re-enrol is needed.", _USAGE)
     if notes and not who:
         raise RequestError("--notes belongs to one name.", "Leave it out, or add one name at a time.")
+    load = partial(load_model, model, device, dtype, bits)
     with open_store(store, namespace) as opened:
         if who:
-            _add_one(opened, who[0], who[1:], notes, replace, model, device, json)
+            _add_one(opened, who[0], who[1:], notes, replace, load, json)
         elif folder is not None:
-            _add_folder(opened, folder, replace, model, device, json)
+            _add_folder(opened, folder, replace, load, json)
         else:
-            _re_enrol(opened, model, device, json)
+            _re_enrol(opened, load, json)
 
 
 def _add_one(
-    store: ConceptStore, name: str, files: list[str], notes: str, replace: bool, model: str, device: str | None,
-    json: bool,
-) -> None:  # fmt: skip
+    store: ConceptStore, name: str, files: list[str], notes: str, replace: bool, load: Load, json: bool
+) -> None:
     from plvm.images import open_image
     from plvm.store.refusals import duplicate
 
@@ -83,7 +89,7 @@ def _add_one(
     pictures = [open_image(file) for file in files]
     if not replace and name in store.names():
         raise duplicate([name])
-    vlm = load_model(model, device)
+    vlm = load()
     begun = time.perf_counter()
     concept = vlm.enroll(name, *pictures, notes=notes)
     seconds = time.perf_counter() - begun
@@ -94,7 +100,7 @@ def _add_one(
         out(f"Enrolled <{name}> from {count(len(files), 'picture')} in {1000 * seconds:.0f} ms.")
 
 
-def _add_folder(store: ConceptStore, folder: Path, replace: bool, model: str, device: str | None, json: bool) -> None:
+def _add_folder(store: ConceptStore, folder: Path, replace: bool, load: Load, json: bool) -> None:
     groups, strays = people_in(folder)
     if strays:
         say(f"{count(strays, 'picture')} directly in {folder} left out: put them into {folder / 'NAME'}/.")
@@ -103,7 +109,7 @@ def _add_folder(store: ConceptStore, folder: Path, replace: bool, model: str, de
     new = [g for g in groups if not g.problem and g.name not in known]
     enrolled: list[tuple[Group, int]] = []
     if new:
-        vlm = load_model(model, device)
+        vlm = load()
         with progress() as advance:
             for first in range(0, len(new), _BATCH):
                 enrolled += _enrol_groups(vlm, store, new[first : first + _BATCH], replace)
@@ -142,8 +148,8 @@ def _summarise(groups: list[Group], enrolled: list[tuple[Group, int]], there: li
         raise Exit(2)
 
 
-def _re_enrol(store: ConceptStore, model: str, device: str | None, json: bool) -> None:
-    vlm = load_model(model, device)
+def _re_enrol(store: ConceptStore, load: Load, json: bool) -> None:
+    vlm = load()
     others = [concept for concept in store.list() if concept.aligner != vlm.fingerprint]
     new: list[Concept] = []
     skipped: list[dict[str, Any]] = []

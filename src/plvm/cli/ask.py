@@ -33,6 +33,8 @@ def ask(
     namespace: o.Namespace = "default",
     model: o.Model = "mini",
     device: o.Device = None,
+    dtype: o.Dtype = None,
+    bits: o.Bits = None,
     json: o.Json = False,
 ) -> None:
     """Ask one question about a picture.
@@ -53,7 +55,7 @@ def ask(
     names = [*(with_ or ()), *names_in(question)]
     with open_store(store, namespace) as opened:
         require_known(opened, names)
-        vlm = load_model(model, device)
+        vlm = load_model(model, device, dtype, bits)
         concepts = pick(vlm, opened, names, image)
     if json:
         answer = vlm.ask(image, question, concepts, params, namespace=namespace)

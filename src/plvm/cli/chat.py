@@ -52,6 +52,8 @@ def chat(
     namespace: o.Namespace = "default",
     model: o.Model = "mini",
     device: o.Device = None,
+    dtype: o.Dtype = None,
+    bits: o.Bits = None,
 ) -> None:
     """Talk about a picture; people may join at any turn.
 
@@ -64,7 +66,7 @@ def chat(
     picture = None if image is None else open_image(image)
     with open_store(store, namespace) as opened:
         require_known(opened, with_ or ())
-        dialogue = Dialogue(load_model(model, device), opened, params, picture)
+        dialogue = Dialogue(load_model(model, device, dtype, bits), opened, params, picture)
         dialogue.begin(with_ or [])
         dialogue.run()
 

@@ -36,6 +36,8 @@ def eval_(
     small: Annotated[bool, Option("--small", help="A few items of every part, to see that all works.")] = False,
     model: o.Model = "mini",
     device: o.Device = None,
+    dtype: o.Dtype = None,
+    bits: o.Bits = None,
     json: o.Json = False,
 ) -> None:
     """Measure a system; writes records.jsonl and summary.json.
@@ -56,7 +58,7 @@ def eval_(
         raise RequestError(f'There is no system "{system[:40]}".', f"The systems are: {', '.join(SYSTEMS)}.")
     make_folder(destination)
     benchmark = portraits("test", seed, SMALL if small else None)
-    subject = build_system(system, load_model(model, device))
+    subject = build_system(system, load_model(model, device, dtype, bits))
     command = shlex.join(["plvm", *sys.argv[1:]])
     with progress() as advance:
         summary = evaluate(subject, benchmark, destination, command=command, parts=part, progress=advance)
@@ -69,16 +71,9 @@ def eval_(
 
 def headlines(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     """Every figure of a summary that has an interval: (dotted name, value, low, high)."""
-    rows: list[tuple[str, ...]] = []
+    from plvm.evaluate.figures import intervals
 
-    def walk(prefix: str, value: Any) -> None:
-        if not isinstance(value, dict):
-            return
-        if {"value", "low", "high"} <= set(value):
-            rows.append((prefix, *("-" if value[k] is None else f"{value[k]:.3f}" for k in ("value", "low", "high"))))
-            return
-        for key, inner in value.items():
-            walk(f"{prefix}.{key}" if prefix else key, inner)
-
-    walk("", summary)
-    return rows
+    return [
+        (name, *("-" if found[k] is None else f"{found[k]:.3f}" for k in ("value", "low", "high")))
+        for name, found in intervals(summary)
+    ]

@@ -16,13 +16,22 @@ Namespace = Annotated[
     str, Option("--namespace", metavar="NAME", help="Whose concepts: nothing crosses from one namespace to another.")
 ]
 Model = Annotated[
-    str, Option("--model", metavar="NAME|FOLDER", help='"mini", the folder of a trained Aligner, or its Hub id.')
+    str,
+    Option("--model", metavar="NAME|FOLDER", help='"mini", the folder of a trained Aligner, its Hub id, or a preset.'),
 ]
 Device = Annotated[
     str | None,
     Option("--device", metavar="DEVICE", help="Where to compute, as torch says it: cpu, cuda, mps.",
            show_default="the best one here"),
 ]  # fmt: skip
+Dtype = Annotated[
+    str | None,
+    Option("--dtype", metavar="FORMAT", help="The model's numbers: float32, bfloat16 or float16.",
+           show_default="what the device computes best"),
+]  # fmt: skip
+Bits = Annotated[
+    int | None, Option("--bits", metavar="N", help="Load the backbone in 4 or 8 bits, on a GPU.", show_default=False)
+]
 Json = Annotated[bool, Option("--json", help="Write JSON.")]
 With = Annotated[
     list[str] | None,

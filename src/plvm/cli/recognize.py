@@ -25,6 +25,8 @@ def recognize(
     namespace: o.Namespace = "default",
     model: o.Model = "mini",
     device: o.Device = None,
+    dtype: o.Dtype = None,
+    bits: o.Bits = None,
     json: o.Json = False,
 ) -> None:
     """Tell who is in pictures.
@@ -38,7 +40,7 @@ def recognize(
     with open_store(store, namespace) as opened:
         if not opened.names():
             raise RequestError("Nobody is enrolled yet.", "Enrol someone first: `plvm add NAME PICTURE`.")
-        vlm = load_model(model, device)
+        vlm = load_model(model, device, dtype, bits)
         concepts = opened.list(aligner=vlm.fingerprint)
     names = [concept.name for concept in concepts]
     chances: list[list[float]] = []

@@ -32,12 +32,16 @@ def open_store(store: str | None, namespace: str) -> ConceptStore:
     return ConceptStore.open(place, namespace=namespace)
 
 
-def load_model(model: str, device: str | None) -> Personal:
-    """The model that --model and --device name."""
+def load_model(model: str, device: str | None, dtype: str | None = None, bits: int | None = None) -> Personal:
+    """The model that --model, --device, --dtype and --bits ask for."""
     with waiting(f"Loading {model}"):
         from plvm.personal import load
 
-        return load(Path(model).expanduser() if model.startswith("~") else model, device=device)
+        place = Path(model).expanduser() if model.startswith("~") else model
+        vlm = load(place, device=device, dtype=dtype, bits=bits)
+    for note in vlm.notes:
+        say(note)
+    return vlm
 
 
 def make_folder(folder: Path) -> None:

@@ -85,8 +85,7 @@ def never_chosen(backbone: Backbone, prompt: Prompt) -> Tensor:
     banned = torch.zeros(backbone.vocabulary_size, dtype=torch.bool)
     banned[len(tokenizer) :] = True
     special = [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
-    image = getattr(backbone.model.config, "image_token_id", None)
-    for i in (*special, *tokenizer.all_special_ids, *([] if image is None else [image])):
+    for i in (*special, *tokenizer.all_special_ids, backbone.image_id):
         if i < len(banned):
             banned[i] = True
     banned[prompt.end_id] = False
@@ -147,6 +146,7 @@ class _Row:
             pending=(*self.ids[cached:kept], self.end_id),
             concepts=self.request.everyone,
             turns=session.turns + 1,
+            shift=session.shift,
         )
         return Completion(answer, after)
 
@@ -162,11 +162,11 @@ def _decode(
     mask, vocabulary = _explicit(g), g.vocabulary
     hidden, past = backbone.hidden(vocabulary.embed(g.ids, backbone.word_rows), g.past, g.positions, g.mask, keep=True)
     last = hidden[torch.arange(len(rows), device=hidden.device), g.written - 1]
-    position = g.lengths + g.written
+    position = g.nexts
     alive = list(range(len(rows)))
     while True:
         assert past is not None
-        logits = vocabulary.logits(last.unsqueeze(1), backbone.head_rows)[:, 0].float()
+        logits = vocabulary.logits(last.unsqueeze(1), backbone.head_rows)[:, 0].float().to(backbone.device)
         logits[:, : len(banned)].masked_fill_(banned, float("-inf"))
         for i, row in enumerate(alive):
             chunk = rows[row].choose(logits[i])

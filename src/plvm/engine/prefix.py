@@ -4,6 +4,9 @@ It depends on no concept, because the image comes first: all concepts scored on 
 all questions about it continue the same keys and values. An `ImagePrefix` is a value; nothing that continues it changes
 it.
 
+Where a prompt defines concepts before the picture, the keys and values end before the definitions, and what is computed
+once are the picture's tokens: `features`, which a dialogue's first turn writes after its definitions.
+
 `PrefixCache` keeps prefixes of recent pictures by namespace and digest. What one namespace looked at can be neither
 found nor noticed by another: the namespace is part of the key.
 """
@@ -13,13 +16,15 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from plvm.model.backbone import Backbone, KeyValues
+from plvm.model.families import ImageTokens
 from plvm.prompt import Prompt
 
 NO_IMAGE = ""  # the digest of the prefix that holds no picture
@@ -28,16 +33,30 @@ NO_IMAGE = ""  # the digest of the prefix that holds no picture
 @dataclass(frozen=True, eq=False)
 class ImagePrefix:
     """Keys and values [1, heads, length, width] per layer of `length` tokens, and the digest of the picture's
-    pixels."""
+    pixels; `features` [P, D] are the picture's tokens where they are not among those keys and values. The next token's
+    position is `length + shift`."""
 
     past: KeyValues
     length: int
     digest: str = NO_IMAGE
+    features: Tensor | None = None
+    shift: int = 0
 
     @property
     def bytes(self) -> int:
         """How much memory it holds."""
-        return sum(t.numel() * t.element_size() for pair in self.past for t in pair)
+        tensors = [t for pair in self.past for t in pair] + ([] if self.features is None else [self.features])
+        return sum(t.numel() * t.element_size() for t in tensors)
+
+
+@dataclass(frozen=True, eq=False)
+class Prefixes:
+    """The image prefixes of B pictures (or of none, B = 1) side by side: past [B, heads, P, width], right-padded; lengths
+    int64[B] without padding; nexts int64[B], the next token's position."""
+
+    past: KeyValues
+    lengths: Tensor
+    nexts: Tensor
 
 
 def digest_of(image: Image.Image | None) -> str:
@@ -50,29 +69,53 @@ def digest_of(image: Image.Image | None) -> str:
 
 
 @torch.no_grad()  # not inference_mode: training continues these keys and values with gradients
+def prefill(backbone: Backbone, prompt: Prompt, images: Sequence[ImageTokens]) -> Prefixes:
+    """The image prefixes of pictures, each through the language model once; without any, that of text alone."""
+    before, after = prompt.prefix()
+    rows = [(*before, *image.ids, *after) for image in images] or [(*before, *after)]
+    width = max(map(len, rows))
+    ids = torch.tensor([[*r, *[prompt.end_id] * (width - len(r))] for r in rows], device=backbone.device)
+    lengths = torch.tensor([len(r) for r in rows], device=backbone.device)
+    grown = torch.tensor([image.advance - len(image.ids) for image in images] or [0], device=backbone.device)
+    embeddings = backbone.embed(ids, images)
+    positions = backbone.positions(len(before), images, width)
+    _, past = backbone.hidden(embeddings, None, positions, keep=True)  # padding comes last: what is real never sees it
+    assert past is not None
+    return Prefixes(past, lengths, lengths + grown)
+
+
+@torch.no_grad()
 def compute_prefixes(
     backbone: Backbone, prompt: Prompt, images: Sequence[Image.Image | None], *, batch: int = 16
 ) -> list[ImagePrefix]:
-    """The prefix of each picture, in order, `batch` pictures at a time; None stands for no picture (text alone)."""
+    """The prefix of each picture, in order, `batch` pictures at a time; None stands for no picture (text alone).
+
+    Raises RequestError where the prompt defines concepts before the picture and the backbone needs it first.
+    """
     found: dict[int, ImagePrefix] = {}
     seen = [i for i, image in enumerate(images) if image is not None]
     blind = [i for i, image in enumerate(images) if image is None]
-    before, after = (backbone.word_rows[list(ids)].unsqueeze(0) for ids in prompt.prefix())
+    if blind or prompt.definitions_first:
+        bare = _single(prefill(backbone, prompt, ()), 0, NO_IMAGE)
+        found |= dict.fromkeys(blind, bare)
     for start in range(0, len(seen), batch):
         rows = seen[start : start + batch]
         pictures = [image for i in rows if (image := images[i]) is not None]
-        features = backbone.image_features(backbone.pixels(pictures)).to(backbone.dtype)
-        many = (len(rows), -1, -1)
-        _, past = backbone.hidden(torch.cat([before.expand(many), features, after.expand(many)], 1), keep=True)
-        assert past is not None
+        tokens = backbone.image_tokens(backbone.pixels(pictures))
+        if prompt.definitions_first:
+            for i, image, own in zip(rows, pictures, tokens, strict=True):
+                found[i] = replace(bare, digest=digest_of(image), features=backbone.features(own))
+            continue
+        prefixes = prefill(backbone, prompt, tokens)
         for row, (i, image) in enumerate(zip(rows, pictures, strict=True)):
-            own = tuple((k[row : row + 1].clone(), v[row : row + 1].clone()) for k, v in past)
-            found[i] = ImagePrefix(own, own[0][0].shape[2], digest_of(image))
-    if blind:
-        _, past = backbone.hidden(torch.cat([before, after], 1), keep=True)
-        assert past is not None
-        found |= dict.fromkeys(blind, ImagePrefix(past, past[0][0].shape[2]))
+            found[i] = _single(prefixes, row, digest_of(image))
     return [found[i] for i in range(len(images))]
+
+
+def _single(prefixes: Prefixes, row: int, digest: str) -> ImagePrefix:
+    length = int(prefixes.lengths[row])
+    own = tuple((k[row : row + 1, :, :length].clone(), v[row : row + 1, :, :length].clone()) for k, v in prefixes.past)
+    return ImagePrefix(own, length, digest, shift=int(prefixes.nexts[row]) - length)
 
 
 class PrefixCache:

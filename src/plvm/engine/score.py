@@ -82,16 +82,15 @@ def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequen
     table, device = backbone.word_rows, backbone.device
     hidden, past = backbone.hidden(g.vocabulary.embed(g.ids, table), g.past, g.positions, keep=True)
     assert past is not None
-    texts = [
-        prompt.named_text(" " + option.strip(), request.names, g.vocabulary) + [prompt.end_id] for option in options
-    ]
+    texts = [[*prompt.spoken(option, request.names, g.vocabulary), prompt.end_id] for option in options]
     longest = max(map(len, texts))
     ids = torch.tensor([t + [prompt.end_id] * (longest - len(t)) for t in texts], device=device)
     real = torch.arange(longest, device=device) < torch.tensor([len(t) for t in texts], device=device)[:, None]
     vocabulary = g.vocabulary.select(torch.zeros(len(options), dtype=torch.long, device=device))
     states = hidden[:, -1:].expand(len(options), -1, -1)
     if longest > 1:
-        more, _ = backbone.hidden(vocabulary.embed(ids[:, :-1], table), repeat(past, len(options)))
+        positions = (g.nexts + torch.arange(longest - 1, device=device)).expand(len(options), -1)
+        more, _ = backbone.hidden(vocabulary.embed(ids[:, :-1], table), repeat(past, len(options)), positions)
         states = torch.cat([states, more], 1)
     scores = vocabulary.logits(states, backbone.head_rows).float().log_softmax(-1)
     chosen = scores.gather(2, ids.unsqueeze(-1)).squeeze(-1).masked_fill(~real, 0.0)

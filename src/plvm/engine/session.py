@@ -31,14 +31,15 @@ from plvm.vocabulary import ConceptVocabulary, vocabulary_of
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """`past` holds keys and values [1, heads, length, width] of `length` tokens; `pending` ids come next; `turns` were
-    taken."""
+    """`past` holds keys and values [1, heads, length, width] of `length` tokens; the next one's position is `length +
+    shift`; `pending` ids come next; `turns` were taken."""
 
     past: KeyValues
     length: int
     pending: tuple[int, ...] = ()
     concepts: tuple[Concept, ...] = ()
     turns: int = 0
+    shift: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,12 @@ class Request:
     def session(self) -> Session:
         """The state as a session; a prefix is one without turns."""
         s = self.state
-        return s if isinstance(s, Session) else Session(s.past, s.length)
+        return s if isinstance(s, Session) else Session(s.past, s.length, shift=s.shift)
+
+    @property
+    def features(self) -> Tensor | None:
+        """The picture's tokens [P, D] where this request has to write them itself."""
+        return self.state.features if isinstance(self.state, ImagePrefix) else None
 
     @property
     def everyone(self) -> tuple[Concept, ...]:
@@ -81,6 +87,7 @@ class Request:
             joining=range(first, first + len(self.concepts)),
             descriptions={first + i: d for i, d in enumerate(self.descriptions)},
             first=session.turns == 0,
+            image=vocabulary.image_ids(0 if self.features is None else len(self.features)),
         )
         return tokens.ids
 
@@ -88,21 +95,23 @@ class Request:
 @dataclass(frozen=True, eq=False)
 class Gathered:
     """A batch of B requests: `past` [B, heads, P, width]; `ids`, `positions` int64[B, T]; `mask` bool[B, P + T], None
-    where nothing is padded; `lengths` int64[B] of the pasts and `written` int64[B] of the suffixes, without padding."""
+    where nothing is padded; `written` int64[B], the lengths of the suffixes without padding; `nexts` int64[B], the
+    positions of what comes after them."""
 
     past: KeyValues
     ids: Tensor
     positions: Tensor
     mask: Tensor | None
-    lengths: Tensor
     written: Tensor
+    nexts: Tensor
     vocabulary: ConceptVocabulary
 
 
 def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> Gathered:
     """Requests -> one batch. Raises RequestError where a prompt is longer than the backbone reads."""
     device = backbone.device
-    vocabulary = vocabulary_of([r.everyone for r in requests], backbone.word_rows)
+    images = [r.features for r in requests]
+    vocabulary = vocabulary_of([r.everyone for r in requests], backbone.word_rows, images)
     suffixes = [r.write(prompt, vocabulary) for r in requests]
     lengths = [r.state.length for r in requests]
     for past, suffix in zip(lengths, suffixes, strict=True):
@@ -117,8 +126,9 @@ def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> G
     steps = torch.arange(max(before, width), device=device)
     padded = min(lengths) < before or min(map(len, suffixes)) < width
     mask = torch.cat([steps[:before] < length[:, None], steps[:width] < written[:, None]], 1) if padded else None
-    positions = length[:, None] + steps[:width]
-    return Gathered(stack(requests, before), ids, positions, mask, length, written, vocabulary)
+    starts = length + torch.tensor([r.state.shift for r in requests], device=device)
+    positions = starts[:, None] + steps[:width]
+    return Gathered(stack(requests, before), ids, positions, mask, written, starts + written, vocabulary)
 
 
 def stack(requests: Sequence[Request], length: int) -> KeyValues:
@@ -133,10 +143,10 @@ def stack(requests: Sequence[Request], length: int) -> KeyValues:
         rows.append(row)
     if len(states) == 1:  # views of one state: whoever continues it copies
         return tuple((k.expand(len(rows), -1, -1, -1), v.expand(len(rows), -1, -1, -1)) for k, v in states[0].past)
-    index = torch.tensor(rows, device=states[0].past[0][0].device)
 
     def together(layer: int, part: int) -> Tensor:
         own = [s.past[layer][part] for s in states]
+        index = torch.tensor(rows, device=own[0].device)
         return torch.cat([F.pad(t, (0, 0, 0, length - t.shape[2])) for t in own])[index]
 
     return tuple((together(i, 0), together(i, 1)) for i in range(len(states[0].past)))

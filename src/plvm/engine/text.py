@@ -19,7 +19,7 @@ class AnswerText:
 
     def __init__(self, prompt: Prompt, names: Sequence[str], base: int, stop: Sequence[str] = ()) -> None:
         self._decode = prompt.tokenizer.decode
-        self._cue = list(prompt.text(prompt.template.assistant))
+        self._cue = list(prompt.control(prompt.template.assistant))
         self._anchor = self._cue  # what stands before the open ids: decoded first, a word may lose its blank
         self._open: list[int] = []  # ids that are not whole characters yet
         self._base = base

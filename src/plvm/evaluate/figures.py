@@ -137,3 +137,20 @@ def dialogue_figures(records: Sequence[Record], every: Records) -> dict[str, Any
         [a["right"] for a, _ in paired], [b["right"] for _, b in paired], [a["about"] for a, _ in paired]
     )
     return found | {"unparsable": unparsable(records)}
+
+
+def intervals(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every figure of a summary that has an interval: (dotted name, {value, low, high, ..})."""
+    rows: list[tuple[str, dict[str, Any]]] = []
+
+    def walk(prefix: str, value: Any) -> None:
+        if not isinstance(value, dict):
+            return
+        if {"value", "low", "high"} <= set(value):
+            rows.append((prefix, value))
+            return
+        for key, inner in value.items():
+            walk(f"{prefix}.{key}" if prefix else key, inner)
+
+    walk("", summary)
+    return rows

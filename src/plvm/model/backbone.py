@@ -1,7 +1,8 @@
-"""The frozen vision-language model: the only file that knows Hugging Face VLM classes.
+"""The frozen vision-language model, whatever its family.
 
-In: pixel values or embeddings. Out: projected image features, hidden states, base-vocabulary logits. It knows nothing of
-concepts, prompts or sampling: embeddings come in from `vocabulary.py`, which also turns hidden states into `V+C` logits.
+In: pictures or embeddings. Out: image tokens, hidden states, base-vocabulary logits. It knows nothing of concepts, prompts or
+sampling: embeddings come in from `vocabulary.py`, which also turns hidden states into `V+C` logits. What differs between
+families of models (image tokens, positions, templates, sizes of pictures) is in `families.py`.
 
 Every token that goes through the language model passes `Backbone.hidden`, in training as in chat; `tokens_computed` counts
 them, so that "computed once" can be tested.
@@ -10,17 +11,25 @@ them, so that "computed once" can be tested.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from plvm.errors import RequestError
+from plvm.model.families import ImageTokens, Pixels, family_of
+from plvm.prompt import Template
+
 KeyValues = tuple[tuple[Tensor, Tensor], ...]  # per layer: keys and values [B, heads, T, head width]
 
 
 class Backbone:
-    """A stock `LlavaForConditionalGeneration` with its tokenizer and image processor, frozen and in eval mode."""
+    """A stock vision-language model with its tokenizer and image processor, frozen and in eval mode.
+
+    Raises CheckpointError for a type of model that no family of plvm is for.
+    """
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any, name: str = "") -> None:
         self.model = model.eval().requires_grad_(False)
@@ -28,10 +37,10 @@ class Backbone:
         self.image_processor = image_processor
         self.name = name
         self.tokens_computed = 0
-        config = model.config
-        self.width: int = config.text_config.hidden_size
-        self.vocabulary_size: int = config.text_config.vocab_size
-        self.max_tokens: int = config.text_config.max_position_embeddings
+        self.family = family_of(model, tokenizer, image_processor)
+        self.language_model = model.get_decoder()
+        self.vocabulary_size, self.width = self.word_rows.shape
+        self.max_tokens: int = model.config.text_config.max_position_embeddings
 
     @property
     def device(self) -> torch.device:
@@ -51,14 +60,64 @@ class Backbone:
         """The frozen LM-head rows [V, D]."""
         return self.model.get_output_embeddings().weight
 
-    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """Pictures -> pixel values [B, 3, H, W] by the backbone's own image processor."""
-        values = self.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
-        return values.to(self.device, self.dtype)
+    @property
+    def image_id(self) -> int:
+        """The id that marks the places of image tokens in a sequence; no text ever has it."""
+        return self.family.image_id
 
-    def image_features(self, pixels: Tensor) -> Tensor:
-        """Pixel values [B, 3, H, W] -> projected image tokens [B, P, D]."""
-        return torch.stack(tuple(self.model.get_image_features(pixel_values=pixels).pooler_output))
+    def template(self) -> Template:
+        """How dialogues with this model are written where no Aligner says otherwise."""
+        return self.family.template()
+
+    def pixels(self, images: Sequence[Image.Image]) -> Pixels:
+        """Pictures -> pixel inputs by the backbone's own image processor."""
+        pixels = self.family.pixels(images)
+        inputs = {
+            name: value.to(self.device, self.dtype if value.is_floating_point() else None)
+            for name, value in pixels.inputs.items()
+        }
+        return replace(pixels, inputs=inputs)
+
+    def image_tokens(self, pixels: Pixels) -> list[ImageTokens]:
+        """Pixel inputs -> the tokens that stand for each picture, through vision tower and projector."""
+        return [
+            replace(image, rows=image.rows.to(self.device, self.dtype), places=image.places.to(self.device))
+            for image in self.family.image_tokens(pixels)
+        ]
+
+    def embed(self, ids: Tensor, images: Sequence[ImageTokens]) -> Tensor:
+        """ids int64[B, T] -> embeddings [B, T, D]: words from the table, the rows of `images` at the image tokens, in order."""
+        mask = ids == self.image_id
+        words = self.word_rows[ids.masked_fill(mask, 0)]  # some models mark images with an id that has no row
+        if not images:
+            return words
+        return words.masked_scatter(mask.unsqueeze(-1), torch.cat([image.rows for image in images]))
+
+    def positions(self, first: int, images: Sequence[ImageTokens], width: int) -> Tensor | None:
+        """Where the tokens of a batch stand, each row with its picture at index `first`: int64[A, B, width] where a position
+        has A > 1 axes, else None: they are counted."""
+        if self.family.axes == 1 or not images:
+            return None
+        steps = torch.arange(width, device=self.device)
+        places = steps.expand(self.family.axes, len(images), -1).clone()
+        for row, image in enumerate(images):
+            after = first + len(image.ids)
+            places[:, row, first:after] = first + image.places
+            places[:, row, after:] += image.advance - len(image.ids)
+        return places
+
+    def features(self, image: ImageTokens) -> Tensor:
+        """A picture's tokens as rows [T, D], for a prompt that has them in the middle of other words.
+
+        Raises RequestError where the model's positions do not allow that.
+        """
+        if self.family.axes > 1:
+            raise RequestError(
+                f"With {self.name or 'this model'} the picture must come before the concepts.",
+                'Use a template whose form is "image-first".',
+            )
+        ids = torch.tensor([image.ids], device=self.device)
+        return self.embed(ids, [image])[0]
 
     def hidden(
         self,
@@ -70,15 +129,15 @@ class Backbone:
     ) -> tuple[Tensor, KeyValues | None]:
         """Run the language model on embeddings [B, T, D] after `past`.
 
-        positions [B, T]: default counts on from `past`. mask bool[B, past + T]: False where a token must not be seen;
-        default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`, the keys and values of
-        past and new tokens together. `past` itself is never changed.
+        positions [B, T] or, with A axes, [A, B, T]: default counts on from `past`. mask bool[B, past + T]: False where a
+        token must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`,
+        the keys and values of past and new tokens together. `past` itself is never changed.
         """
         from transformers import DynamicCache
 
         self.tokens_computed += embeddings.shape[0] * embeddings.shape[1]
         cache = DynamicCache(past) if past is not None else DynamicCache() if keep else None
-        out = self.model.model.language_model(
+        out = self.language_model(
             inputs_embeds=embeddings,
             past_key_values=cache,
             position_ids=positions,
@@ -86,7 +145,7 @@ class Backbone:
             use_cache=cache is not None,
         )
         kept = tuple((layer.keys, layer.values) for layer in cache.layers) if keep and cache is not None else None
-        return out.last_hidden_state, kept
+        return out.last_hidden_state.to(self.head_rows.device), kept  # a model may be spread over several devices
 
 
 def repeat(past: KeyValues, times: int) -> KeyValues:

@@ -1,4 +1,4 @@
-"""Model folders: a trained Aligner and the frozen parts it names, saved and loaded; nothing is ever unpickled.
+"""Aligner folders: a trained Aligner and the names of its frozen parts, saved and loaded; nothing is ever unpickled.
 
     aligner/
       aligner.safetensors   the trained weights
@@ -6,7 +6,7 @@
       template.json         how prompts are written: chat cannot use another template than training did
       training.json         the record of how it was made
 
-The frozen parts are stock transformers folders or Hub ids: only safetensors are read, and no code is taken from them.
+The frozen parts are loaded in `frozen.py`.
 
 Every file is checked when it is read; whatever is missing, damaged, unknown or of another version becomes a
 CheckpointError.
@@ -18,8 +18,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,15 +27,13 @@ from torch import Tensor
 
 from plvm.errors import CheckpointError
 from plvm.model.aligner import Aligner, AlignerConfig, build_aligner
-from plvm.model.backbone import Backbone
-from plvm.model.encoder import Encoder
 from plvm.prompt import Template
 from plvm.types import nearest_names
 
 VERSION = 1
 WEIGHTS, CONFIG, TEMPLATE, TRAINING = "aligner.safetensors", "config.json", "template.json", "training.json"
 FILES = (WEIGHTS, CONFIG, TEMPLATE, TRAINING)
-_AGAIN = "Copy or download the folder again, or train it again."
+AGAIN = "Copy or download the folder again, or train it again."
 _NON_NEGATIVE = ("free_tokens", "row_rms")
 
 T = TypeVar("T", AlignerConfig, Template)
@@ -89,44 +86,21 @@ def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]
 
 
 def fingerprint(aligner: Aligner, template: Template) -> str:
-    """16 hex digits that name this Aligner: a SHA-256 of its config, its template and its weights in float32."""
+    """16 hex digits that name this Aligner: a SHA-256 of its config, its template and its weights in float32.
+
+    A field that templates did not have at first counts only where it is set, so that older Aligners keep their names.
+    """
     digest = hashlib.sha256()
     for part in (aligner.config, template):
-        digest.update(json.dumps(dataclasses.asdict(part), sort_keys=True).encode() + b"\n")
+        unset = {
+            f.name for f in dataclasses.fields(part) if f.metadata.get("later") and getattr(part, f.name) == f.default
+        }
+        values = {k: v for k, v in dataclasses.asdict(part).items() if k not in unset}
+        digest.update(json.dumps(values, sort_keys=True).encode() + b"\n")
     for name, tensor in sorted(aligner.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def load_backbone(
-    folder: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
-) -> Backbone:
-    """A LLaVA-format model with its tokenizer and image processor. Raises CheckpointError."""
-    from transformers import AutoImageProcessor, AutoTokenizer, LlavaForConditionalGeneration
-
-    with _reading(folder, "a LLaVA-format model"):
-        model = _filled(folder, LlavaForConditionalGeneration, dtype)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
-        backbone = Backbone(model.to(device), tokenizer, processor, str(folder))
-    if backbone.vocabulary_size < len(tokenizer):
-        raise CheckpointError(
-            f"{folder}: its tokenizer has {len(tokenizer):,} tokens, its model {backbone.vocabulary_size:,}.", _AGAIN
-        )
-    return backbone
-
-
-def load_encoder(
-    folder: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
-) -> Encoder:
-    """A vision transformer (DINOv2, ViT, the vision half of CLIP) with its image processor. Raises CheckpointError."""
-    from transformers import AutoImageProcessor, AutoModel
-
-    with _reading(folder, "a vision encoder"):
-        model = _filled(folder, AutoModel, dtype)
-        processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
-        return Encoder(getattr(model, "vision_model", model).to(device), processor, str(folder))
 
 
 def check_files(folder: Path, names: tuple[str, ...], what: str) -> None:
@@ -137,9 +111,7 @@ def check_files(folder: Path, names: tuple[str, ...], what: str) -> None:
         raise CheckpointError(f"There is no folder {folder}.", f"Give the folder of {what}: {', '.join(names)}.{also}")
     missing = [n for n in names if not (folder / n).is_file()]
     if missing:
-        raise CheckpointError(
-            f"{folder} is not {what}, or not a whole one.", f"Missing: {', '.join(missing)}. {_AGAIN}"
-        )
+        raise CheckpointError(f"{folder} is not {what}, or not a whole one.", f"Missing: {', '.join(missing)}. {AGAIN}")
 
 
 def _value(kind: type[T], path: Path) -> T:
@@ -176,9 +148,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from None
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}.", _AGAIN) from None
+        raise CheckpointError(f"{path} is damaged: {error}.", AGAIN) from None
     if not isinstance(data, dict):
-        raise CheckpointError(f"{path} is damaged: it holds no JSON object.", _AGAIN)
+        raise CheckpointError(f"{path} is damaged: it holds no JSON object.", AGAIN)
     return data
 
 
@@ -189,7 +161,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load(path.read_bytes())
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}.", _AGAIN) from None
+        raise CheckpointError(f"{path} is damaged: {error}.", AGAIN) from None
 
 
 def _check_weights(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
@@ -199,11 +171,11 @@ def _check_weights(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Map
         raise CheckpointError(
             f"{path} does not fit its {CONFIG}: {len(different)} tensors differ, the first is {different[0]} "
             f"(wanted {wanted.get(different[0])}, found {shapes.get(different[0])}).",
-            _AGAIN,
+            AGAIN,
         )
     broken = [k for k, v in found.items() if not v.isfinite().all()]
     if broken:
-        raise CheckpointError(f"{path} is damaged: {broken[0]} is not finite.", _AGAIN)
+        raise CheckpointError(f"{path} is damaged: {broken[0]} is not finite.", AGAIN)
 
 
 def _json(value: object) -> bytes:
@@ -214,42 +186,3 @@ def _replace(path: Path, data: bytes) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(data)
     os.replace(partial, path)
-
-
-def _filled(folder: str | Path, kind: Any, dtype: torch.dtype) -> Any:
-    model, info = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, output_loading_info=True)
-    missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
-    if missing:
-        raise CheckpointError(
-            f"{folder} lacks {len(missing)} of the model's weights, the first is {missing[0]}.",
-            _AGAIN,
-        )
-    return model
-
-
-@contextmanager
-def _reading(folder: str | Path, what: str) -> Iterator[None]:
-    """Turns whatever a damaged folder makes transformers raise into a CheckpointError, and keeps its progress bars
-    quiet."""
-    from transformers.utils import logging
-
-    local = Path(folder)
-    if local.is_absolute() or local.exists():
-        check_files(local, ("config.json", "preprocessor_config.json"), what)
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    except CheckpointError:
-        raise
-    except Exception as error:  # OSError, ValueError, KeyError, RuntimeError, SafetensorError, TypeError, ...
-        reason = str(error).strip().splitlines()
-        raise CheckpointError(
-            f"{folder} cannot be loaded as {what}: {reason[0][:300] if reason else type(error).__name__}",
-            "Copy or download the folder again; if it is a Hub id, check its spelling and the network.",
-        ) from error
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -1,17 +1,34 @@
 """The frozen reference encoder E_ref: pictures -> z_ref [N, L, E], first the global token, then patches.
 
-The only file that knows the vision encoders' transformers classes. DINOv2 is the paper's choice.
+The only file that knows the vision encoders' transformers classes. At their usual sizes:
+
+    encoder                              L                        E      global token
+    DINOv2 (facebook/dinov2-base)        257                      768    yes: the paper's choice
+    CLIP (openai/clip-vit-large-patch14) 257                      1024   yes
+    ViT (google/vit-base-patch16-224)    197                      768    yes
+    SAM (facebook/sam-vit-base)          4096, a grid of 64 x 64  256    no: the Aligner takes two more queries
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+
+KINDS: Mapping[
+    str, tuple[str, dict[str, Any]]
+] = {  # model type of a checkpoint -> the vision half's class, its options
+    "dinov2": ("Dinov2Model", {}),
+    "clip": ("CLIPVisionModel", {}),
+    "clip_vision_model": ("CLIPVisionModel", {}),
+    "vit": ("ViTModel", {"add_pooling_layer": False}),  # classifiers have no pooling layer
+    "sam": ("SamVisionModel", {}),
+    "sam_vision_model": ("SamVisionModel", {}),
+}
 
 
 class Encoder:
@@ -21,7 +38,8 @@ class Encoder:
         self.model = model.eval().requires_grad_(False)
         self.image_processor = image_processor
         self.name = name
-        self.width: int = model.config.hidden_size
+        self.global_token: bool = not model.config.model_type.startswith("sam")
+        self.width: int = model.config.hidden_size if self.global_token else model.config.output_channels
 
     @property
     def device(self) -> torch.device:
@@ -34,8 +52,9 @@ class Encoder:
 
     @torch.inference_mode()
     def features(self, pixels: Tensor) -> Tensor:
-        """Pixel values [N, 3, H, W] -> z_ref [N, L, E], after the encoder's final norm."""
-        return self.model(pixel_values=pixels).last_hidden_state.clone()
+        """Pixel values [N, 3, H, W] -> z_ref [N, L, E], the encoder's last hidden state; a grid is read row by row."""
+        hidden = self.model(pixel_values=pixels).last_hidden_state
+        return (hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden).clone()
 
 
 def key_of(z_ref: Tensor) -> Tensor:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from plvm.engine.prefix import Prefixes, prefill
+from plvm.errors import RequestError
 from plvm.model.aligner import Aligner, Rows
-from plvm.model.backbone import Backbone, KeyValues, repeat
+from plvm.model.backbone import Backbone, repeat
+from plvm.model.families import Pixels
 from plvm.prompt import Prompt
 from plvm.vocabulary import ConceptVocabulary
 
@@ -21,11 +24,12 @@ from plvm.vocabulary import ConceptVocabulary
 class Packed:
     """A batch of suffixes, N = pictures x packs, each with C concepts; right-padded.
 
-    pixels [B, 3, H, W] or None (text alone, B = 1); ids, supervise int64[N, T]; z_ref [N, C, L, E]: encoder features of each
-    concept's reference; anchors int64[N, C, A] or None: the words that the anchored context tokens should point at.
+    pixels: `Backbone.pixels`, or pixel values [B, 3, H, W] where these are all of them, or None (text alone, B = 1); ids,
+    supervise int64[N, T]; z_ref [N, C, L, E]: encoder features of each concept's reference; anchors int64[N, C, A] or None:
+    the words that the anchored context tokens should point at.
     """
 
-    pixels: Tensor | None
+    pixels: Pixels | Tensor | None
     packs: int
     ids: Tensor
     supervise: Tensor
@@ -33,17 +37,21 @@ class Packed:
     anchors: Tensor | None = None
 
 
-def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Tensor | None) -> KeyValues:
-    """Keys and values of everything up to and including the image, one row per picture (one row in all without pictures)."""
+def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Pixels | Tensor | None) -> Prefixes:
+    """Keys and values of everything up to and including the image, one row per picture (one row in all without pictures).
+
+    Raises RequestError where the template defines concepts before the picture: then there is nothing to share.
+    """
+    if prompt.definitions_first:
+        raise RequestError(
+            "With this template concepts stand before the picture, so pictures cannot be shared in training.",
+            'Train with a template whose form is "image-first".',
+        )
+    if isinstance(pixels, Tensor):
+        pixels = Pixels({"pixel_values": pixels})
     with torch.no_grad():
-        before, after = (torch.tensor(ids, device=backbone.device) for ids in prompt.prefix())
-        batch = 1 if pixels is None else len(pixels)
-        parts = [backbone.word_rows[before].expand(batch, -1, -1), backbone.word_rows[after].expand(batch, -1, -1)]
-        if pixels is not None:
-            parts.insert(1, backbone.image_features(pixels))
-        _, past = backbone.hidden(torch.cat(parts, 1), keep=True)
-    assert past is not None
-    return past
+        images = backbone.image_tokens(pixels) if pixels is not None else ()
+    return prefill(backbone, prompt, images)
 
 
 def vocabulary_from(rows: Rows, base: int, batch: int) -> ConceptVocabulary:
@@ -53,12 +61,17 @@ def vocabulary_from(rows: Rows, base: int, batch: int) -> ConceptVocabulary:
     return ConceptVocabulary(base, word, head, context, present)
 
 
-def suffix_logits(backbone: Backbone, past: KeyValues, packed: Packed, rows: Rows) -> Tensor:
+def suffix_logits(backbone: Backbone, prefix: Prefixes, packed: Packed, rows: Rows) -> Tensor:
     """Logits [N, T, V+C] of the packed suffixes after their pictures' prefixes."""
     vocabulary = vocabulary_from(rows, backbone.vocabulary_size, len(packed.ids))
     embeddings = vocabulary.embed(packed.ids, backbone.word_rows)
     times = packed.packs if packed.pixels is not None else len(packed.ids)
-    hidden, _ = backbone.hidden(embeddings, repeat(past, times))
+    positions = prefix.nexts[:, None] + torch.arange(packed.ids.shape[1], device=prefix.nexts.device)
+    longest, mask = prefix.past[0][0].shape[2], None
+    if int(prefix.lengths.min()) < longest:
+        before = torch.arange(longest, device=prefix.lengths.device) < prefix.lengths[:, None]
+        mask = torch.cat([before.repeat_interleave(times, 0), torch.ones_like(packed.ids, dtype=torch.bool)], 1)
+    hidden, _ = backbone.hidden(embeddings, repeat(prefix.past, times), positions.repeat_interleave(times, 0), mask)
     return vocabulary.logits(hidden, backbone.head_rows)
 
 
