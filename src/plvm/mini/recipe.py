@@ -36,15 +36,15 @@ class Recipe:
     encoder_layers: int = 4
     code: int = 48
     # amounts
-    tower_steps: int = 12_000
+    tower_steps: int = 10_000
     tower_batch: int = 16
-    encoder_steps: int = 4_000
+    encoder_steps: int = 4_500
     encoder_batch: int = 16
     language_steps: int = 3_000
-    vision_steps: int = 6_000
+    vision_steps: int = 2_200
     images: int = 2
     packs: int = 4
-    aligner_steps: int = 1_200
+    aligner_steps: int = 1_500
     learning_rate: float = 1e-3
 
     @property
