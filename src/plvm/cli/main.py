@@ -43,5 +43,18 @@ def plvm_(
 
 
 # Every verb's module adds itself; what is heavy is imported inside the verbs.
-for _name in ("add", "concepts", "transfer", "ask", "chat", "recognize", "demo", "evaluate", "mini", "official", "cost", "push"):
+for _name in (
+    "add",
+    "concepts",
+    "transfer",
+    "ask",
+    "chat",
+    "recognize",
+    "demo",
+    "evaluate",
+    "mini",
+    "official",
+    "cost",
+    "push",
+):
     import_module(f"plvm.cli.{_name}").register(app)

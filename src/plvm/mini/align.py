@@ -54,7 +54,8 @@ ONE_QUESTION = DialogueMix(turns=1, late=0.0, kinds=(("recognize", 1.0),))
 ONE_TRAIT = DialogueMix(turns=1, late=0.0, kinds=(("trait", 1.0),))
 PAPER_TASKS = Tasks(ONE_QUESTION, ONE_TRAIT)
 GROUNDED_TASKS = Tasks(
-    DialogueMix(turns=3), DialogueMix(turns=3, kinds=(("trait", 4.0), ("has", 1.0), ("who_has", 1.0))),
+    DialogueMix(turns=3, kinds=(*DialogueMix().kinds, ("look", 3.0), ("who_named", 2.5))),
+    DialogueMix(turns=3, kinds=(("trait", 4.0), ("has", 1.0), ("who_has", 1.0))),
     text_only=0.15, positive=0.55, concepts=(1, 2, 3), w=4.0,
 )  # fmt: skip
 

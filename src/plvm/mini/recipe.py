@@ -41,10 +41,10 @@ class Recipe:
     encoder_steps: int = 4_500
     encoder_batch: int = 16
     language_steps: int = 3_000
-    vision_steps: int = 2_200
+    vision_steps: int = 3_400
     images: int = 2
     packs: int = 4
-    aligner_steps: int = 1_500
+    aligner_steps: int = 1_200
     learning_rate: float = 1e-3
 
     @property

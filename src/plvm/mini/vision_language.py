@@ -37,6 +37,7 @@ class Pictures:
         return [training_scene(recipe, i) for i in rows], jitter(to_pixels(self.array[rows]))
 
 
+KINDS = (*DialogueMix().kinds, ("look", 6.0), ("who_named", 2.5))
 PORTRAIT_MIX = DialogueMix(
     turns=2, kinds=(("describe_portrait", 3.0), ("recognize", 1.0), ("trait", 0.5), ("named", 0.5), ("who", 0.5))
 )
@@ -48,7 +49,7 @@ def train_vision(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: R
 
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
         share = step / recipe.vision_steps
-        mix = DialogueMix(partial=0.35 - 0.2 * share)
+        mix = DialogueMix(partial=0.35 - 0.2 * share, kinds=KINDS)
         draw = rng.random()
         if draw < 0.12:
             return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, 1.0)

@@ -15,6 +15,8 @@ from plvm.portraits.person import SLOTS, Person, draw_person, lookalike
 from plvm.portraits.questions import NAMED_KINDS, SCENE_KINDS, TRAIT_VERB, WHO_KINDS, Asker, Question
 from plvm.portraits.scene import Figure, Scene
 
+LOOK_KINDS = ("hat", "glasses", "expression")  # seldom true of a figure, so seldom met among all that can be asked
+
 
 @dataclass(frozen=True)
 class Named:
@@ -43,7 +45,8 @@ class Dialogue:
 @dataclass(frozen=True)
 class DialogueMix:
     """Shares that shape dialogues. `kinds` are relative weights of question families; `partial` is the share of
-    descriptions with 1 to 5 traits only; `late` the share of names that join in a later turn."""
+    descriptions with 1 to 5 traits only; `late` the share of names that join in a later turn. Two more families are for
+    training: "look" (hat, glasses, expression of someone named) and "who_named" (who is where someone named is)."""
 
     turns: int = 4
     present: float = 0.55
@@ -133,6 +136,10 @@ def _draw_question(
         return asker.ask(family, x, rng.choice(slots)) if slots else None
     if family == "named":
         return asker.ask(rng.choice(NAMED_KINDS), x)
+    if family == "look":
+        return asker.ask(rng.choice(LOOK_KINDS), x)
+    if family == "who_named":
+        return asker.ask(rng.choice(WHO_KINDS), x)
     if family == "who":
         return asker.ask(rng.choice(WHO_KINDS), x if rng.random() < 0.5 else None)
     if family == "describe_portrait":
