@@ -43,5 +43,5 @@ def plvm_(
 
 
 # Every verb's module adds itself; what is heavy is imported inside the verbs.
-for _name in ("add", "concepts", "transfer", "ask", "chat", "recognize", "demo", "evaluate", "mini"):
+for _name in ("add", "concepts", "transfer", "ask", "chat", "recognize", "demo", "synth", "evaluate", "mini"):
     import_module(f"plvm.cli.{_name}").register(app)
