@@ -70,8 +70,9 @@ def test_another_seed_gives_other_pictures(made: Path, tmp_path: Path) -> None:
 def test_killed_in_the_middle_and_started_again_it_repeats_and_loses_nothing(made: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     command = [
-        sys.executable, "-c", "from plvm.cli.main import app; app()", "synth", "--identities", "10", "--per-identity", "2", "--seed", "3",
-        "--size", "48", "--shard", "2", "--no-filters", "--out", str(folder), "--workers", "2",
+        sys.executable, "-c", "from plvm.cli.main import app; app()", "synth", "--identities", "10",
+        "--per-identity", "2", "--seed", "3", "--size", "48", "--shard", "2", "--no-filters",
+        "--out", str(folder), "--workers", "2",
     ]  # fmt: skip
     running = subprocess.Popen(
         command, env={**os.environ, "PYTHONPATH": str(Path(plvm.__file__).parents[1])}, stderr=subprocess.DEVNULL
@@ -133,16 +134,16 @@ def test_a_picture_that_is_in_two_splits_is_found_by_its_pixels() -> None:
         "identity": "a",
         "split": "train",
         "sha256": "1",
-        "hash": "00" * 32,
+        "hash": "00" * 144,
         "kept": True,
         "picture": "a-0",
     }
     other = {**row, "identity": "b", "split": "test", "picture": "b-3"}
     with pytest.raises(PlvmError, match="b-3"):
         check_leaks([row, other])
-    near = {**other, "sha256": "2", "hash": "00" * 31 + "07"}
+    near = {**other, "sha256": "2", "hash": "02" * 144}
     assert check_leaks([row, near]) == {"near": 1}
-    assert check_leaks([row, {**near, "hash": "00" * 31 + "7f"}]) == {"near": 0}
+    assert check_leaks([row, {**near, "hash": "03" * 144}]) == {"near": 0}
     assert check_leaks([row, {**other, "kept": False}]) == {"near": 0}, "what was refused leaks nothing"
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from plvm.errors import PlvmError, RequestError
 from plvm.synth.datasheet import datasheet
-from plvm.synth.filters import NEAR
+from plvm.synth.filters import HASH_SIDE, NEAR
 from plvm.synth.shard import PARTS, PICTURES, QUESTIONS
 from plvm.synth.spec import SPLITS, Shard, Spec, read_spec
 from plvm.synth.tables import read_table, whole_file
@@ -128,17 +128,17 @@ def check_leaks(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _near_pairs(rows: Sequence[Mapping[str, Any]]) -> Iterator[int]:
-    """One entry for every kept picture of val or test that differs in few bits from one of an earlier split."""
+    """One entry for every kept picture of val or test that is nearly one of an earlier split."""
     hashes = {
         s: np.array(
             [np.frombuffer(bytes.fromhex(r["hash"]), np.uint8) for r in rows if r["kept"] and r["split"] == s], np.uint8
-        ).reshape(-1, 32)
+        ).reshape(-1, HASH_SIDE**2)
         for s in SPLITS
     }
     for i, split in enumerate(SPLITS[1:], start=1):
         earlier = np.concatenate([hashes[s] for s in SPLITS[:i]])
         for row in hashes[split] if len(earlier) else ():
-            if int(np.bitwise_count(earlier ^ row).sum(1).min()) <= NEAR:
+            if float(np.abs(earlier.astype(np.int16) - row).mean(1).min()) <= NEAR:
                 yield 1
 
 
