@@ -28,9 +28,10 @@ from plvm.cli.main import app
 from plvm.errors import PlvmError, RequestError
 from plvm.portraits.person import PHRASES, person_of
 from plvm.synth import tables
-from plvm.synth.dataset import MANIFEST, changed_files, check_leaks, read_manifest, read_rows
+from plvm.synth.dataset import MANIFEST, changed_files, check_leaks, finish, read_manifest, read_rows
 from plvm.synth.pipeline import synthesize
-from plvm.synth.shard import KEPT, PARTS, PICTURES, QUESTIONS
+from plvm.synth.portraits import PortraitsGenerator
+from plvm.synth.shard import KEPT, PARTS, PICTURES, QUESTIONS, ShardMaker
 from plvm.synth.spec import SPLITS, Spec, draw_splits, plan
 from plvm.synth.tables import read_pictures
 
@@ -238,6 +239,26 @@ def test_the_truth_of_every_question_is_the_truth_of_its_picture(made: Path) -> 
         else:
             phrase = PHRASES[r["kind"]][traits[r["concepts"][0]][r["kind"]]]
             assert not r["picture"] and r["answer"].endswith(f" {phrase}.") and r["answer"] in r["options"]
+
+
+class Says:
+    """An answering model that takes everybody for young."""
+
+    def about(self, reference: Image.Image) -> dict[str, str]:
+        assert reference.size == (48, 48)
+        return {"age": "<n0> is young."}
+
+
+def test_how_often_a_backbone_tells_the_truth_is_counted(tmp_path: Path) -> None:
+    generator, answers = PortraitsGenerator(SMALL), Says()
+    keys = generator.keys()
+    shards = plan(SMALL, keys)
+    for shard in shards:
+        ShardMaker(SMALL, tmp_path, generator, answers=answers).make(shard)  # type: ignore[arg-type]
+    manifest = finish(SMALL, tmp_path, shards, generator.describe(), time.time(), 30)
+    young = sum(generator.person(key)["age"] == "young" for key in keys)
+    assert manifest.counts["agreement"] == {"age": [young, 10]}
+    assert f"| age | {young} of 10 |" in (tmp_path / "DATASHEET.md").read_text()
 
 
 # ---- what goes wrong

@@ -16,12 +16,13 @@ from PIL import Image
 from plvm.errors import RequestError
 from plvm.portraits.person import SLOTS, person_of
 from plvm.portraits.wordings import HELD_OUT, PROTOCOL
-from plvm.synth.answers import traits_in
+from plvm.synth.answers import Answers, traits_in
 from plvm.synth.arcface import LANDMARKS, align, detect, similarity_to, suppress
 from plvm.synth.filters import Face, Filters, hash_distance, picture_hash
 from plvm.synth.prompts import SHIPPED, TEMPLATE, ask_for_prompts, compose, read_prompts
 from plvm.synth.questions import Person, ask_everything
 from plvm.synth.wordings import ASK, ATTRIBUTES, NO, YES
+from plvm.types import Answer
 
 
 def noise(seed: int, side: int = 64) -> Image.Image:
@@ -173,6 +174,37 @@ def test_a_description_is_taken_apart_where_it_is_clear() -> None:
     told = traits_in("This is a woman, young, red hair, blue hair, freckles, a button nose.")
     assert told == {"gender": "a woman", "age": "young", "mark": "freckles", "nose": "a button nose"}
     assert traits_in("I cannot tell.") == {}
+
+
+class Model:
+    """Stands where a `Personal` stands; remembers what it was asked."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.asked = text, list[str]()
+
+    def look(self, image: Image.Image) -> tuple[str, int]:
+        return "prefix", 1
+
+    def ask(self, image: Image.Image, question: str) -> Answer:
+        self.asked.append(question)
+        return Answer(self.text)
+
+    def ask_many(self, questions: Sequence[tuple[str, str, tuple[()]]]) -> list[Answer]:
+        assert {image for image, _, _ in questions} == {"prefix"}, "the picture is looked at once"
+        return [self.ask(noise(0), question) for _, question, _ in questions]
+
+
+def test_a_backbone_is_asked_about_the_reference_alone_and_answers_about_the_name() -> None:
+    describing = Model("This is a man, elderly, blue eyes.")
+    assert Answers(describing, describes=True).about(noise(0)) == {  # type: ignore[arg-type]
+        "gender": "<n0> is a man.", "age": "<n0> is elderly.", "eye_color": "<n0> has blue eyes.",
+    }  # fmt: skip
+    assert len(describing.asked) == 1 and "<" not in describing.asked[0]
+    general = Model(" The person has red hair. ")
+    said = Answers(general, describes=False).about(noise(0))  # type: ignore[arg-type]
+    assert said["hair_color"] == "<n0> has red hair." and set(said) == set(ATTRIBUTES)
+    assert general.asked == [about for _, about in ATTRIBUTES.values()]
+    assert Answers(Model(" "), describes=False).about(noise(0)) == {}  # type: ignore[arg-type]
 
 
 # ---- prompts

@@ -109,7 +109,11 @@ class Judge(nn.Module):
         """The faces of every picture, largest first."""
         maps = self.looker(to_pixels(pictures, PICTURE_SIDE))[0]
         boxes = [find_boxes(m, p.size) for m, p in zip(maps, pictures, strict=True)]
-        crops = [p.crop(tuple(map(round, b))) for p, own in zip(pictures, boxes, strict=True) for b in own]
+        crops = [
+            p.crop((round(b[0]), round(b[1]), round(b[2]), round(b[3])))
+            for p, own in zip(pictures, boxes, strict=True)
+            for b in own
+        ]
         if not crops:
             return [[] for _ in pictures]
         codes = iter(self.knower(to_pixels(crops, CROP_SIDE)).numpy())

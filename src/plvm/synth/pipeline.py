@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 from plvm.errors import PlvmError, RequestError
@@ -84,9 +85,26 @@ def _made(spec: Spec, folder: Path, shards: Sequence[Shard], workers: int, ray: 
 def _made_here(spec: Spec, folder: Path, shards: Sequence[Shard]) -> Iterator[Shard]:
     if shards:
         maker = ShardMaker(spec, folder)
-        for shard in shards:
-            maker.make(shard)
-            yield shard
+        with _one_thread(spec):
+            for shard in shards:
+                maker.make(shard)
+                yield shard
+
+
+@contextmanager
+def _one_thread(spec: Spec) -> Iterator[None]:
+    """Models compute with one thread meanwhile: scores must not depend on how many workers share the cores."""
+    if not spec.filters and spec.answers == "truth":
+        yield  # there is no model, and no need to load torch
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 _maker: ShardMaker | None = None  # a worker process's own, built once
@@ -100,7 +118,8 @@ def _start_worker(spec: Spec, folder: Path) -> None:
 
 def _make_in_worker(shard: Shard) -> Shard:
     assert _maker is not None
-    _maker.make(shard)
+    with _one_thread(_maker.spec):
+        _maker.make(shard)
     return shard
 
 

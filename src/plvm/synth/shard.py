@@ -42,10 +42,6 @@ class ShardMaker:
         answers: Answers | None = None,
     ) -> None:  # fmt: skip
         self.spec, self.folder = spec, folder
-        if spec.filters or spec.answers == "backbone":
-            import torch
-
-            torch.set_num_threads(1)  # scores must not depend on how many workers share the cores
         self.generator = generator if generator is not None else build_generator(spec)
         self.filters = filters if filters is not None else build_filters(spec)
         self.answers = answers if answers is not None else build_answers(spec)
