@@ -63,7 +63,7 @@ def claim(spec: Spec, folder: Path) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if any(f.suffix != ".part" for f in folder.iterdir()):
             raise RequestError(f"{folder} is not empty.", "Choose another --out.")
         part = path.with_suffix(".part")
         part.write_text(spec.to_json(), encoding="utf-8")
