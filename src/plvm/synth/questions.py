@@ -88,6 +88,7 @@ def _several(person: Person, picture: str, others: Sequence[Person], rng: random
     kinds = ["recognize_one", "who", *(["both"] if len(concepts) > 1 else [])]
     kinds += ["which"] if len(concepts) == 2 and seen else []
     kind = rng.choice(kinds)
+    options: tuple[str, ...]
     if kind == "recognize_one":
         x = seen if seen is not None and rng.random() < 0.5 else rng.choice(names)
         text, answer, options = rng.choice(W.ASK).format(x=x), _verdict(x == seen, x, rng), ("Yes.", "No.")
