@@ -51,6 +51,7 @@ for _name in (
     "chat",
     "recognize",
     "demo",
+    "synth",
     "evaluate",
     "mini",
     "official",

@@ -1,11 +1,12 @@
-"""`plvm mini build`: the embedded model family from nothing."""
+"""`plvm mini build`: the embedded model family from nothing; `plvm mini judge`: the judge of drawn pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
-from typer import Option, Typer
+from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import figures, out, progress, say
@@ -21,6 +22,7 @@ mini = Typer(
 
 def register(app: Typer) -> None:
     add_verb(mini, "build", build)
+    add_verb(mini, "judge", judge, usage="DATA")
     app.add_typer(mini, name="mini", rich_help_panel="The model")
 
 
@@ -67,3 +69,33 @@ def build(
 
         weights = build_mini(destination, scale, stages, report=report, workers=workers, threads=threads, device=device)
     out(str(weights))
+
+
+def judge(
+    data: Annotated[Path, Argument(metavar="DATA", help="A dataset of drawn portraits.", show_default=False)],
+    destination: o.Out,
+    steps: Annotated[int, Option("--steps", metavar="N", help="Training steps.", min=1)] = 1500,
+    seed: Annotated[int, Option("--seed", metavar="N", help="Of the weights and the batches.", min=0)] = 0,
+    threads: Annotated[int, Option("--threads", metavar="N", help="CPU threads to train with.", min=1)] = 2,
+) -> None:
+    """Train the judge that `plvm synth` filters drawn pictures with.
+
+    It learns to find faces, to tell who is who, and which prompt belongs to a picture; its thresholds are
+    set on the validation identities of the data.
+
+    \b
+    Example:
+      plvm synth --no-filters --identities 2000 --per-identity 3 --seed 77 --out data/judge
+      plvm mini judge data/judge --out build/judge
+    """
+    import torch
+
+    from plvm.mini.judge import train_judge
+
+    torch.set_num_threads(threads)
+    make_folder(destination)
+    with progress() as advance:
+        found = train_judge(
+            data, destination, lambda stage, done, total, _: advance(stage, done, total), steps=steps, seed=seed
+        )
+    out(figures(found))

@@ -1,0 +1,52 @@
+"""Shards made in a Ray cluster. Every node has plvm installed and sees the dataset's folder under the same path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from plvm.errors import PlvmError, RequestError
+from plvm.synth.shard import ShardMaker
+from plvm.synth.spec import Shard, Spec
+
+
+class ShardActor:
+    """One worker of the cluster with its models loaded once."""
+
+    def __init__(self, spec: Spec, folder: Path) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self.maker = ShardMaker(spec, folder)
+
+    def make(self, shard: Shard) -> Shard:
+        self.maker.make(shard)
+        return shard
+
+
+def make_on_ray(spec: Spec, folder: Path, shards: Sequence[Shard], address: str, workers: int) -> Iterator[Shard]:
+    """Make shards with `workers` actors of the cluster at `address` ("local": one that is started here), yielding each
+    when it is done. Raises RequestError where Ray or the cluster is missing, PlvmError where a worker failed."""
+    try:
+        import ray
+    except ImportError:
+        raise RequestError("--ray needs Ray.", 'Install it with: pip install "plvm[ray]"') from None
+    from ray.util import ActorPool
+
+    try:
+        ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
+    except Exception as error:  # Ray has many ways not to find a cluster
+        raise RequestError(f"There is no Ray cluster at {address} ({type(error).__name__}).", "Check --ray.") from None
+    try:
+        gpus = 1 if str(spec.options.get("device") or "").startswith("cuda") else 0
+        actor: Any = ray.remote(num_cpus=1, num_gpus=gpus)(ShardActor)
+        pool = ActorPool([actor.remote(spec, folder.resolve()) for _ in range(min(workers, max(1, len(shards))))])
+        yield from pool.map_unordered(lambda a, shard: a.make.remote(shard), shards)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause if isinstance(error.cause, PlvmError) else None
+        raise cause or PlvmError(f"A worker failed: {error}", "Start again: finished shards are kept.") from None
+    except ray.exceptions.RayError as error:
+        raise PlvmError(f"A worker died: {error}", "Start again: finished shards are kept.") from None
+    finally:
+        ray.shutdown()
