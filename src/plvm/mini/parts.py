@@ -7,8 +7,7 @@ from typing import Any
 import torch
 
 from plvm.mini.recipe import Recipe
-from plvm.mini.words import position_basis, single, word_codes
-from plvm.portraits.person import PHRASES
+from plvm.mini.words import position_basis, single, speaks_of_people, trait_words, word_codes
 
 LOOK_LAYER = 1  # the layer whose first heads find where a trait is to be seen
 GATHER_LAYER = 3  # the layer whose first heads bring a description's traits together in its full stop
@@ -59,8 +58,10 @@ def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
     words_first(model.model.language_model)
     places = position_basis(recipe.image_size // recipe.patch, recipe.width)
     layers, table = model.model.language_model.layers, model.model.language_model.embed_tokens.weight
-    traits = separate_traits(table, tokenizer)
-    match_at_birth(layers[LOOK_LAYER].self_attn, traits, word_codes(len(places) // 2, recipe.width)[: len(traits)])
+    if speaks_of_people(tokenizer):
+        traits = separate_traits(table, tokenizer)
+        shown = word_codes(len(places) // 2, recipe.width)[: len(traits)]
+        match_at_birth(layers[LOOK_LAYER].self_attn, traits, shown)
     for index in (LOOK_LAYER, GATHER_LAYER):
         copy_at_birth(layers[index].self_attn, places)
     return model
@@ -81,8 +82,7 @@ def words_first(language: Any) -> None:
 @torch.no_grad()
 def separate_traits(table: torch.Tensor, tokenizer: Any) -> torch.Tensor:
     """Give the rows of the traits' words directions of their own, as many as fit; returns these [N, width], of size 1."""
-    phrases = [phrase for values in PHRASES.values() for phrase in values.values()]
-    rows = [single(tokenizer, " " + phrase) for phrase in phrases][: table.shape[1]]
+    rows = [single(tokenizer, " " + word) for word in trait_words()][: table.shape[1]]
     directions = torch.linalg.qr(table[rows].T)[0].T
     table[rows] = directions * table.shape[1] ** 0.5
     return directions

@@ -28,7 +28,12 @@ def shown_words() -> list[str]:
     garments = [c.split()[0] for c in S.CLOTHES.values()]
     tables = (S.EXPRESSIONS.values(), S.HATS.values(), S.GLASSES.values(), S.COLORS, garments)
     looks = [w for words in (*tables, S.ACTIVITIES.values(), S.PLACES.values(), S.LIGHTS.values()) for w in words]
-    return list(dict.fromkeys([p for slot in SLOTS for p in PHRASES[slot].values()] + looks))
+    return list(dict.fromkeys(trait_words() + looks))
+
+
+def trait_words() -> list[str]:
+    """The words of all traits, slot by slot."""
+    return [phrase for slot in SLOTS for phrase in PHRASES[slot].values()]
 
 
 class WordPictures:
@@ -99,6 +104,11 @@ def position_codes(side: int, width: int) -> Tensor:
     """Positions [side * side, width] with an RMS of 1, row by row."""
     column, row = position_basis(side, width).split(side)
     return (row[:, None] + column[None]).reshape(side * side, width) * (width / 2) ** 0.5
+
+
+def speaks_of_people(tokenizer: Any) -> bool:
+    """Whether every trait is one token of this tokenizer, as it is for the family's own."""
+    return all(len(tokenizer(" " + word, add_special_tokens=False)["input_ids"]) == 1 for word in trait_words())
 
 
 @lru_cache(maxsize=4096)
