@@ -158,10 +158,10 @@ def test_training_writes_a_dialogue_as_the_chat_engine_does_turn_by_turn(
 
 
 def head_words(figure: Figure) -> set[str]:
+    look = figure.look
+    hat, glasses = S.HATS.get(look.hat, "no hat"), S.GLASSES.get(look.glasses, "no glasses")
     traits = {PHRASES[slot][value] for slot, value in zip(PHRASES, figure.person.traits, strict=True)}
-    worn = {S.HATS[figure.look.hat]} if figure.look.hat != "none" else set()
-    worn |= {S.GLASSES[figure.look.glasses]} if figure.look.glasses != "none" else set()
-    return traits | worn | {S.EXPRESSIONS[figure.look.expression]}
+    return traits | {S.EXPRESSIONS[look.expression], hat, glasses}
 
 
 def body_words(figure: Figure) -> set[str]:

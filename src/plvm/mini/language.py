@@ -16,7 +16,8 @@ from plvm.portraits.dialogues import DialogueMix
 from plvm.portraits.scene import Scene
 from plvm.train.loop import Report, run_stage
 
-MIX = DialogueMix(partial=0.1)  # whole descriptions: what has to match is then plain to see
+# Whole descriptions: what has to match is then plain to see.
+MIX = DialogueMix(partial=0.1, kinds=(*DialogueMix().kinds, ("look", 2.5), ("who_named", 1.0)))
 
 
 def train_language(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:

@@ -7,7 +7,15 @@ from typing import Any
 import torch
 
 from plvm.mini.recipe import Recipe
-from plvm.mini.words import position_basis, single, speaks_of_people, trait_words, word_codes
+from plvm.mini.words import (
+    look_words,
+    position_basis,
+    shown_words,
+    single,
+    speaks_of_people,
+    trait_words,
+    word_codes,
+)
 
 LOOK_LAYER = 1  # the layer whose first heads find where a trait is to be seen
 GATHER_LAYER = 3  # the layer whose first heads bring a description's traits together in its full stop
@@ -62,6 +70,8 @@ def build_vlm(recipe: Recipe, tokenizer: Any) -> Any:
         traits = separate_traits(table, tokenizer)
         shown = word_codes(len(places) // 2, recipe.width)[: len(traits)]
         match_at_birth(layers[LOOK_LAYER].self_attn, traits, shown)
+        looks = [shown_words().index(word) for word in look_words()]
+        copy_at_birth(layers[-1].self_attn, word_codes(len(places) // 2, recipe.width)[looks], gain=1.0)
     for index in (LOOK_LAYER, GATHER_LAYER):
         copy_at_birth(layers[index].self_attn, places)
     return model
@@ -89,13 +99,13 @@ def separate_traits(table: torch.Tensor, tokenizer: Any) -> torch.Tensor:
 
 
 @torch.no_grad()
-def copy_at_birth(attention: Any, places: torch.Tensor, gain: float = 3.0) -> None:
-    """Let a layer's first heads hand on what they attend to, its place before all: their output projection undoes their
-    values at initialisation."""
+def copy_at_birth(attention: Any, first: torch.Tensor, gain: float = 3.0) -> None:
+    """Let a layer's first heads hand on what they attend to, the directions `first` [N, width] before all others: their output
+    projection undoes their values at initialisation."""
     width, size = attention.v_proj.in_features, attention.head_dim
     for head in range(SHOWN_HEADS):
         rows = slice(head * size, (head + 1) * size)
-        basis = torch.linalg.qr(torch.cat([places, torch.randn(width, width)])[:size].T)[0].T
+        basis = torch.linalg.qr(torch.cat([first, torch.randn(width, width)])[:size].T)[0].T
         attention.v_proj.weight[rows] = basis
         attention.o_proj.weight[:, rows] = gain / SHOWN_HEADS * basis.T
 

@@ -39,6 +39,7 @@ from plvm.runtime import mixed_precision
 from plvm.train.data import pad_rows, write_dialogue
 from plvm.vocabulary import ConceptVocabulary
 
+REST = 0.05  # how much it costs a picture's patches to change on their way up
 COLUMNS = 10  # how finely the helpers say where somebody is
 
 
@@ -313,11 +314,13 @@ class Pretrainer(nn.Module):
         tags = word.gather(1, owned) * (batch.owner >= 0).unsqueeze(-1)
         embeddings = embeddings + tag * tags
         with mixed_precision():
-            _, past = self.backbone.hidden(self.prefix_embeddings(images, len(scenes)), keep=True)
+            prefix = self.prefix_embeddings(images, len(scenes))
+            _, past = self.backbone.hidden(prefix, keep=True)
             assert past is not None
+            rest = self._rest_loss(prefix, images)
             hidden, _ = self.backbone.hidden(embeddings, repeat(past, packs))
         logits = vocabulary.logits(hidden, self.backbone.head_rows)
-        losses = {"answer": self._answer_loss(logits, batch)}
+        losses = {"answer": self._answer_loss(logits, batch), "rest": REST * rest}
         if helper_weight > 0:
             losses |= {k: helper_weight * v for k, v in self._helper_losses(batch, codes, past, packs).items()}
         losses["total"] = sum(losses.values())  # type: ignore[assignment]
@@ -332,6 +335,20 @@ class Pretrainer(nn.Module):
         weight[(kind == ANSWER) & ((target >= self.backbone.vocabulary_size) | (target == self.unknown_id))] = 2.0
         loss = F.cross_entropy(logits[:, :-1][chosen], target[chosen], reduction="none")
         return (loss * weight[chosen]).sum() / weight[chosen].sum()
+
+    def _rest_loss(self, prefix: Tensor, images: Tensor | None) -> Tensor:
+        """Mean squared change of the patches from layer to layer's output, against their size at the input.
+
+        Left alone they grow fivefold, and what one word among seventeen says is lost before the last layer reads it.
+        """
+        if images is None:
+            return prefix.new_zeros(())
+        first = len(self.prompt.prefix()[0])
+        place, size = slice(first, first + images.shape[1]), images.float().square().sum(-1)
+        moved = [
+            (h[:, place] - images).float().square().sum(-1) for i, h in self._seen.items() if i < self.recipe.layers - 1
+        ]
+        return (torch.stack(moved) / size).mean()
 
     def _helper_losses(self, batch: Batch, codes: Tensor, past: KeyValues, packs: int) -> dict[str, Tensor]:
         owner_at, has_at, fits_at = (self._seen[i] for i in self.helpers.layers)

@@ -20,6 +20,8 @@ from plvm.portraits.person import PHRASES, SLOTS
 from plvm.portraits.scene import Scene
 
 WORDS_PER_PATCH = 17
+LOOK_SHARE = 2.5  # size of a hat's, glasses' or expression's word against a trait's: one against fourteen, it drowns
+BARE = ("no hat", "no glasses")  # shown where there is none: what is absent can be seen only if something says so
 POSITION_SHARE = 0.7  # size of a patch's position against that of its words; at 0.2 nobody learned to say where
 
 
@@ -27,8 +29,13 @@ def shown_words() -> list[str]:
     """Every word that a patch can show: the traits first, then looks, clothes, activities, places and lights."""
     garments = [c.split()[0] for c in S.CLOTHES.values()]
     tables = (S.EXPRESSIONS.values(), S.HATS.values(), S.GLASSES.values(), S.COLORS, garments)
-    looks = [w for words in (*tables, S.ACTIVITIES.values(), S.PLACES.values(), S.LIGHTS.values()) for w in words]
+    looks = [w for words in (*tables, S.ACTIVITIES.values(), S.PLACES.values(), S.LIGHTS.values(), BARE) for w in words]
     return list(dict.fromkeys(trait_words() + looks))
+
+
+def look_words() -> list[str]:
+    """The words of what changes about a head from picture to picture."""
+    return [*S.EXPRESSIONS.values(), *S.HATS.values(), *S.GLASSES.values(), *BARE]
 
 
 def trait_words() -> list[str]:
@@ -42,7 +49,9 @@ class WordPictures:
     def __init__(self, side: int, width: int) -> None:
         self.side = side
         self.number = {word: i for i, word in enumerate(shown_words())}
-        self.words = word_codes(side, width) * width**0.5
+        looks = set(look_words())
+        share = torch.tensor([LOOK_SHARE if word in looks else 1.0 for word in self.number])
+        self.words = word_codes(side, width) * width**0.5 * share.unsqueeze(1)
         self.positions = position_codes(side, width)
 
     def ids(self, scene: Scene) -> np.ndarray:
@@ -52,8 +61,7 @@ class WordPictures:
         for f in scene.figures:
             look = f.look
             words = [f.person.phrase(s) for s in SLOTS] + [S.EXPRESSIONS[look.expression]]
-            words += [S.HATS[look.hat]] if look.hat in S.HATS else []
-            words += [S.GLASSES[look.glasses]] if look.glasses in S.GLASSES else []
+            words += [S.HATS.get(look.hat, BARE[0]), S.GLASSES.get(look.glasses, BARE[1])]
             heads.append([self.number[w] for w in words])
             garment = S.CLOTHES[look.clothes].split()[0]
             bodies.append([self.number[w] for w in (look.color, garment, S.ACTIVITIES[look.activity])])
