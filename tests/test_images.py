@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from pictures import BLUE, GREEN, RED, WHITE, animation, encoded, near, png_bomb, rotated_jpeg, scene
+from plvm import images
 from plvm.errors import ImageError
 from plvm.images import encode_image, open_image
 
@@ -213,3 +214,14 @@ def test_a_small_reference_is_kept_exactly_and_a_heavy_one_as_jpeg() -> None:
     assert Image.open(io.BytesIO(kept)).format == "JPEG" and len(kept) < len(encoded(noise))
     profile_and_comment = encoded(noise, "JPEG", comment=b"SecretComment", icc_profile=b"SecretProfile")
     assert b"Secret" not in encode_image(profile_and_comment)
+
+
+def test_kept_pictures_are_encoded_once_and_only_when_somebody_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, encoded = [scene(), scene((3000, 1500))], []
+    monkeypatch.setattr(images, "encode_image", lambda p: encoded.append(p.size) or encode_image(p))
+    kept = images.Kept(pictures)
+    assert len(kept) == 2 and not encoded
+    assert (
+        kept == tuple(encode_image(p) for p in pictures) and hash(kept) == hash(tuple(kept)) and kept[:1] == (kept[0],)
+    )
+    assert encoded == [scene().size, (1024, 512)], "what is too large is not held in full"

@@ -23,7 +23,7 @@ from plvm.engine.refusals import checked_question, refuse_other_aligners, refuse
 from plvm.engine.score import BATCH, yes_probability
 from plvm.engine.session import Request
 from plvm.errors import CheckpointError, ImageError
-from plvm.images import Source, encode_image, open_image
+from plvm.images import Kept, Source, open_image
 from plvm.model.aligner import Aligner
 from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
@@ -82,7 +82,7 @@ class Personal:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         remarks = ["" if notes is None else notes.get(name, "") for name in references]
         return [
-            Concept(name, t, self.fingerprint, tuple(encode_image(p) for p in own), remark, created)
+            Concept(name, t, self.fingerprint, Kept(own), remark, created)
             for name, t, own, remark in zip(names, tokens, pictures, remarks, strict=True)
         ]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ class Concept:
     name: str
     tokens: ConceptTokens
     aligner: str
-    references: tuple[bytes, ...] = ()
+    references: Sequence[bytes] = ()
     notes: str = ""
     created: str = ""
 

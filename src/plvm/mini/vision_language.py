@@ -37,7 +37,7 @@ class Pictures:
         return [training_scene(recipe, i) for i in rows], jitter(to_pixels(self.array[rows]))
 
 
-KINDS = (*DialogueMix().kinds, ("look", 6.0), ("who_named", 2.5))
+KINDS = (*DialogueMix().kinds, ("look", 4.0), ("who_named", 2.5))
 PORTRAIT_MIX = DialogueMix(
     turns=2, kinds=(("describe_portrait", 3.0), ("recognize", 1.0), ("trait", 0.5), ("named", 0.5), ("who", 0.5))
 )
