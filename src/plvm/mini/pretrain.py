@@ -30,7 +30,7 @@ from plvm.mini.world import patch_figures
 from plvm.model.backbone import Backbone, KeyValues, repeat
 from plvm.model.heads import BoundedRow
 from plvm.portraits.dialogues import Dialogue, DialogueMix, draw_dialogue
-from plvm.portraits.person import SLOTS
+from plvm.portraits.person import PHRASES, SLOTS
 from plvm.portraits.questions import NAMED_KINDS, describe
 from plvm.portraits.scene import CANVAS, Figure, Scene
 from plvm.portraits.wordings import UNKNOWN
@@ -135,7 +135,7 @@ class Writer:
         has_mask = torch.zeros(len(rows), length, dtype=torch.bool)
         fits, fits_mask = torch.zeros_like(has), torch.zeros_like(has_mask)
         look: list[Tensor] = []
-        slots = {self.prompt.text(" " + p)[0]: (s, v) for s, v, p in _trait_words()}
+        slots = {self.prompt.text(" " + p)[0]: (s, v) for s in SLOTS for v, p in PHRASES[s].items()}
         heads, look_head = {token: i % SHOWN_HEADS for i, token in enumerate(slots)}, list[int]()
         stop = self.prompt.text(".")[0]
         point, gaze = self._guides(rows, dialogues, slots, stop, length)
@@ -256,12 +256,6 @@ def _patches_with(scene: Scene, slot: str, value: str, side: int) -> Tensor:
     head = torch.as_tensor(patch_figures(scene, side)[0].astype("int64"))
     owners = [i for i, f in enumerate(scene.figures) if f.person[slot] == value]
     return torch.isin(head, torch.tensor(owners, dtype=torch.int64))
-
-
-def _trait_words() -> list[tuple[str, str, str]]:
-    from plvm.portraits.person import PHRASES
-
-    return [(s, v, p) for s in SLOTS for v, p in PHRASES[s].items()]
 
 
 class Pretrainer(nn.Module):
