@@ -19,7 +19,7 @@ from plvm.mini.build import STAGES, build_mini, stages_of
 from plvm.mini.parts import LOOK_LAYER, SHOWN_HEADS, build_vlm, image_processor
 from plvm.mini.pretrain import NameRows, Pretrainer
 from plvm.mini.recipe import FULL
-from plvm.mini.words import POSITION_SHARE, WordPictures, shown_words
+from plvm.mini.words import POSITION_SHARE, WordPictures, look_words, shown_words, word_codes
 from plvm.mini.world import patch_figures, scene_of
 from plvm.model.aligner import AnchoredAligner
 from plvm.model.backbone import Backbone
@@ -257,6 +257,31 @@ def test_at_birth_a_traits_word_attends_to_the_patches_that_show_it_and_the_help
         patches = torch.isin(head, torch.tensor(having, dtype=head.dtype))
         mass = seen[i, order.index(phrase) % SHOWN_HEADS, first : first + 100][patches].sum()
         assert mass > 0.9, phrase
+
+
+def test_patches_that_change_on_their_way_up_cost_what_the_stock_models_hidden_states_say(tokenizer: Any) -> None:
+    backbone = full_backbone(tokenizer)
+    trainer = Pretrainer(FULL, backbone)
+    images = WordPictures(10, FULL.width).embed([scene_of(5, 3), scene_of(6, 3)])
+    prefix = trainer.prefix_embeddings(images, 2)
+    first = len(trainer.prompt.prefix()[0])
+    with torch.no_grad():
+        backbone.hidden(prefix, keep=True)
+        cost = trainer._rest_loss(prefix, images)
+        states = backbone.model.model.language_model(inputs_embeds=prefix, output_hidden_states=True).hidden_states
+    changes = [
+        [(s[b, first + p] - images[b, p]).norm() ** 2 / images[b, p].norm() ** 2 for b in range(2) for p in range(100)]
+        for s in states[1:-1]
+    ]
+    assert cost.item() == pytest.approx(torch.tensor(changes).mean().item(), rel=1e-4) and cost > 0.01
+    assert trainer._rest_loss(prefix, None) == 0
+
+
+def test_from_birth_the_last_layer_hands_on_how_somebody_looks(tokenizer: Any) -> None:
+    attention = full_backbone(tokenizer).model.model.language_model.layers[-1].self_attn
+    codes = torch.cat([word_codes(10, FULL.width)[shown_words().index(w)][None] for w in look_words()])
+    said = attention.o_proj(attention.v_proj(codes)) @ codes.T
+    torch.testing.assert_close(said, torch.eye(len(codes)), atol=1e-4, rtol=0)
 
 
 # ---- the whole chain
