@@ -41,10 +41,10 @@ class Recipe:
     encoder_steps: int = 4_500
     encoder_batch: int = 16
     language_steps: int = 3_000
-    vision_steps: int = 4_000
+    vision_steps: int = 5_000
     images: int = 2
     packs: int = 4
-    aligner_steps: int = 1_200
+    aligner_steps: int = 1_600
     learning_rate: float = 1e-3
 
     @property

@@ -15,7 +15,8 @@ from plvm.portraits.person import SLOTS, Person, draw_person, lookalike
 from plvm.portraits.questions import NAMED_KINDS, SCENE_KINDS, TRAIT_VERB, WHO_KINDS, Asker, Question
 from plvm.portraits.scene import Figure, Scene
 
-LOOK_KINDS = ("hat", "glasses", "expression")  # seldom true of a figure, so seldom met among all that can be asked
+LOOK_KINDS = ("hat", "glasses", "expression")
+WORN = 8  # a hat or glasses that are there are asked about so many times as often: few people wear any
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _draw_question(
     if family == "named":
         return asker.ask(rng.choice(NAMED_KINDS), x)
     if family == "look":
-        return asker.ask(rng.choice(LOOK_KINDS), x)
+        return _ask_look(asker, list(known), rng)
     if family == "who_named":
         return asker.ask(rng.choice(WHO_KINDS), x)
     if family == "who":
@@ -150,3 +151,15 @@ def _draw_question(
         others = [n for n in known if n != x]
         return asker.ask(family, x, rng.choice(others)) if others else None
     return asker.ask(family, x)
+
+
+def _ask_look(asker: Asker, names: list[str], rng: random.Random) -> Question | None:
+    """A question about somebody's hat, glasses or expression."""
+    asked = [(kind, x) for x in names for kind in LOOK_KINDS]
+
+    def weight(kind: str, x: str) -> int:
+        figure = asker.present[x]
+        return WORN if figure is not None and getattr(figure.look, kind) != "none" and kind != "expression" else 1
+
+    kind, x = rng.choices(asked, [weight(*a) for a in asked])[0]
+    return asker.ask(kind, x)
