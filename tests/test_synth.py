@@ -27,6 +27,7 @@ import plvm
 from pictures import encoded
 from plvm.cli.main import app
 from plvm.errors import PlvmError, RequestError
+from plvm.mini.judge import read_album
 from plvm.portraits.person import PHRASES, person_of
 from plvm.synth import tables
 from plvm.synth.dataset import MANIFEST, changed_files, check_leaks, finish, read_manifest, read_rows
@@ -292,6 +293,17 @@ def test_friends_are_pictured_together_and_everyone_of_them_has_a_reference(frie
     together = next(r["people"] for r in rows if len(r["people"]) == 4)
     (last,) = (row for row in rows_of(friends, 100) if row.identity == together[-1])
     assert len(last.cells) == 3, "the contact sheet shows everybody's pictures beside everybody's reference"
+
+
+def test_the_judge_learns_from_pictures_of_one_person_with_the_truth_of_each(made: Path, friends: Path) -> None:
+    album = read_album(made, "train")
+    rows = read_rows(made, split="train")
+    assert len(album.truth) == len(rows) and len(album.of) == 6
+    for told, row in zip(album.truth, rows, strict=True):
+        (person,) = json.loads(row["truth"])["people"]
+        assert told["traits"] == person["traits"] and told["place"] == json.loads(row["truth"])["place"]
+    with pytest.raises(RequestError, match="of one person"):
+        read_album(friends, "train")
 
 
 class Says:

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from plvm.errors import PlvmError, RequestError
@@ -114,19 +115,19 @@ def _one_thread(spec: Spec) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-_maker: ShardMaker | None = None  # a worker process's own, built once
+_maker: Callable[[], ShardMaker]  # a worker process's own, built once
 
 
 def _start_worker(job: Job) -> None:
     global _maker
     _end_with_parent()
-    _maker = job.maker()
+    _maker = cache(job.maker)  # at the first shard: an error here would look like a worker's death
 
 
 def _make_in_worker(shard: Shard) -> Shard:
-    assert _maker is not None
-    with _one_thread(_maker.spec):
-        _maker.make(shard)
+    maker = _maker()
+    with _one_thread(maker.spec):
+        maker.make(shard)
     return shard
 
 
