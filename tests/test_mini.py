@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,27 @@ import torch
 
 import plvm
 from plvm.engine.session import Request, Session
-from plvm.errors import RequestError
+from plvm.errors import PlvmError, RequestError
 from plvm.mini.align import ARMS, start_aligner, whiten
 from plvm.mini.build import STAGES, build_mini, stages_of
+from plvm.mini.draw import DATA, World, draw_world
 from plvm.mini.parts import LOOK_LAYER, SHOWN_HEADS, build_vlm, image_processor
 from plvm.mini.pretrain import NameRows, Pretrainer
 from plvm.mini.recipe import FULL
 from plvm.mini.words import POSITION_SHARE, WordPictures, look_words, shown_words, word_codes
-from plvm.mini.world import patch_figures, scene_of
+from plvm.mini.world import patch_figures, portrait_scene_of, reference_people, reference_scene, scene_of
 from plvm.model.aligner import AnchoredAligner
 from plvm.model.backbone import Backbone
 from plvm.portraits import scene as S
 from plvm.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
+from plvm.portraits.draw import draw
 from plvm.portraits.person import PHRASES
 from plvm.portraits.questions import describe
 from plvm.portraits.scene import Figure
 from plvm.prompt import Prompt
+from plvm.synth.dataset import changed_files, read_rows
+from plvm.synth.spec import Identity
+from plvm.synth.tables import read_pictures, write_pictures
 from plvm.train.data import write_dialogue
 from plvm.vocabulary import vocabulary_of
 from toys import RECIPE, a_concept, picture
@@ -66,6 +72,87 @@ def test_another_recipe_in_the_same_folder_is_refused_with_a_hint_and_the_folder
     assert "--out" in caught.value.hint
     assert [p.name for p in tmp_path.iterdir()] == ["recipe.json"]
     assert json.loads(stamp.read_text()) == RECIPE.to_dict()
+
+
+# ---- the drawn pictures
+
+
+DRAWN = replace(RECIPE, scenes=9, portraits=3, references=11)
+
+
+def assert_drawn(folder: Path) -> None:
+    """The arrays show what their rows are said to show."""
+    scenes, references = (np.load(folder / f"{kind}.npy", mmap_mode="r") for kind in ("scenes", "references"))
+    assert len(scenes) == 12 and len(references) == 11
+    for i, row in enumerate(scenes):
+        scene = scene_of(i, DRAWN.seed) if i < 9 else portrait_scene_of(i - 9, DRAWN.seed)
+        assert np.array_equal(row, np.asarray(draw(scene, DRAWN.image_size)))
+    for i, (s, j) in enumerate(reference_people(DRAWN)):
+        person = scene_of(s, DRAWN.seed).figures[j].person
+        assert np.array_equal(
+            references[i], np.asarray(draw(reference_scene(person, i, DRAWN.seed), DRAWN.reference_size))
+        )
+
+
+def silent(what: str, done: int, of: int) -> None:
+    pass
+
+
+def test_the_training_arrays_are_the_pictures_of_a_dataset_and_show_the_world_row_for_row(tmp_path: Path) -> None:
+    draw_world(DRAWN, tmp_path, 1, silent, shard=4)
+    assert_drawn(tmp_path)
+    rows = read_rows(tmp_path / DATA)
+    assert changed_files(tmp_path / DATA) == [] and all(r["kept"] for r in rows)
+    shown = [r for r in rows if r["name"] != "reference"]
+    assert [len(r["people"]) for r in shown[:9]] == [len(scene_of(i, DRAWN.seed).figures) for i in range(9)]
+    assert {r["identity"] for r in rows if r["name"] == "reference"} == {key for r in shown for key in r["people"]}
+    before = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*")}
+    draw_world(DRAWN, tmp_path, 1, silent, shard=4)
+    assert {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*")} == before, "what is drawn is not drawn again"
+
+
+def test_drawing_that_was_interrupted_goes_on_with_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, limit = World.make, [7]
+
+    def make(world: World, identity: Identity) -> Any:
+        limit[0] -= 1
+        if limit[0] < 0:
+            raise PlvmError("The power went off.")
+        return real(world, identity)
+
+    monkeypatch.setattr(World, "make", make)
+    with pytest.raises(PlvmError, match="power"):
+        draw_world(DRAWN, tmp_path, 1, silent, shard=3)
+    assert not list(tmp_path.glob("*.npy")) and len(list((tmp_path / DATA).glob("*.questions.parquet"))) == 2
+    monkeypatch.undo()
+    draw_world(DRAWN, tmp_path, 2, silent, shard=3)
+    assert_drawn(tmp_path)
+
+
+def test_arrays_of_an_earlier_build_are_kept_if_they_are_whole_and_made_again_if_not(tmp_path: Path) -> None:
+    counts = {"scenes": 12, "references": 11}
+    for kind, count in counts.items():
+        np.save(tmp_path / f"{kind}.npy", np.zeros((count, 2, 2, 3), np.uint8))
+        (tmp_path / f"{kind}.done").write_text(str(count))
+    told: list[tuple[str, int, int]] = []
+    draw_world(DRAWN, tmp_path, 1, lambda *words: told.append(words))
+    assert told == [("draw scenes", 12, 12), ("draw references", 11, 11)] and not (tmp_path / DATA).exists()
+    for kind in counts:
+        (tmp_path / f"{kind}.done").write_text("5")
+    draw_world(DRAWN, tmp_path, 1, silent)
+    assert_drawn(tmp_path)
+
+
+def test_a_dataset_that_lacks_a_picture_makes_no_array(tmp_path: Path) -> None:
+    draw_world(DRAWN, tmp_path, 1, silent, shard=6)
+    (tmp_path / "scenes.npy").unlink()
+    tar = tmp_path / DATA / "train-00001.tar"
+    write_pictures(tar, [(key, png, {}) for key, png in read_pictures(tar) if key != "000011_0-0"])
+    with pytest.raises(PlvmError, match="lacks the picture 000011_0-0"):
+        draw_world(DRAWN, tmp_path, 1, silent, shard=6)
+    assert not (tmp_path / "scenes.npy").exists()
 
 
 # ---- white codes

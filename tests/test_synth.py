@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
@@ -26,12 +27,14 @@ import plvm
 from pictures import encoded
 from plvm.cli.main import app
 from plvm.errors import PlvmError, RequestError
+from plvm.mini.judge import read_album
 from plvm.portraits.person import PHRASES, person_of
 from plvm.synth import tables
 from plvm.synth.dataset import MANIFEST, changed_files, check_leaks, finish, read_manifest, read_rows
 from plvm.synth.pipeline import synthesize
 from plvm.synth.portraits import PortraitsGenerator
-from plvm.synth.shard import KEPT, PARTS, PICTURES, QUESTIONS, ShardMaker
+from plvm.synth.shard import KEPT, PARTS, PICTURES, QUESTIONS, ShardMaker, pixel_digest
+from plvm.synth.sheet import rows_of
 from plvm.synth.spec import SPLITS, Spec, draw_splits, plan
 from plvm.synth.tables import read_pictures
 
@@ -43,6 +46,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small dataset, made in one go by this process."""
     folder = tmp_path_factory.mktemp("synth") / "made"
     synthesize(SMALL, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def friends(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset with up to four people in a picture."""
+    folder = tmp_path_factory.mktemp("synth") / "friends"
+    spec = {**vars(SMALL), "identities": 40, "shard": 8, "options": {"people": [1, 4]}}
+    synthesize(Spec(**spec), folder)
     return folder
 
 
@@ -132,14 +144,14 @@ def test_no_identity_and_no_picture_of_a_dataset_is_in_two_splits(made: Path) ->
 
 def test_a_picture_that_is_in_two_splits_is_found_by_its_pixels() -> None:
     row: dict[str, Any] = {
-        "identity": "a",
+        "people": ["a"],
         "split": "train",
         "sha256": "1",
         "hash": "00" * 144,
         "kept": True,
         "picture": "a-0",
     }
-    other = {**row, "identity": "b", "split": "test", "picture": "b-3"}
+    other = {**row, "people": ["b"], "split": "test", "picture": "b-3"}
     with pytest.raises(PlvmError, match="b-3"):
         check_leaks([row, other])
     near = {**other, "sha256": "2", "hash": "02" * 144}
@@ -150,7 +162,7 @@ def test_a_picture_that_is_in_two_splits_is_found_by_its_pixels() -> None:
 
 def test_nobody_in_a_dataset_is_of_the_benchmark_or_of_the_family(made: Path) -> None:
     known = {person_of(s, i).traits for s in ("train", "test", "val") for i in range(300)}
-    traits = [tuple(json.loads(r["truth"])["traits"].values()) for r in read_rows(made)]
+    traits = [tuple(p["traits"].values()) for r in read_rows(made) for p in json.loads(r["truth"])["people"]]
     assert len(set(traits)) == 10 and not set(traits) & known
 
 
@@ -190,6 +202,16 @@ def test_datasets_reads_tables_and_pictures(made: Path, tmp_path: Path) -> None:
     assert pictures[0]["png"].size == (48, 48) and pictures[0]["json"]["split"] == "train"
 
 
+def test_webdataset_reads_the_pictures_with_what_is_told_of_them(made: Path) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    files = [str(f) for f in sorted(made.glob("*-?????.tar"))]
+    found = list(webdataset.WebDataset(files, shardshuffle=False).decode("pil").to_tuple("__key__", "png", "json"))
+    rows = {r["picture"]: r for r in read_rows(made)}
+    assert sorted(key for key, _, _ in found) == sorted(rows)
+    for key, image, told in found:
+        assert pixel_digest(image) == rows[key]["sha256"] and told["people"] == rows[key]["people"]
+
+
 def test_the_manifest_and_the_datasheet_count_what_is_there(made: Path) -> None:
     manifest = read_manifest(made)
     assert sum(manifest.counts[s]["pictures"] for s in SPLITS) == len(read_rows(made))
@@ -214,31 +236,74 @@ def test_a_changed_file_is_found_and_an_unfinished_dataset_is_refused(made: Path
 # ---- questions of a dataset
 
 
-def test_the_truth_of_every_question_is_the_truth_of_its_picture(made: Path) -> None:
-    owner = {r["picture"]: r["identity"] for r in read_rows(made)}
-    traits = {r["identity"]: json.loads(r["truth"])["traits"] for r in read_rows(made)}
-    split = {r["identity"]: r["split"] for r in read_rows(made)}
-    rows = read_rows(made, QUESTIONS)
+@pytest.mark.parametrize("which", ["made", "friends"])
+def test_the_truth_of_every_question_is_the_truth_of_its_picture(which: str, request: pytest.FixtureRequest) -> None:
+    folder: Path = request.getfixturevalue(which)
+    pictures = read_rows(folder)
+    people = {r["picture"]: r["people"] for r in pictures}
+    references = [r for r in pictures if r["name"] == "reference"]
+    traits = {r["identity"]: json.loads(r["truth"])["people"][0]["traits"] for r in references}
+    split = {r["identity"]: r["split"] for r in references}
+    rows = read_rows(folder, QUESTIONS)
     seen = {(r["kind"], r["answer"].split()[0].strip(".,")) for r in rows}
     assert {("recognize", "Yes"), ("recognize", "No"), ("recognize_one", "No"), ("who", "I")} <= seen
+    assert (("both", "Yes") in seen) == (which == "friends") == any(r["kind"] == "beside" for r in rows)
     for r in rows:
         assert len({split[c] for c in r["concepts"]}) == 1 and len(set(r["concepts"])) == len(r["concepts"])
         names = [f"<n{i}>" for i in range(len(r["concepts"]))]
-        here = [n for n, c in zip(names, r["concepts"], strict=True) if owner.get(r["picture"]) == c]
+        called = dict(zip(r["concepts"], names, strict=True))
+        shown = [called.get(key, "someone I do not know") for key in people.get(r["picture"], [])]
+        here = [n for n in shown if n in names]
         if r["kind"] in ("recognize", "recognize_one"):
             asked = next(n for n in names if n in r["question"])
             assert r["verdict"] and r["answer"].startswith("Yes" if asked in here else "No")
         elif r["kind"] == "both":
-            assert r["answer"] == (
-                f"No, only {here[0]} is in this photo." if here and here[0] in r["question"] else "No."
-            )
+            two = [n for n in here if n in r["question"]]
+            assert r["answer"] == ("No.", f"No, only {'?'.join(two)} is in this photo.", "Yes.")[len(two)]
         elif r["kind"] == "who":
-            assert r["answer"] == (f"I see {here[0]}." if here else "I do not know anyone in this photo.")
+            assert r["answer"] == (f"I see {' and '.join(here)}." if here else "I do not know anyone in this photo.")
         elif r["kind"] == "which":
             assert r["answer"] == f"This is {here[0]}." and len(names) == 2
+        elif r["kind"] == "beside":
+            asked = next(n for n in names if n in r["question"])
+            said = r["answer"].partition(" next to ")[0].lower()
+            near = [n for i, n in enumerate(shown) if abs(i - shown.index(asked)) == 1]
+            assert said == f"{' and '.join(near)} {'is' if len(near) == 1 else 'are'}".lower()
         else:
             phrase = PHRASES[r["kind"]][traits[r["concepts"][0]][r["kind"]]]
             assert not r["picture"] and r["answer"].endswith(f" {phrase}.") and r["answer"] in r["options"]
+
+
+def test_friends_are_pictured_together_and_everyone_of_them_has_a_reference(friends: Path) -> None:
+    rows = read_rows(friends)
+    references = {r["identity"]: json.loads(r["truth"])["people"][0] for r in rows if r["name"] == "reference"}
+    assert len(references) == 40 == sum(read_manifest(friends).counts[s]["identities"] for s in SPLITS)
+    shown: dict[str, list[int]] = {}
+    for row in (r for r in rows if r["name"] != "reference"):
+        figures = json.loads(row["truth"])["people"]
+        assert [f["x"] for f in figures] == sorted(f["x"] for f in figures), "from left to right"
+        assert [references[key]["traits"] for key in row["people"]] == [f["traits"] for f in figures]
+        assert row["prompt"].count("wearing") == len(figures)
+        for key in row["people"]:
+            shown.setdefault(key, []).append(len(figures))
+    assert {len(counts) for counts in shown.values()} == {2} and set(shown) == set(references), (
+        "two pictures of everybody"
+    )
+    assert {n for counts in shown.values() for n in counts} == {1, 2, 3, 4}
+    together = next(r["people"] for r in rows if len(r["people"]) == 4)
+    (last,) = (row for row in rows_of(friends, 100) if row.identity == together[-1])
+    assert len(last.cells) == 3, "the contact sheet shows everybody's pictures beside everybody's reference"
+
+
+def test_the_judge_learns_from_pictures_of_one_person_with_the_truth_of_each(made: Path, friends: Path) -> None:
+    album = read_album(made, "train")
+    rows = read_rows(made, split="train")
+    assert len(album.truth) == len(rows) and len(album.of) == 6
+    for told, row in zip(album.truth, rows, strict=True):
+        (person,) = json.loads(row["truth"])["people"]
+        assert told["traits"] == person["traits"] and told["place"] == json.loads(row["truth"])["place"]
+    with pytest.raises(RequestError, match="of one person"):
+        read_album(friends, "train")
 
 
 class Says:
@@ -255,7 +320,7 @@ def test_how_often_a_backbone_tells_the_truth_is_counted(tmp_path: Path) -> None
     shards = plan(SMALL, keys)
     for shard in shards:
         ShardMaker(SMALL, tmp_path, generator, answers=answers).make(shard)  # type: ignore[arg-type]
-    manifest = finish(SMALL, tmp_path, shards, generator.describe(), time.time(), 30)
+    manifest = finish(SMALL, tmp_path, shards, generator.describe(), time.time(), shards)
     young = sum(generator.person(key)["age"] == "young" for key in keys)
     assert manifest.counts["agreement"] == {"age": [young, 10]}
     assert f"| age | {young} of 10 |" in (tmp_path / "DATASHEET.md").read_text()
@@ -294,6 +359,45 @@ def test_a_place_where_no_folder_can_be_is_reported(tmp_path: Path) -> None:
 def test_a_spec_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(RequestError):
         Spec(**wrong)
+
+
+def workers_of(parent: int) -> list[int]:
+    """The processes that work for a pool, of all that its owner started."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            owner = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if owner == parent and b"spawn_main" in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found through /proc")
+def test_a_worker_that_dies_is_reported_and_what_was_finished_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    command = [
+        sys.executable, "-c", "from plvm.cli.main import app; app()", "synth", "--identities", "90", "--size", "64",
+        "--per-identity", "2", "--shard", "2", "--no-filters", "--out", str(folder), "--workers", "2",
+    ]  # fmt: skip
+    running = subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": str(Path(plvm.__file__).parents[1])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 100
+    while not list(folder.glob(f"*{QUESTIONS}")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(workers_of(running.pid)[0], signal.SIGKILL)
+    _, said = running.communicate(timeout=100)
+    assert running.returncode == 2 and "A worker died" in said and "finished shards are kept" in said
+    assert "Traceback" not in said
+    before = {f: f.stat().st_mtime_ns for f in folder.glob(f"*{QUESTIONS}")}
+    assert before and not (folder / MANIFEST).exists()
+    spec = Spec(identities=90, per_identity=2, size=64, shard=2, filters=False)
+    assert sum(synthesize(spec, folder).counts[s]["kept"] for s in SPLITS) == 90 * 3
+    assert {f: f.stat().st_mtime_ns for f in before} == before, "finished shards are not made again"
+    assert not list(folder.glob("*.part")) and changed_files(folder) == []
 
 
 # ---- photos
@@ -353,6 +457,11 @@ def test_the_verbs_make_show_and_check_a_dataset(tmp_path: Path) -> None:
     page = (tmp_path / "s.html").read_text()
     assert page.count("<img") == 12 and "p000003" in page
     assert run.invoke(app, ["synth", "check", data]).exit_code == 0
+    together = run.invoke(
+        app,
+        ["synth", "--identities", "4", "--people", "2", "--size", "48", "--no-filters", "--json", "--out", data + "2"],
+    )
+    assert together.exit_code == 0 and sum(json.loads(together.stdout)["counts"][s]["pictures"] for s in SPLITS) == 14
     nobody = run.invoke(app, ["synth", "show", data, "--rejected"])
     assert nobody.exit_code == 2 and "nobody to show" in nobody.stderr
 
@@ -366,6 +475,11 @@ def test_mistakes_on_the_command_line_are_two_lines(tmp_path: Path) -> None:
         ["synth", "import", str(tmp_path / "nothing"), "--out", str(tmp_path / "b"), "--no-filters"],
         ["synth", "--generator", "ip-adapter", "--out", str(tmp_path / "c")],
         ["synth", "prompts", "--count", "1000000"],
+        ["synth", "--people", "1-4", "--out", str(tmp_path / "d")],
+        ["synth", "--people", "1-5", "--no-filters", "--out", str(tmp_path / "e")],
+        ["synth", "--people", "many", "--no-filters", "--out", str(tmp_path / "f")],
+        ["synth", "--steps", "20", "--out", str(tmp_path / "g")],
+        ["synth", "--generator", "ip-adapter", "--people", "2", "--out", str(tmp_path / "h")],
     ):
         done = run.invoke(app, words)
         assert done.exit_code == 2 and done.stderr.startswith("Error:") and len(done.stderr.splitlines()) == 2, words

@@ -87,6 +87,41 @@ def test_what_the_safety_checker_flags_is_refused_with_that_reason(tmp_path: Pat
     assert {f.reason for f in failures} == {"the safety checker refused it"}
 
 
+def test_a_dataset_is_not_gone_on_with_when_its_prompts_or_photos_were_edited(tmp_path: Path) -> None:
+    prompts, photos, folder = tmp_path / "prompts.txt", faces(tmp_path / "photos"), tmp_path / "d"
+    prompts.write_text("A person wearing one is waving here.\nA person wearing two is waving here.\n")
+    options = {"references": str(photos), "prompts": str(prompts)}
+    spec = Spec("ip-adapter", 0, 2, size=SIDE, shard=1, filters=False, options=options)
+
+    def go_on(pipe: Any) -> Any:
+        return synthesize(spec, folder, generator=AdapterGenerator(spec, pipe))
+
+    class Breaks(FakePipe):
+        def __call__(self, *words: Any, **told: Any) -> Any:
+            if self.batches:
+                raise PlvmError("The power went off.")
+            return super().__call__(*words, **told)
+
+    with pytest.raises(PlvmError, match="power"):
+        go_on(Breaks(9))
+    assert len(list(folder.glob(f"*{QUESTIONS}"))) == 1
+    before = prompts.read_text()
+    prompts.write_text(before.replace("one", "three"))
+    with pytest.raises(RequestError, match="The prompts are no longer those") as caught:
+        go_on(FakePipe(9))
+    assert "--out" in caught.value.hint
+    prompts.write_text(before + "\n# a remark is no prompt\n")
+    extra = faces(tmp_path / "more", 4) / "3.jpg"
+    (photos / "3.jpg").write_bytes(extra.read_bytes())
+    with pytest.raises(RequestError, match="The photos are no longer those"):
+        go_on(FakePipe(9))
+    (photos / "3.jpg").unlink()
+    assert sum(go_on(FakePipe(9)).counts[s]["kept"] for s in ("train", "val", "test")) == 9
+    assert {r["prompt"] for r in read_rows(folder)} <= {"", *before.splitlines()}
+    with pytest.raises(RequestError, match="another dataset"):
+        synthesize(Spec(**{**vars(spec), "seed": 1}), folder, generator=AdapterGenerator(spec, FakePipe(9)))
+
+
 def test_settings_that_cannot_be_are_refused() -> None:
     for wrong in ({"scheduler": "magic"}, {"steps": 0}, {"batch": 0}, {"scale": -1.0}):
         with pytest.raises(RequestError):
@@ -266,8 +301,7 @@ def test_the_whole_path_gives_a_valid_dataset(checkpoints: Path, tmp_path: Path)
 def test_the_face_matters(checkpoints: Path, tmp_path: Path) -> None:
     references = faces(tmp_path / "photos", 2)
     spec = real_spec(checkpoints, references, filters=False)
-    first, second = AdapterGenerator(spec), AdapterGenerator(spec)
-    second._pipeline = first.pipeline
+    first = AdapterGenerator(spec)
     seeds = [1, 2]
     a, b = (Image.open(references / f"{i}.jpg").convert("RGB") for i in range(2))
     with_a, with_b, again = (

@@ -20,7 +20,7 @@ from plvm.synth.answers import Answers, traits_in
 from plvm.synth.arcface import LANDMARKS, align, detect, similarity_to, suppress
 from plvm.synth.filters import Face, Filters, hash_distance, picture_hash
 from plvm.synth.prompts import SHIPPED, TEMPLATE, ask_for_prompts, compose, read_prompts
-from plvm.synth.questions import Person, ask_everything
+from plvm.synth.questions import Person, Picture, ask_everything
 from plvm.synth.wordings import ASK, ATTRIBUTES, NO, YES
 from plvm.types import Answer
 
@@ -159,14 +159,14 @@ def test_there_are_thirty_wordings_each_way_and_none_is_held_out() -> None:
 
 def test_the_answers_of_a_backbone_stand_beside_the_truth() -> None:
     people = [
-        Person(f"k{i}", (f"k{i}-0",), dict(zip(SLOTS, person_of("synth", i).traits, strict=True)),
+        Person(f"k{i}", dict(zip(SLOTS, person_of("synth", i).traits, strict=True)),
                {"age": "<n0> is young.", "nose": "<n0> has a red nose."}) for i in range(3)
     ]  # fmt: skip
-    items = [i for i in ask_everything(people, random.Random(0)) if i.kind in SLOTS]
+    items = [i for i in ask_everything(people, [], random.Random(0)) if i.kind in SLOTS]
     assert len(items) == 3 * len(SLOTS)
     assert {i.kind for i in items if i.source == "backbone"} == {"age", "nose"}
     assert all(i.truth in i.options and i.truth != "<n0> has a red nose." for i in items)
-    strangers = ask_everything([Person("a", ("a-0",))], random.Random(0))
+    strangers = ask_everything([Person("a")], [Picture("a-0", ("a",))], random.Random(0))
     assert [i.kind for i in strangers] == ["recognize"], "nobody to be mistaken for, nothing known"
 
 

@@ -32,6 +32,7 @@ Judge = Annotated[
 ]  # fmt: skip
 NoFilters = Annotated[bool, Option("--no-filters", help="Keep every picture, unseen.")]
 Seed = Annotated[int, Option("--seed", metavar="N", help="The same seed gives the same bytes.", min=0)]
+FLAGS = {"model": "--sd", "safety": "--no-safety"}  # options whose flag is not their name
 Shard = Annotated[int, Option("--shard", metavar="N", help="Identities per shard.", min=1)]
 Size = Annotated[int, Option("--size", metavar="N", help="Pixels a side.")]
 FaceThreshold = Annotated[
@@ -63,6 +64,11 @@ def make(
     per_identity: Annotated[
         int, Option("--per-identity", metavar="N", help="Pictures of each, beside the reference.", min=1)
     ] = 5,
+    people: Annotated[
+        str | None,
+        Option("--people", metavar="N|A-B", help="People in a drawn picture, 1 to 4: friends, each with a reference. "
+               "More than one needs --no-filters.", show_default="1"),
+    ] = None,
     destination: Annotated[
         Path | None, Option("--out", metavar="FOLDER", help="Where the dataset goes.", show_default=False)
     ] = None,
@@ -139,13 +145,23 @@ def make(
         return
     from plvm.synth.spec import Spec
 
-    chosen: dict[str, Any] = {
+    drawn = generator == "portraits"
+    of_photos: dict[str, Any] = {
         "references": references and str(references), "prompts": prompts_file and str(prompts_file), "model": sd,
         "adapter": adapter, "adapter_file": adapter_file, "scheduler": scheduler, "steps": steps, "scale": scale,
-        "batch": batch, "safety": False if no_safety else None, "clip": clip, "faces": faces, "judge": judge,
-        "device": device, "dtype": dtype, "answer_model": model if answers == "backbone" else None,
+        "batch": batch, "safety": False if no_safety else None, "clip": clip, "faces": faces, "dtype": dtype,
     }  # fmt: skip
-    drawn = generator == "portraits"
+    of_drawn: dict[str, Any] = {"people": people and _range(people)}
+    for name, value in (of_photos if drawn else of_drawn).items():
+        if value is not None:
+            raise RequestError(
+                f"{FLAGS.get(name, '--' + name.replace('_', '-'))} means nothing to the generator {generator}.",
+                "Leave it out, or choose another --generator.",
+            )
+    chosen = {
+        **of_photos, **of_drawn, "judge": judge, "device": device,
+        "answer_model": model if answers == "backbone" else None,
+    }  # fmt: skip
     spec = Spec(
         generator, identities if identities is not None else 2000 if drawn else 0, per_identity, seed,
         size if size is not None else 224 if drawn else 512, shard, filters=not no_filters,
@@ -155,6 +171,16 @@ def make(
     if destination is None:
         raise RequestError("No folder is named.", "Say where the dataset goes with --out FOLDER.")
     _run(spec, destination, workers, ray, json)
+
+
+def _range(text: str) -> list[int]:
+    """ "3" -> [3, 3]; "1-4" -> [1, 4]. Raises RequestError."""
+    least, _, most = text.partition("-")
+    if not (least.isdecimal() and (most or least).isdecimal()):
+        raise RequestError(
+            f'"{text[:40]}" is no number of people.', "Give one, or the least and the most: --people 1-4."
+        )
+    return [int(least), int(most or least)]
 
 
 def import_(

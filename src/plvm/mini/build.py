@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from plvm.errors import CheckpointError, RequestError
-from plvm.mini import align, language, parts, vision, vision_language, world
+from plvm.mini import align, language, parts, vision, vision_language
+from plvm.mini.draw import draw_world
 from plvm.mini.pretrain import Pretrainer
 from plvm.mini.recipe import SCALES, Recipe
 from plvm.mini.tokenizer import build_tokenizer
@@ -114,9 +115,7 @@ class Build:
         self.report("tokenizer", 1, 1, {})
 
     def run_draw(self) -> None:
-        for kind in ("scenes", "references"):
-            for done, total in world.draw_world(self.recipe, kind, self.folder, self.workers):
-                self.report(f"draw {kind}", done, total, {})
+        draw_world(self.recipe, self.folder, self.workers, lambda what, done, of: self.report(what, done, of, {}))
 
     def run_tower(self) -> None:
         vision.train_tower(self.recipe, self.vlm(), self.folder, self.report)

@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plvm.errors import RequestError
 from plvm.mini.world import HEAD_LABELS
 from plvm.portraits.person import PHRASES, SLOTS
 from plvm.portraits.scene import ACTIVITIES, CANVAS, CLOTHES, COLORS, LIGHTS, PLACES
@@ -79,7 +80,7 @@ def read_album(folder: Path, split: str) -> Album:
     groups: dict[str, list[int]] = {}
     for key, png in (item for name in names for item in read_pictures(folder / f"{name}{KEPT}")):
         image, row, i = Image.open(io.BytesIO(png)).convert("RGB"), rows[key], len(album.truth)
-        album.truth.append(json.loads(row["truth"]))
+        album.truth.append(flat_truth(row["truth"]))
         album.prompts.append(row["prompt"])
         album.whole[i] = np.asarray(image.resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BILINEAR))
         box = crop_box(album.truth[i], image.width, side / CROP_SIDE)
@@ -88,6 +89,17 @@ def read_album(folder: Path, split: str) -> Album:
         groups.setdefault(row["identity"], []).append(i)
     album.of = [own for own in groups.values() if len(own) > 1]
     return album
+
+
+def flat_truth(text: str) -> dict[str, Any]:
+    """The truth of a picture's row as one mapping: place, light, and everything about the one person in it."""
+    truth = json.loads(text or "{}")
+    people = truth.pop("people", [])
+    if len(people) != 1:
+        raise RequestError(
+            "The judge learns from drawn pictures of one person.", "Make them with: plvm synth --no-filters"
+        )
+    return {**truth, **people[0]}
 
 
 def face_maps(truths: list[dict[str, Any]]) -> tuple[Tensor, Tensor, Tensor]:

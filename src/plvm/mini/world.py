@@ -1,4 +1,4 @@
-"""The training world of the mini family: which scenes exist, where in a picture each person is, and the drawn arrays on disk.
+"""The training world of the mini family: which scenes exist, and where in a picture each person is.
 
 Scene number i is a value that its number and the recipe's seed determine, so truth is never stored: only pixels are.
 """
@@ -6,10 +6,7 @@ Scene number i is a value that its number and the recipe's seed determine, so tr
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -30,8 +27,6 @@ from plvm.portraits.scene import (
     draw_portrait,
     draw_scene,
 )
-
-CHUNK = 500  # pictures drawn between two writes: what an interruption can lose
 
 
 @lru_cache(maxsize=60_000)
@@ -126,40 +121,3 @@ def scene_labels(scene: Scene) -> dict[str, int]:
         "light": list(LIGHTS).index(scene.light),
         "count": len(scene.figures) - 1,
     }
-
-
-# ---------------------------------------------------------------- pixels
-
-
-def _draw_rows(job: tuple[Recipe, str, int, int]) -> np.ndarray:
-    from plvm.portraits.draw import draw
-
-    recipe, kind, start, stop = job
-    size = recipe.image_size if kind == "scenes" else recipe.reference_size
-    out = np.empty((stop - start, size, size, 3), np.uint8)
-    for row, i in enumerate(range(start, stop)):
-        if kind == "scenes":
-            scene = training_scene(recipe, i)
-        else:
-            s, j = reference_people(recipe)[i]
-            scene = reference_scene(scene_of(s, recipe.seed).figures[j].person, i, recipe.seed)
-        out[row] = np.asarray(draw(scene, size))
-    return out
-
-
-def draw_world(recipe: Recipe, kind: str, folder: Path, workers: int) -> Iterator[tuple[int, int]]:
-    """Draw "scenes" or "references" into `<kind>.npy` uint8[N, S, S, 3], yielding (done, total); resumes where it stopped."""
-    total = recipe.scenes + recipe.portraits if kind == "scenes" else len(reference_people(recipe))
-    size = recipe.image_size if kind == "scenes" else recipe.reference_size
-    path, marker = folder / f"{kind}.npy", folder / f"{kind}.done"
-    done = int(marker.read_text()) if marker.exists() and path.exists() else 0
-    mode = "r+" if done else "w+"
-    array = np.lib.format.open_memmap(path, mode, np.uint8, (total, size, size, 3))
-    jobs = [(recipe, kind, i, min(i + CHUNK, total)) for i in range(done, total, CHUNK)]
-    yield done, total
-    with ProcessPoolExecutor(workers) as pool:
-        for job, rows in zip(jobs, pool.map(_draw_rows, jobs), strict=True):
-            array[job[2] : job[3]] = rows
-            array.flush()
-            marker.write_text(str(job[3]))
-            yield job[3], total

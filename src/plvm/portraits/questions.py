@@ -200,7 +200,7 @@ class Asker:
         names = [self._name_of(f) for f in self._neighbours(figure)]
         if not names:
             return Question("beside", text, f"Nobody is next to <{x}>.", about=(x,))
-        return Question("beside", text, capital(f"{' and '.join(names)} {_be(names)} next to <{x}>."), about=(x,))
+        return Question("beside", text, next_to(f"<{x}>", names), about=(x,))
 
     def _both(self, x: str, y: str | None) -> Question | None:
         if y is None or y == x:
@@ -291,8 +291,9 @@ class Asker:
         return Question("who_has", self._word("who_has", v=phrase), f"<{x}> has {phrase}.", options)
 
 
-def _be(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+def next_to(x: str, names: Sequence[str]) -> str:
+    """The answer that these are next to `x`: "<a> and someone I do not know are next to <x>."."""
+    return capital(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} next to {x}.")
 
 
 def ordered(slots: Sequence[str]) -> list[str]:

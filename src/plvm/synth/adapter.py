@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ from PIL import Image
 from plvm.errors import ImageError, PlvmError, RequestError
 from plvm.runtime import choose_device, choose_dtype
 from plvm.synth.generator import REFERENCE, Failure, Sample
-from plvm.synth.judges import face_reader
-from plvm.synth.photos import photos_in, read_reference, reference_folder
+from plvm.synth.photos import FromPhotos, read_reference
 from plvm.synth.prompts import SHIPPED, read_prompts
 from plvm.synth.spec import Identity, Spec
 
@@ -67,26 +67,24 @@ def settings_of(spec: Spec) -> AdapterSettings:
     return AdapterSettings(**{k: v for k, v in spec.options.items() if k in own and v is not None})
 
 
-class AdapterGenerator:
+class AdapterGenerator(FromPhotos):
     """Makes pictures of the faces in a folder; `pipeline` is a StableDiffusionPipeline with a loaded IP-Adapter."""
 
     def __init__(self, spec: Spec, pipeline: Any | None = None) -> None:
-        self.spec, self.settings = spec, settings_of(spec)
-        self.photos = photos_in(reference_folder(spec))
+        super().__init__(spec)
+        self.settings = settings_of(spec)
         self.prompts = read_prompts(Path(self.settings.prompts) if self.settings.prompts else SHIPPED)
-        self.reader = face_reader(spec) if spec.filters else None
-        self._pipeline = pipeline
         self.batch = self.settings.batch
+        if pipeline is not None:
+            self.pipeline = pipeline
 
-    @property
+    @cached_property
     def pipeline(self) -> Any:
         """Loaded when the first picture is made: who only plans needs no weights in memory."""
-        if self._pipeline is None:
-            self._pipeline = load_pipeline(self.settings)
-        return self._pipeline
+        return load_pipeline(self.settings)
 
-    def keys(self) -> Sequence[str]:
-        return list(self.photos)[: self.spec.identities or None]
+    def inputs(self) -> Mapping[str, str]:
+        return {**super().inputs(), "prompts": hashlib.sha256("\n".join(self.prompts).encode()).hexdigest()}
 
     def make(self, identity: Identity) -> tuple[list[Sample], list[Failure]]:
         path = self.photos[identity.key].reference
@@ -99,12 +97,13 @@ class AdapterGenerator:
         prompts = [
             p for _ in range(-(-count // len(self.prompts))) for p in rng.sample(self.prompts, len(self.prompts))
         ]
-        samples, failures = [Sample(REFERENCE, reference, "", {"file": path.name})], []
+        who = (identity.key,)
+        samples, failures = [Sample(REFERENCE, who, reference, "", {"file": path.name})], []
         for i, (image, flagged) in enumerate(self._pictures(identity.key, reference, prompts[:count])):
             if flagged:
                 failures.append(Failure(str(i), "the safety checker refused it"))
             else:
-                samples.append(Sample(str(i), image, prompts[i]))
+                samples.append(Sample(str(i), who, image, prompts[i]))
         return samples, failures
 
     def _pictures(self, key: str, reference: Image.Image, prompts: Sequence[str]) -> Iterator[tuple[Image.Image, bool]]:

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from plvm.errors import PlvmError, RequestError
-from plvm.synth.shard import ShardMaker
-from plvm.synth.spec import Shard, Spec
+from plvm.synth.shard import Job
+from plvm.synth.spec import Shard
 
 
 class ShardActor:
     """One worker of the cluster with its models loaded once."""
 
-    def __init__(self, spec: Spec, folder: Path) -> None:
+    def __init__(self, job: Job) -> None:
         import torch
 
         torch.set_num_threads(1)
-        self.maker = ShardMaker(spec, folder)
+        self.maker = job.maker()
 
     def make(self, shard: Shard) -> Shard:
         self.maker.make(shard)
         return shard
 
 
-def make_on_ray(spec: Spec, folder: Path, shards: Sequence[Shard], address: str, workers: int) -> Iterator[Shard]:
+def make_on_ray(job: Job, shards: Sequence[Shard], address: str, workers: int) -> Iterator[Shard]:
     """Make shards with `workers` actors of the cluster at `address` ("local": one that is started here), yielding each
     when it is done. Raises RequestError where Ray or the cluster is missing, PlvmError where a worker failed."""
     try:
@@ -39,9 +39,10 @@ def make_on_ray(spec: Spec, folder: Path, shards: Sequence[Shard], address: str,
     except Exception as error:  # Ray has many ways not to find a cluster
         raise RequestError(f"There is no Ray cluster at {address} ({type(error).__name__}).", "Check --ray.") from None
     try:
-        gpus = 1 if str(spec.options.get("device") or "").startswith("cuda") else 0
+        gpus = 1 if str(job.spec.options.get("device") or "").startswith("cuda") else 0
         actor: Any = ray.remote(num_cpus=1, num_gpus=gpus)(ShardActor)
-        pool = ActorPool([actor.remote(spec, folder.resolve()) for _ in range(min(workers, max(1, len(shards))))])
+        job = replace(job, folder=job.folder.resolve())
+        pool = ActorPool([actor.remote(job) for _ in range(min(workers, max(1, len(shards))))])
         yield from pool.map_unordered(lambda a, shard: a.make.remote(shard), shards)
     except ray.exceptions.RayTaskError as error:
         cause = error.cause if isinstance(error.cause, PlvmError) else None

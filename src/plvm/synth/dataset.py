@@ -43,13 +43,15 @@ class Manifest:
 
 
 def finish(
-    spec: Spec, folder: Path, shards: Sequence[Shard], generator: Mapping[str, str], started: float, made: int
-) -> Manifest:
+    spec: Spec, folder: Path, shards: Sequence[Shard], generator: Mapping[str, str], started: float,
+    made: Sequence[Shard],
+) -> Manifest:  # fmt: skip
     """Check a dataset whose shards are all there, write its datasheet and, last, its manifest.
 
-    `made`: pictures made since `started` (the rest was there). Raises PlvmError where one picture is in two splits.
+    `made`: the shards made since `started` (the rest was there). Raises PlvmError where one picture is in two splits.
     """
-    rows = [row for s in shards for row in read_table(folder / f"{s.name}{PICTURES}")]
+    rows_of = {s.name: read_table(folder / f"{s.name}{PICTURES}") for s in shards}
+    rows, new = [row for own in rows_of.values() for row in own], sum(len(rows_of[s.name]) for s in made)
     leaks = check_leaks(rows)
     questions = Counter(r["kind"] for s in shards for r in read_table(folder / f"{s.name}{QUESTIONS}", ["kind"]))
     counts = count_rows(rows) | {"questions": dict(sorted(questions.items())), "agreement": agreement(folder, shards)}
@@ -61,7 +63,7 @@ def finish(
     seconds = time.time() - started
     times = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": round(seconds, 1),
-        "pictures_per_second": round(made / max(seconds, 1e-9), 1),
+        "pictures_per_second": round(new / max(seconds, 1e-9), 1),
     }  # fmt: skip
     manifest = Manifest(json.loads(spec.to_json()), dict(generator), counts, leaks, versions(), files, content, times)
     with whole_file(folder / DATASHEET) as part:
@@ -102,7 +104,7 @@ def count_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for split in SPLITS:
         own = [r for r in rows if r["split"] == split]
         counts[split] = {
-            "identities": len({r["identity"] for r in own}), "pictures": len(own),
+            "identities": len({key for r in own for key in r["people"]}), "pictures": len(own),
             "kept": sum(r["kept"] for r in own),
         }  # fmt: skip
     reasons = Counter(by for r in rows for by in r["rejected_by"].split(", ") if by)
@@ -112,11 +114,11 @@ def count_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def check_leaks(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """How many pictures of val or test are nearly one of an earlier split ("near"). Raises PlvmError where an identity
     or the very same picture is in two splits."""
-    for kind in ("identity", "sha256"):
+    for kind in ("people", "sha256"):
         places: dict[str, dict[str, str]] = {}
         for row in rows:
-            if row[kind] and row["kept"]:
-                places.setdefault(row[kind], {})[row["split"]] = row["picture"]
+            for what in (row[kind] if kind == "people" else [row[kind]]) if row["kept"] else ():
+                places.setdefault(what, {})[row["split"]] = row["picture"]
         twice = [p for p in places.values() if len(p) > 1]
         if twice:
             found = " and ".join(f"{picture} ({split})" for split, picture in sorted(twice[0].items()))

@@ -17,9 +17,9 @@ def datasheet(manifest: Mapping[str, Any]) -> str:
     reasons = [f"| {by} | {n:,} |" for by, n in counts["rejections"].items()] or ["| none | 0 |"]
     questions = [f"| {kind} | {n:,} |" for kind, n in counts["questions"].items()]
     made = [f"- {k}: {v}" for k, v in (*manifest["generator"].items(), *manifest["versions"].items())]
-    told = [f"- {k}: {v}" for k, v in spec.items() if k != "options"] + [
-        f"- {k}: {v}" for k, v in spec["options"].items()
-    ]
+    told = [f"- {k}: {v}" for k, v in spec.items() if k not in ("options", "inputs")]
+    told += [f"- {k}: {v}" for k, v in spec["options"].items()]
+    told += [f"- digest of the {k}: {v}" for k, v in spec["inputs"].items()]
     agreed = [f"| {slot} | {a:,} of {n:,} | {a / n:.3f} |" for slot, (a, n) in counts["agreement"].items()]
     return "\n".join(
         [

@@ -16,10 +16,12 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture of an identity. `name` is "reference" or a number; `prompt` is what the picture was asked to show
-    ("" for a reference or a photo); `truth` is what is known of it: traits of the person, parts of the scene."""
+    """One picture. `people` are the keys of everybody in it, from left to right; `name` is "reference" or a number;
+    `prompt` is what the picture was asked to show ("" for a reference or a photo); `truth` is what is known of it: traits
+    of the people, parts of the scene."""
 
     name: str
+    people: tuple[str, ...]
     image: Image.Image
     prompt: str = ""
     truth: Mapping[str, Any] = field(default_factory=dict)
@@ -34,13 +36,16 @@ class Failure:
 
 
 class Generator(Protocol):
-    """Makes everything about one identity, from the spec's seed alone.
+    """Makes everything about one identity, or about a few who are pictured together, from the spec's seed alone.
 
-    `keys` names all identities it could make pictures of; `make` gives the reference first, then its pictures, and
-    says of each that failed why. An identity without a reference comes back as failures only.
+    `keys` names whom it could make pictures of, a group by its first member; `inputs` are digests of whatever it takes
+    from outside of the spec; `make` gives a reference of everyone first, then the pictures, and says of each that failed
+    why. An identity without a reference comes back as failures only.
     """
 
     def keys(self) -> Sequence[str]: ...
+
+    def inputs(self) -> Mapping[str, str]: ...
 
     def make(self, identity: Identity) -> tuple[list[Sample], list[Failure]]: ...
 

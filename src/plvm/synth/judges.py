@@ -9,9 +9,8 @@ CLIP = "openai/clip-vit-base-patch32"
 
 
 def build_filters(spec: Spec) -> Filters:
-    """The filters of a spec. Raises RequestError or CheckpointError where their models are not to be had."""
-    if not spec.filters:
-        return Filters()
+    """The filters of a spec that wants some. Raises RequestError or CheckpointError where their models are not to be
+    had."""
     face = face_reader(spec)
     text = None if spec.generator == "photos" else text_matcher(spec)
     several = bool(spec.options.get("several_faces"))

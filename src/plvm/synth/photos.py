@@ -7,9 +7,11 @@ FOLDER/picture.jpg        one identity per file (the layout of CelebA-HQ), for r
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from PIL import Image
@@ -71,6 +73,15 @@ def read_reference(path: Path, reader: FaceReader | None, side: int) -> Image.Im
     return image
 
 
+def digest_of(photos: Mapping[str, Photos]) -> str:
+    """SHA-256 of which files there are, and how large. Raises RequestError where one has gone."""
+    try:
+        told = {key: [(f.name, f.stat().st_size) for f in (p.reference, *p.others)] for key, p in photos.items()}
+    except OSError as error:
+        raise RequestError(f"{error.filename} cannot be read: {error.strerror}.", "Check the path.") from None
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
 def reference_folder(spec: Spec) -> Path:
     """The folder that a spec's references lie in. Raises RequestError where it names none."""
     if not spec.options.get("references"):
@@ -78,17 +89,28 @@ def reference_folder(spec: Spec) -> Path:
     return Path(str(spec.options["references"]))
 
 
-class PhotoFolder:
-    """The generator "photos": makes nothing, brings in what a folder has. A photo beyond `per_identity`, or one that
-    cannot be read, is a failure with its reason."""
+class FromPhotos:
+    """What generators have in common that start from a folder of photos: the identities are those of the folder."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.photos = photos_in(reference_folder(spec))
-        self.reader = face_reader(spec) if spec.filters else None
+
+    @cached_property
+    def reader(self) -> FaceReader | None:
+        """Loaded when the first picture is read: who only plans needs no models."""
+        return face_reader(self.spec) if self.spec.filters else None
 
     def keys(self) -> Sequence[str]:
         return list(self.photos)[: self.spec.identities or None]
+
+    def inputs(self) -> Mapping[str, str]:
+        return {"photos": digest_of(self.photos)}
+
+
+class PhotoFolder(FromPhotos):
+    """The generator "photos": makes nothing, brings in what a folder has. A photo beyond `per_identity`, or one that
+    cannot be read, is a failure with its reason."""
 
     def make(self, identity: Identity) -> tuple[list[Sample], list[Failure]]:
         photos = self.photos[identity.key]
@@ -106,7 +128,7 @@ class PhotoFolder:
                     image.thumbnail((self.spec.size, self.spec.size), Image.Resampling.LANCZOS)
                 else:
                     image = read_reference(path, self.reader, self.spec.size)
-                samples.append(Sample(name, image, "", told))
+                samples.append(Sample(name, (identity.key,), image, "", told))
             except ImageError as error:
                 failures.append(Failure(name, error.message))
         return samples, failures

@@ -14,32 +14,38 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from plvm.errors import PlvmError, RequestError
 from plvm.synth.dataset import MANIFEST, Manifest, finish, read_manifest
-from plvm.synth.generator import build_generator
-from plvm.synth.shard import ShardMaker, is_whole
-from plvm.synth.spec import Shard, Spec, plan, read_spec
+from plvm.synth.generator import Generator, build_generator
+from plvm.synth.shard import Job, ShardMaker, is_whole
+from plvm.synth.spec import Shard, Spec, check_inputs, plan, read_spec
 
 SPEC = "spec.json"
 Report = Callable[[int, int], None]  # identities done, identities in all
 
 
 def synthesize(
-    spec: Spec, folder: Path, *, workers: int = 1, ray: str | None = None, report: Report = lambda done, total: None
-) -> Manifest:
+    spec: Spec, folder: Path, *, generator: Generator | None = None, workers: int = 1, ray: str | None = None,
+    report: Report = lambda done, total: None,
+) -> Manifest:  # fmt: skip
     """Make the dataset of `spec` in `folder`, or what is missing of it, and return its manifest.
 
-    `workers` processes work side by side (1: this one alone); `ray` is the address of a Ray cluster that shares the
-    folder. A folder holds one spec: another one is refused (RequestError). Raises PlvmError where the disk is full, a
-    worker died or pictures of one split are found in another; all shards that were finished by then are kept.
+    `generator` stands in for the one that the spec names; it has to be what a process can be handed. `workers` processes
+    work side by side (1: this one alone); `ray` is the address of a Ray cluster that shares the folder. A folder holds
+    one spec, and one state of what the generator takes from elsewhere: another one is refused (RequestError). Raises
+    PlvmError where the disk is full, a worker died or pictures of one split are found in another; all shards that were
+    finished by then are kept.
     """
+    own, generator = generator, generator if generator is not None else build_generator(spec)
+    spec = replace(spec, inputs=generator.inputs())
     claim(spec, folder)
     if (folder / MANIFEST).exists():
         return read_manifest(folder)
     started = time.time()
-    generator = build_generator(spec)
     shards = plan(spec, generator.keys())
     if not shards:
         raise RequestError("There is nobody to make pictures of.", "Ask for at least one identity.")
@@ -47,18 +53,20 @@ def synthesize(
     missing = [s for s in shards if not is_whole(folder, s)]
     done = total - sum(len(s.identities) for s in missing)
     report(done, total)
-    for shard in _made(spec, folder, missing, workers, ray):
+    for shard in _made(Job(spec, folder, own), missing, workers, ray):
         done += len(shard.identities)
         report(done, total)
-    made = sum(len(s.identities) for s in missing) * (spec.per_identity + 1)
-    return finish(spec, folder, shards, generator.describe(), started, made)
+    return finish(spec, folder, shards, generator.describe(), started, missing)
 
 
 def claim(spec: Spec, folder: Path) -> None:
     """Write the spec into a new folder, or check that the folder is this spec's. Raises RequestError, PlvmError."""
     path = folder / SPEC
     if path.exists():
-        if read_spec(path).to_json() != spec.to_json():
+        begun = read_spec(path)
+        if replace(begun, inputs=spec.inputs).to_json() == spec.to_json():
+            check_inputs(begun, spec.inputs, folder)
+        else:
             raise RequestError(f"{folder} holds another dataset.", "Choose another --out, or remove that folder.")
         return
     try:
@@ -72,20 +80,20 @@ def claim(spec: Spec, folder: Path) -> None:
         raise PlvmError(f"{folder} cannot be written to: {error.strerror}.", "Choose another --out.") from None
 
 
-def _made(spec: Spec, folder: Path, shards: Sequence[Shard], workers: int, ray: str | None) -> Iterator[Shard]:
+def _made(job: Job, shards: Sequence[Shard], workers: int, ray: str | None) -> Iterator[Shard]:
     if ray is not None:
         from plvm.synth.cluster import make_on_ray
 
-        return make_on_ray(spec, folder, shards, ray, workers)
+        return make_on_ray(job, shards, ray, workers)
     if workers == 1 or len(shards) <= 1:
-        return _made_here(spec, folder, shards)
-    return _made_by_processes(spec, folder, shards, min(workers, len(shards)))
+        return _made_here(job, shards)
+    return _made_by_processes(job, shards, min(workers, len(shards)))
 
 
-def _made_here(spec: Spec, folder: Path, shards: Sequence[Shard]) -> Iterator[Shard]:
+def _made_here(job: Job, shards: Sequence[Shard]) -> Iterator[Shard]:
     if shards:
-        maker = ShardMaker(spec, folder)
-        with _one_thread(spec):
+        maker = job.maker()
+        with _one_thread(job.spec):
             for shard in shards:
                 maker.make(shard)
                 yield shard
@@ -107,19 +115,19 @@ def _one_thread(spec: Spec) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-_maker: ShardMaker | None = None  # a worker process's own, built once
+_maker: Callable[[], ShardMaker]  # a worker process's own, built once
 
 
-def _start_worker(spec: Spec, folder: Path) -> None:
+def _start_worker(job: Job) -> None:
     global _maker
     _end_with_parent()
-    _maker = ShardMaker(spec, folder)
+    _maker = cache(job.maker)  # at the first shard: an error here would look like a worker's death
 
 
 def _make_in_worker(shard: Shard) -> Shard:
-    assert _maker is not None
-    with _one_thread(_maker.spec):
-        _maker.make(shard)
+    maker = _maker()
+    with _one_thread(maker.spec):
+        maker.make(shard)
     return shard
 
 
@@ -135,10 +143,10 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _made_by_processes(spec: Spec, folder: Path, shards: Sequence[Shard], workers: int) -> Iterator[Shard]:
-    ShardMaker(spec, folder)  # what is missing or misspelled is refused here, in this process
+def _made_by_processes(job: Job, shards: Sequence[Shard], workers: int) -> Iterator[Shard]:
+    job.maker()  # what is missing or misspelled is refused here, in this process
     context = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (spec, folder))
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (job,))
     try:
         for future in as_completed([pool.submit(_make_in_worker, shard) for shard in shards]):
             yield future.result()

@@ -37,9 +37,10 @@ class Planted:
 def plant(generator: PortraitsGenerator, identity: Identity, share: float) -> tuple[Image.Image, list[Planted]]:
     """The reference of an identity and its pictures, each of them wrong with probability `share`."""
     size, rng = generator.spec.size, random.Random(f"plvm-planted/{generator.spec.seed}/{identity.key}")
-    reference, *scenes = generator.scenes(identity)
+    group = generator.group(identity)
+    (reference,) = group.references.values()
     pictures: list[Planted] = []
-    for scene in scenes:
+    for scene in group.scenes:
         fault = rng.choice(list(RIGHT)) if rng.random() < share else ""
         if fault == "double" and not pictures:
             fault = "scene"

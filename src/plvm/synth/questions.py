@@ -12,22 +12,29 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from plvm.portraits.person import PHRASES
-from plvm.portraits.questions import TRAIT_VERB
+from plvm.portraits.questions import TRAIT_VERB, next_to
+from plvm.portraits.wordings import UNKNOWN
 from plvm.synth import wordings as W
 
-PER_PICTURE = 2  # recognition questions: one that is true, one that is not
-DISTRACTORS = (1, 2, 3)
+CONCEPTS = (2, 3, 4)  # in a prompt with distractors
 
 
 @dataclass(frozen=True)
 class Person:
-    """One identity of a shard: its kept pictures' keys, its true traits ({}: unknown) and what the backbone said of
-    them, attribute -> answer in words about "this person"."""
+    """One identity of a shard: its true traits ({}: unknown) and what the backbone said of them, attribute -> answer in
+    words about "this person"."""
 
     key: str
-    pictures: tuple[str, ...]
     traits: Mapping[str, str] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One kept picture of a shard and who is in it, from left to right."""
+
+    key: str
+    people: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -50,59 +57,69 @@ class Item:
         return {**asdict(self), "concepts": list(self.concepts), "options": list(self.options)}
 
 
-def ask_everything(people: Sequence[Person], rng: random.Random) -> list[Item]:
-    """All questions about the people of a shard. Distractors are other people of the same shard, hence of the same
-    split."""
-    items = []
-    for person in people:
-        others = [p for p in people if p.key != person.key]
-        items += _attributes(person, rng)
-        for picture in person.pictures:
-            items += _recognition(person, picture, others, rng)
-            items += _several(person, picture, others, rng)
+def ask_everything(people: Sequence[Person], pictures: Sequence[Picture], rng: random.Random) -> list[Item]:
+    """All questions about the people and pictures of a shard. Distractors are other people of the same shard, hence of
+    the same split."""
+    items = [item for person in people for item in _attributes(person, rng)]
+    for picture in pictures:
+        others = [p.key for p in people if p.key not in picture.people]
+        items += _recognition(picture, others, rng)
+        items += _several(picture, others, rng)
     return items
 
 
-def _recognition(person: Person, picture: str, others: Sequence[Person], rng: random.Random) -> list[Item]:
-    asked = [(person.key, True)] + ([(rng.choice(others).key, False)] if others else [])
+def _recognition(picture: Picture, others: Sequence[str], rng: random.Random) -> list[Item]:
+    """For everybody in the picture a question that is true and one about somebody else that is not."""
+    asked = [(key, True) for key in picture.people] + [(rng.choice(others), False) for _ in picture.people if others]
     return [
         Item(
-            "recognize", picture, (key,), rng.choice(W.ASK).format(x="<n0>"), _verdict(here, "<n0>", rng), True,
+            "recognize", picture.key, (key,), rng.choice(W.ASK).format(x="<n0>"), _verdict(here, "<n0>", rng), True,
             ("Yes.", "No."),
         )
         for key, here in asked
     ]  # fmt: skip
 
 
-def _several(person: Person, picture: str, others: Sequence[Person], rng: random.Random) -> list[Item]:
-    """One question with distractors: two to four concepts in the prompt, of whom at most one is in the picture."""
-    if not others:
+def _several(picture: Picture, others: Sequence[str], rng: random.Random) -> list[Item]:
+    """One question with two to four concepts in the prompt: some of those in the picture, or nobody, and distractors."""
+    total, present = rng.choice(CONCEPTS), list[str]()
+    if rng.random() < 0.75:
+        present = rng.sample(picture.people, rng.randint(1, min(total, len(picture.people))))
+    concepts = [*present, *rng.sample(others, min(len(others), total - len(present)))]
+    if len(concepts) < 2:
         return []
-    count = min(len(others), rng.choice(DISTRACTORS))
-    here = rng.random() < 0.75
-    crowd = rng.sample([p.key for p in others], count + (0 if here else min(1, len(others) - count)))
-    concepts = [*crowd, person.key] if here else crowd
     rng.shuffle(concepts)
     names = [f"<n{i}>" for i in range(len(concepts))]
-    seen = names[concepts.index(person.key)] if here else None
-    kinds = ["recognize_one", "who", *(["both"] if len(concepts) > 1 else [])]
-    kinds += ["which"] if len(concepts) == 2 and seen else []
+    name_of = dict(zip(concepts, names, strict=True))
+    shown = [name_of.get(key, UNKNOWN) for key in picture.people]
+    seen = [name for name in shown if name != UNKNOWN]
+    kinds = ["recognize_one", "who", "both"]
+    kinds += ["which"] if len(concepts) == 2 and len(seen) == 1 == len(shown) else []
+    kinds += ["beside"] if seen and len(shown) > 1 else []
     kind = rng.choice(kinds)
-    options: tuple[str, ...]
+    options: tuple[str, ...] = ("Yes.", "No.") if kind in ("recognize_one", "both") else ()
     if kind == "recognize_one":
-        x = seen if seen is not None and rng.random() < 0.5 else rng.choice(names)
-        text, answer, options = rng.choice(W.ASK).format(x=x), _verdict(x == seen, x, rng), ("Yes.", "No.")
+        x = rng.choice(seen) if seen and rng.random() < 0.5 else rng.choice(names)
+        text, answer = rng.choice(W.ASK).format(x=x), _verdict(x in seen, x, rng)
     elif kind == "which":
         text = rng.choice(W.WHICH).format(x=names[0], y=names[1])
-        answer, options = f"This is {seen}.", tuple(f"This is {n}." for n in names)
+        answer, options = f"This is {seen[0]}.", tuple(f"This is {n}." for n in names)
     elif kind == "both":
         x, y = rng.sample(names, 2)
-        text, options = rng.choice(W.BOTH).format(x=x, y=y), ("Yes.", "No.")
-        answer = f"No, only {seen} is in this photo." if seen in (x, y) else "No."
+        text, answer = rng.choice(W.BOTH).format(x=x, y=y), _of_two([n for n in (x, y) if n in seen])
+    elif kind == "beside":
+        x = rng.choice(seen)
+        i = shown.index(x)
+        text, answer = rng.choice(W.BESIDE).format(x=x), next_to(x, [*shown[max(0, i - 1) : i], *shown[i + 1 : i + 2]])
     else:
-        text, options = rng.choice(W.WHO), ()
-        answer = f"I see {seen}." if seen else "I do not know anyone in this photo."
-    return [Item(kind, picture, tuple(concepts), text, answer, kind in ("recognize_one", "both"), options)]
+        text = rng.choice(W.WHO)
+        answer = f"I see {' and '.join(seen)}." if seen else "I do not know anyone in this photo."
+    return [Item(kind, picture.key, tuple(concepts), text, answer, kind in ("recognize_one", "both"), options)]
+
+
+def _of_two(here: Sequence[str]) -> str:
+    """The answer to whether two people are both in a picture, of whom these are."""
+    return f"No, only {here[0]} is in this photo." if len(here) == 1 else "Yes." if here else "No."
 
 
 def _verdict(here: bool, x: str, rng: random.Random) -> str:

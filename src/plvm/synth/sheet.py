@@ -35,7 +35,8 @@ def rows_of(folder: Path, identities: int = 12, split: str | None = None, reject
     RequestError where the dataset has none."""
     found: dict[str, list[dict[str, Any]]] = {}
     for row in read_rows(folder, split=split):
-        found.setdefault(row["identity"], []).append(row)
+        for key in row["people"]:
+            found.setdefault(key, []).append(row)
     chosen = [k for k, own in found.items() if not rejected or not all(r["kept"] for r in own)][:identities]
     if not chosen:
         raise RequestError("There is nobody to show.", "Choose another --split, or leave out --rejected.")

@@ -15,7 +15,7 @@ from typing import Any
 
 from plvm.errors import RequestError
 
-FORMAT = 1
+FORMAT = 2
 SPLITS = ("train", "val", "test")
 ANSWERS = ("truth", "backbone")
 
@@ -27,7 +27,8 @@ class Spec:
     identities: how many (0: all that the generator knows); per_identity: pictures beside the reference; size: pixels a
     side; shard: identities per shard; shares: of train, val and test; filters: whether pictures are judged;
     text_threshold, face_threshold: None for the judge's own; answers: where attribute answers come from; options: what
-    else the generator, the judges and the answering model need to know (paths as strings).
+    else the generator, the judges and the answering model need to know (paths as strings); inputs: digests of what the
+    generator takes from elsewhere, written when the work begins.
     """
 
     generator: str = "portraits"
@@ -42,6 +43,7 @@ class Spec:
     face_threshold: float | None = None
     answers: str = "truth"
     options: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checks = (
@@ -78,9 +80,20 @@ def read_spec(path: Path) -> Spec:
         ) from None
 
 
+def check_inputs(spec: Spec, found: Mapping[str, str], folder: Path) -> None:
+    """Compare the digests in `spec` with those of what is `found` now. Raises RequestError."""
+    changed = sorted(name for name in {*spec.inputs, *found} if spec.inputs.get(name) != found.get(name))
+    if changed:
+        raise RequestError(
+            f"The {' and the '.join(changed)} are no longer those that {folder} was begun with.",
+            "Restore them, or choose another --out.",
+        )
+
+
 @dataclass(frozen=True)
 class Identity:
-    """One identity: `key` names it in the tables, `number` counts within its split."""
+    """One identity, or the first of a few who are pictured together: `key` names it in the tables, `number` counts within
+    its split."""
 
     key: str
     split: str

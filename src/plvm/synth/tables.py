@@ -26,10 +26,10 @@ from PIL import Image
 from plvm.errors import PlvmError, RequestError
 
 PICTURE_COLUMNS: dict[str, str] = {
-    "picture": "string", "identity": "string", "split": "string", "name": "string", "prompt": "string",
-    "kept": "bool", "rejected_by": "string", "reason": "string", "text_score": "float", "face_score": "float",
-    "faces": "int32", "nearest": "float", "width": "int32", "height": "int32", "sha256": "string", "hash": "string",
-    "truth": "string",
+    "picture": "string", "identity": "string", "people": "strings", "split": "string", "name": "string",
+    "prompt": "string", "kept": "bool", "rejected_by": "string", "reason": "string", "text_score": "float",
+    "face_score": "float", "faces": "int32", "nearest": "float", "width": "int32", "height": "int32",
+    "sha256": "string", "hash": "string", "truth": "string",
 }  # fmt: skip
 QUESTION_COLUMNS: dict[str, str] = {
     "kind": "string", "picture": "string", "concepts": "strings", "question": "string", "answer": "string",

@@ -115,4 +115,5 @@ WHICH: tuple[str, ...] = (
     "Whom do you see, {x} or {y}?",
 )
 BOTH: tuple[str, ...] = TRAIN["both"]
+BESIDE: tuple[str, ...] = TRAIN["beside"]
 WHO: tuple[str, ...] = TRAIN["who_present"]
