@@ -95,7 +95,8 @@ class Optimizers:
         return [*(optimizer.state_dict() for optimizer in self.parts), *scaler]
 
     def load(self, states: list[dict[str, object]]) -> None:
-        for part, state in zip([*self.parts, self.scaler], states):
+        holders: list[Any] = [*self.parts, self.scaler]
+        for part, state in zip(holders, states):
             part.load_state_dict(state)
 
 
