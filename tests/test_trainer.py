@@ -99,6 +99,10 @@ def test_positives_and_kinds_of_questions_come_as_often_as_the_settings_say(
             assert s.here is None or s.here == (owner[group.picture] == person)
             assert s.here is None or s.sentence.answer.startswith("Yes" if s.here else "No")
             assert s.here is not None or (person, s.sentence) in split.attributes
+    asked = [
+        Counter(s.sentence.question for g in groups for s in g.samples if s.here is here) for here in (True, False)
+    ]
+    assert asked[0].keys() == asked[1].keys(), "no wording tells the answer"
 
 
 def test_distractors_are_other_people_in_the_share_of_steps_that_is_asked_for(album: Album) -> None:
@@ -131,14 +135,18 @@ def test_every_recognition_answer_has_its_yes_or_no_marked_for_w_and_nothing_els
 
 def test_pieces_and_processes_share_all_groups_and_put_similar_lengths_together(album: Album) -> None:
     groups = draw_groups(album.split("train"), Data(), random.Random(2), 12, 2)
-    shared = [g for rank in range(3) for piece in pieces(groups, 2, rank, 3) for g in piece]
+    shared = [g for rank in range(3) for piece, _ in pieces(groups, 2, rank, 3) for g in piece]
     assert sorted(map(id, shared)) == sorted(map(id, groups))
     lengths = [
         [max(len(s.sentence.question + s.sentence.answer) for s in g.samples) for g in piece]
-        for piece in pieces(groups, 3)
+        for piece, _ in pieces(groups, 3)
         if piece[0].picture
     ]
     assert all(max(a) <= min(b) for a, b in zip(lengths, lengths[1:]))
+    for some in (groups, groups[:1], groups[:5]):
+        even = [list(pieces(some, 2, rank, 3, even=True)) for rank in range(3)]
+        assert len(set(map(len, even))) == 1, "all processes run as many passes"
+        assert sorted(id(g) for own in even for piece, mine in own if mine for g in piece) == sorted(map(id, some))
 
 
 # ---- the run
@@ -188,13 +196,20 @@ def test_accumulated_in_pieces_it_has_the_same_loss_curve(data: Path, whole: Pat
     assert curve(tmp_path / "out") == pytest.approx(curve(whole), rel=1e-5)
 
 
-def test_two_processes_have_the_loss_curve_of_one(data: Path, whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shard", ["", "shard"], ids=["whole backbones", "a backbone spread over both"])
+def test_two_processes_have_the_loss_curve_of_one(data: Path, whole: Path, tmp_path: Path, shard: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     shared["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    command = [sys.executable, str(Path(__file__).with_name("trainer_worker.py")), str(data), str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("trainer_worker.py")),
+        str(data),
+        str(tmp_path / "out"),
+        shard,
+    ]
     workers = [
         subprocess.Popen(command, env={**os.environ, **shared, "RANK": r, "LOCAL_RANK": r}, stderr=subprocess.PIPE)
         for r in "01"
@@ -206,6 +221,20 @@ def test_two_processes_have_the_loss_curve_of_one(data: Path, whole: Path, tmp_p
     assert curve(tmp_path / "out") == pytest.approx(curve(whole), rel=1e-5)
     ours, theirs = (torch.cat([v.flatten() for v in weights(f).values()]) for f in (tmp_path / "out", whole))
     assert ((ours - theirs).norm() / theirs.norm()).item() <= 1e-5
+
+
+def test_it_trains_with_distractors_and_changed_references_too(tmp_path: Path) -> None:
+    many = dataclasses.replace(PEOPLE, identities=20, shares=(0.5, 0.5, 0.0))
+    synthesize(many, tmp_path / "data")
+    changes = {"data.distractors": 0.7, "data.augment": True, "train.steps": 3, "data.validation": 24}
+    a_trainer(tmp_path / "data", tmp_path / "one", small(changes)).run(quiet)
+    a_trainer(tmp_path / "data", tmp_path / "two", small(changes)).run(quiet)
+    assert curve(tmp_path / "one") == curve(tmp_path / "two")
+    t = a_trainer(tmp_path / "data", tmp_path / "three", small(changes))
+    assert len({len(g.samples[0].people) for groups in t.validation for g in groups}) > 1
+    first = t.splits["train"].people[0]
+    assert torch.equal(t.features.reference(first, "0/1"), t.features.reference(first, "0/1"))
+    assert not torch.equal(t.features.reference(first, "0/1"), t.features.reference(first, "0/2"))
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

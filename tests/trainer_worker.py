@@ -1,4 +1,4 @@
-"""A trainer between toy parts, for the tests; as a script it is one process of several: trainer_worker.py DATA OUT."""
+"""A trainer between toy parts, for the tests; as a script it is one process of several: trainer_worker.py DATA OUT "shard"|""."""
 
 from __future__ import annotations
 
@@ -43,12 +43,17 @@ def small(changes: Mapping[str, Any] | None = None) -> Settings:
 
 def a_trainer(data: Path, out: Path, settings: Settings, model: str = "toy", cache: Path | None = None) -> Trainer:
     backbone, encoder = parts()
+    team = Team("cpu", settings.train.trackers, out / RUN)
     aligner = an_aligner(backbone, "paper", backbone="../backbone", encoder="../encoder")
+    if settings.train.shard:
+        team.shard(backbone)
     return Trainer(
         Album(data), out, settings, backbone=backbone, encoder=encoder, prompt=Prompt(backbone.tokenizer),
-        aligner=aligner, team=Team("cpu", settings.train.trackers, out / RUN), model=model, cache=cache,
+        aligner=aligner, team=team, model=model, cache=cache,
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    a_trainer(Path(sys.argv[1]), Path(sys.argv[2]), small()).run(lambda *_: None)
+    trainer = a_trainer(Path(sys.argv[1]), Path(sys.argv[2]), small({"train.shard": bool(sys.argv[3])}))
+    trainer.estimate()
+    trainer.run(lambda *_: None)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
-from plvm.cli.console import figures, out, out_json, progress, say, waiting
+from plvm.cli.console import count, figures, out, out_json, progress, say, waiting
 from plvm.cli.verbs import add_verb
 
 
@@ -76,10 +76,13 @@ def train(
     with waiting(f"Loading {model}"):
         trainer = prepare(data, destination, settings, model=model, device=device, bits=bits, cache=place)
     done = trainer.step_of_checkpoint()
+    estimate = trainer.estimate() if done < settings.train.steps else None
     if trainer.team.main:
-        say(f"On {trainer.team.device}, products in {str(trainer.dtype)[6:]}, {trainer.team.size} process(es).")
-        if done < settings.train.steps:
-            say(_told(trainer.estimate()))
+        say(
+            f"On {trainer.team.device}, products in {str(trainer.dtype)[6:]}, {count(trainer.team.size, 'process', 'processes')}."
+        )
+        if estimate is not None:
+            say(_told(estimate))
         if done:
             say(f"Going on after step {done:,}.")
     with progress() as advance:

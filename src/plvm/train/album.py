@@ -27,14 +27,16 @@ class Sentence:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One split of a dataset. `people` have a reference; `pictures` are (key, whose); `yes`, `no` are how recognition was
-    asked and answered; `attributes` is what was asked about whom without a picture."""
+    """One split of a dataset. `people` have a reference; `pictures` are (key, whose); `asks`, `yes`, `no` are how recognition
+    was asked and answered, apart from each other, so that no wording tells the answer; `attributes` is what was asked about
+    whom without a picture."""
 
     name: str
     people: tuple[str, ...]
     pictures: tuple[tuple[str, str], ...]
-    yes: tuple[Sentence, ...]
-    no: tuple[Sentence, ...]
+    asks: tuple[str, ...]
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
     attributes: tuple[tuple[str, Sentence], ...]
 
 
@@ -67,14 +69,14 @@ class Album:
         self.digests |= {r["picture"]: r["sha256"] for r in kept}
         self._find(name)
         owner = {r["picture"]: r["identity"] for r in shown}
-        yes, no, attributes = dict[Sentence, None](), dict[Sentence, None](), []
+        asks, yes, no, attributes = dict[str, None](), dict[str, None](), dict[str, None](), []
         for row in read_rows(self.folder, QUESTIONS, name):
-            sentence = Sentence(row["question"], row["answer"])
             if row["kind"] == "recognize":
-                (yes if owner.get(row["picture"]) == row["concepts"][0] else no)[sentence] = None
+                asks[row["question"]] = None
+                (yes if owner.get(row["picture"]) == row["concepts"][0] else no)[row["answer"]] = None
             elif row["kind"] in ATTRIBUTES and row["concepts"][0] in set(people):
-                attributes.append((row["concepts"][0], sentence))
-        return Split(name, people, tuple(owner.items()), tuple(yes), tuple(no), tuple(attributes))
+                attributes.append((row["concepts"][0], Sentence(row["question"], row["answer"])))
+        return Split(name, people, tuple(owner.items()), tuple(asks), tuple(yes), tuple(no), tuple(attributes))
 
     def image(self, key: str) -> Image.Image:
         """A picture as RGB. Raises RequestError where its shard has changed."""

@@ -46,16 +46,22 @@ def pack(groups: Sequence[Group], features: Features, prompt: Prompt, k: int, au
     )
 
 
-def pieces(groups: Sequence[Group], count: int, rank: int = 0, ranks: int = 1) -> Iterator[list[Group]]:
-    """The share of process `rank` in a step, in up to `count` pieces with and as many without pictures.
+def pieces(
+    groups: Sequence[Group], count: int, rank: int = 0, ranks: int = 1, *, even: bool = False
+) -> Iterator[tuple[list[Group], bool]]:
+    """The share of process `rank` in a step, in up to `count` pieces with and as many without pictures; True with each.
 
-    Groups are ordered by their longest sentences first, so that what is padded to one length is of similar length.
+    Groups are ordered by their longest sentences first, so that what is padded to one length is of similar length. `even`:
+    all processes get the same number of pieces, which those that share a model's weights must; the ones that go short get a
+    group that is another's, with False.
     """
     for seen in (True, False):
-        own = sorted((g for g in groups if bool(g.picture) == seen), key=_length)[rank::ranks]
-        size = -(-len(own) // count)
-        for start in range(0, len(own), size or 1):
-            yield own[start : start + size]
+        all_ = sorted((g for g in groups if bool(g.picture) == seen), key=_length)
+        own, most = all_[rank::ranks], len(all_[::ranks])
+        size = -(-most // count) or 1
+        for start in range(0, most if even else len(own), size):
+            piece = own[start : start + size]
+            yield (piece, True) if piece else (all_[:1], False)
 
 
 def _length(group: Group) -> int:

@@ -70,7 +70,8 @@ def _recognition(split: Split, owner: str, p: float, crowd: int, rng: random.Ran
     here = rng.random() < p
     person = owner if here else _others(split, {owner}, 1, rng)[0]
     people, asked = _prompt(split, person, {owner, person}, crowd, rng)
-    return Sample(people, asked, rng.choice(split.yes if here else split.no), here)
+    sentence = Sentence(rng.choice(split.asks), rng.choice(split.yes if here else split.no))
+    return Sample(people, asked, sentence, here)
 
 
 def _attribute(split: Split, crowd: int, rng: random.Random) -> Sample:

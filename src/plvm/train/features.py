@@ -20,6 +20,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
@@ -67,7 +68,8 @@ def fingerprint_of(model: nn.Module, image_processor: Any) -> str:
     for part in (model.config, image_processor):
         digest.update(json.dumps(part.to_dict(), sort_keys=True, default=str).encode())  # type: ignore[operator, union-attr]
     for name, p in sorted(model.named_parameters()):
-        some = p.detach().flatten()[:: max(1, p.numel() // SAMPLED)].float().cpu()
+        full = p.full_tensor() if isinstance(p, DTensor) else p  # one that is spread over processes
+        some = full.detach().flatten()[:: max(1, p.numel() // SAMPLED)].float().cpu()
         digest.update(f"{name}{tuple(p.shape)}{p.dtype}".encode() + some.numpy().tobytes())
     return digest.hexdigest()[:16]
 

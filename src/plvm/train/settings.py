@@ -59,7 +59,8 @@ class Steps:
     """How it is trained. A step draws `pictures` (the paper's batch) with `packs` questions each, in `accumulate` pieces;
     lr falls from its peak, reached after `warmup` steps, to `floor` times it along a cosine; w weighs Yes/No (Eq. 2); clip is
     the longest gradient. Every `validate` steps the validation loss is measured; after `patience` times without a better one
-    training ends (0: never). save: seconds between checkpoints; cache: GB of frozen features kept on disk (0: none)."""
+    training ends (0: never). shard: spread the backbone's layers over the processes (FSDP). save: seconds between checkpoints;
+    cache: GB of frozen features kept on disk (0: none)."""
 
     steps: int = 10_000
     pictures: int = 2
@@ -72,6 +73,7 @@ class Steps:
     floor: float = 0.02
     clip: float = 1.0
     precision: str = "auto"
+    shard: bool = False
     seed: int = 0
     validate: int = 500
     patience: int = 0

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from plvm.errors import RequestError
+from plvm.model.backbone import Backbone
 from plvm.runtime import has_package
 from plvm.train.loop import Alone
 
@@ -44,6 +45,24 @@ class Team(Alone):
         self.size: int = self.accelerator.num_processes
         self.device = device if device is not None and self.size == 1 else str(self.accelerator.device)
         self._tracks = bool(wanted)
+
+    def shard(self, backbone: Backbone) -> None:
+        """Spread the layers of a backbone's language model over all processes; each is put together where it computes.
+
+        All processes must then run the same number of forward and backward passes. Raises RequestError for one process.
+        """
+        if self.size == 1:
+            raise RequestError(
+                "train.shard spreads a backbone over processes, and there is one.",
+                "Start several: torchrun --nproc-per-node 2 --no-python plvm train ...",
+            )
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh(torch.device(self.device).type, (self.size,))
+        for layer in backbone.language_model.layers:
+            fully_shard(layer, mesh=mesh)
+        backbone.model.to(self.device)
 
     def start(self, name: str) -> None:
         """Open the trackers."""

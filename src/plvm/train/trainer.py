@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from plvm.errors import RequestError
 from plvm.model.aligner import Aligner, AlignerConfig, PaperAligner, build_aligner
@@ -76,17 +77,15 @@ class Trainer:
         kept = Cache(cache, settings.train.cache * 1e9) if cache is not None and settings.train.cache else None
         self.features = Features(backbone, encoder, album, kept)
         self.dtype = precision_of(settings, team.device)
-        groups = -(-settings.data.validation // settings.train.packs)
-        self.validation = draw_groups(
-            self.splits["val"], settings.data, random.Random("validation"), groups, settings.train.packs
-        )
+        steps = -(-settings.data.validation // (settings.train.pictures * settings.train.packs))
+        self.validation = [self.groups(random.Random(f"validation/{i}"), "val") for i in range(steps)]
         self._claim()
 
     # ---- one step
-    def groups(self, rng: random.Random) -> list[Group]:
+    def groups(self, rng: random.Random, split: str = "train") -> list[Group]:
         """All that one step asks, of all processes."""
         train = self.settings.train
-        return draw_groups(self.splits["train"], self.settings.data, rng, train.pictures, train.packs)
+        return draw_groups(self.splits[split], self.settings.data, rng, train.pictures, train.packs)
 
     def losses(self, step: int, rng: random.Random) -> Iterator[Mapping[str, Tensor]]:
         """This process's pieces of a step; `total` and `yes_no` (share of right Yes/No words) add up to the step's."""
@@ -94,13 +93,17 @@ class Trainer:
         samples = [s for g in groups for s in g.samples]
         verdicts, drawn = sum(s.here is not None for s in samples), False
         augment = f"{self.settings.train.seed}/{step}" if self.settings.data.augment else None
-        for piece in pieces(groups, self.settings.train.accumulate, self.team.rank, self.team.size):
+        for piece, mine in self._pieces(groups):
             loss, right, _ = self._measure(piece, augment)
-            own, drawn = sum(len(g.samples) for g in piece), True
-            yield {"total": loss * own / len(samples), "yes_no": right.sum() / (verdicts or math.nan)}
+            own, drawn = sum(len(g.samples) for g in piece) * mine, True
+            yield {"total": loss * own / len(samples), "yes_no": right.sum() * mine / (verdicts or math.nan)}
         if not drawn:  # more processes than pictures: nothing to add, but something to add up
             nothing = sum(p.sum() for p in self.aligner.parameters()) * 0.0
             yield {"total": torch.as_tensor(nothing), "yes_no": torch.zeros(())}
+
+    def _pieces(self, groups: Sequence[Group]) -> Iterator[tuple[list[Group], bool]]:
+        train = self.settings.train
+        return pieces(groups, train.accumulate, self.team.rank, self.team.size, even=train.shard)
 
     def _measure(self, groups: Sequence[Group], augment: str | None = None) -> tuple[Tensor, Tensor, list[bool]]:
         """The mean loss of some groups; for each recognition question, whether Yes and No are in the right order, and whether
@@ -122,13 +125,13 @@ class Trainer:
     def validate(self) -> dict[str, float]:
         """Loss on validation identities; for recognition the shares of right Yes and No, and their mean."""
         own = dict.fromkeys(("loss", "samples", "yes", "no", "yes_right", "no_right"), 0.0)
-        train = self.settings.train
-        size = max(1, train.pictures // train.accumulate)
-        for piece in pieces(self.validation, -(-len(self.validation) // size), self.team.rank, self.team.size):
+        for piece, mine in (found for groups in self.validation for found in self._pieces(groups)):
             loss, right, here = self._measure(piece)
-            count = sum(len(g.samples) for g in piece)
-            own["loss"] += float(loss) * count
-            own["samples"] += count
+            if not mine:
+                continue
+            answers = sum(len(g.samples) for g in piece)
+            own["loss"] += float(loss) * answers
+            own["samples"] += answers
             for good, yes in zip(right.tolist(), here, strict=True):
                 kind = "yes" if yes else "no"
                 own[kind] += 1
@@ -139,12 +142,19 @@ class Trainer:
         return {"loss": found["loss"] / found["samples"], **shares, **mean}
 
     def estimate(self) -> Estimate:
-        """Computes one step twice without taking it: the first warms up and counts memory, the second is timed."""
-        frozen = sum(p.numel() * p.element_size() for m in (self.backbone, self.encoder) for p in m.model.parameters())
+        """Computes one step, of eight the one with most pictures, twice without taking it: the first warms up and counts
+        memory, the second is timed. All processes have to call it."""
+        weights = [p for part in (self.backbone, self.encoder) for p in part.model.parameters()]
+        here = [p.to_local() if isinstance(p, DTensor) else p for p in weights]
         own = sum(p.numel() for p in self.aligner.parameters())
 
+        def pictures(i: int) -> int:
+            return sum(bool(g.picture) for g in self.groups(random.Random(f"estimate/{i}")))
+
+        fullest = max(range(8), key=pictures)
+
         def step() -> None:
-            for piece in self.losses(0, random.Random("estimate")):
+            for piece in self.losses(0, random.Random(f"estimate/{fullest}")):
                 piece["total"].backward()
             float(sum(p.grad.sum() for p in self.aligner.parameters() if p.grad is not None))  # waits for a GPU
 
@@ -154,7 +164,7 @@ class Trainer:
         for p in self.aligner.parameters():
             p.grad = None
         left = self.settings.train.steps - self.step_of_checkpoint()
-        return Estimate(frozen, 16 * own, peak, seconds, left * seconds)
+        return Estimate(sum(p.numel() * p.element_size() for p in here), 16 * own, peak, seconds, left * seconds)
 
     def run(self, report: Report) -> dict[str, Any]:
         """Train to the end; returns the training record of the best Aligner. Interrupted, it goes on at its checkpoint.
@@ -261,10 +271,14 @@ def prepare(
     album = Album(data)
     team = Team(device, settings.train.trackers, out / RUN)
     dtype = precision_of(settings, team.device) if team.device != "cpu" else torch.float32
+    loaded = team.device if not settings.train.shard else "cpu"  # what is spread is not to be on one device first
     parts = load_parts(
-        MINI if model == "mini" else model, team.device, str(dtype).removeprefix("torch."), bits=bits, offline=offline
+        MINI if model == "mini" else model, loaded, str(dtype).removeprefix("torch."), bits=bits, offline=offline
     )
     encoder = parts.encoder
+    if settings.train.shard:
+        team.shard(parts.backbone)
+        encoder.model.to(team.device)
     if settings.aligner.encoder:
         encoder = load_encoder(settings.aligner.encoder, device=team.device, dtype=dtype, offline=offline)
     backbone = parts.backbone
