@@ -18,8 +18,8 @@ from typing import Any
 from plvm.config import changed, parse_overrides
 from plvm.evaluate.provenance import provenance
 from plvm.systems import evaluate_model
+from plvm.train.prepare import prepare
 from plvm.train.settings import Settings
-from plvm.train.trainer import prepare
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 BASE = {"aligner.bounded": True, "train.lr": 1e-3, "train.optimizer": "muon", "train.warmup": 50, "train.trackers": ""}

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from torch.distributed.tensor import DTensor
+
 from plvm.config import changed
 from plvm.mini.parts import build_encoder, build_vlm, image_processor
 from plvm.mini.tokenizer import build_tokenizer
@@ -55,5 +57,7 @@ def a_trainer(data: Path, out: Path, settings: Settings, model: str = "toy", cac
 
 if __name__ == "__main__":
     trainer = a_trainer(Path(sys.argv[1]), Path(sys.argv[2]), small({"train.shard": bool(sys.argv[3])}))
+    layer = trainer.backbone.language_model.layers[0]
+    assert all(isinstance(p, DTensor) for p in layer.parameters()) == trainer.settings.train.shard
     trainer.estimate()
     trainer.run(lambda *_: None)

@@ -70,7 +70,7 @@ def train(
         else:
             out("\n".join(f"{key} = {value}" for key, value in keys_of(settings).items()))
         return
-    from plvm.train.trainer import prepare
+    from plvm.train.prepare import prepare
 
     place = cache if cache is not None else home_folder(os.environ).value / "cache"
     with waiting(f"Loading {model}"):
