@@ -30,8 +30,8 @@ import torch
 from PIL import Image
 from result import RESULTS, write_result
 from torch import Tensor
-from torch.nn import functional as F
 
+from plvm.bench import naive_loss, shared_loss
 from plvm.engine.generate import generate
 from plvm.engine.session import Request
 from plvm.mini.parts import image_processor
@@ -44,8 +44,7 @@ from plvm.presets import PRESETS, Preset, preset
 from plvm.prompt import Prompt, Tokens
 from plvm.runtime import choose_device, choose_dtype
 from plvm.timing import milliseconds, require_memory, wait_for
-from plvm.train.aligner import Packed, image_prefix, rows_of, suffix_logits, vocabulary_from
-from plvm.train.loss import answer_loss
+from plvm.train.aligner import Packed, image_prefix, vocabulary_from
 from plvm.types import Concept, SamplingParams
 
 _KINDS = ("llava", "dinov2")  # pictures of one size
@@ -211,10 +210,11 @@ def training(vlm: Personal, size: Size, device: str, seed: int) -> dict[str, Any
         losses().backward()
         optimizer.step()
 
+    parts = (vlm.backbone, vlm.prompt, aligner)
     naive, shared = (pack(vlm, pixels, z_ref, n) for n in (size.naive, size.packs))
     forms: dict[str, tuple[int, Callable[[], Tensor]]] = {
-        "naive": (size.naive, lambda: naive_loss(vlm, naive)),
-        "shared": (size.packs, lambda: shared_loss(vlm, shared)),
+        "naive": (size.naive, lambda: naive_loss(*parts, naive)),
+        "shared": (size.packs, lambda: shared_loss(*parts, shared)),
     }
     with torch.no_grad():
         losses = {name: round(float(loss()), 4) for name, (_, loss) in forms.items()}
@@ -240,32 +240,6 @@ def pack(vlm: Personal, pixels: Pixels, z_ref: Tensor, packs: int) -> Packed:
     vlm.prompt.turn(tokens, QUESTION, ["sks"], vocabulary, joining=[0], answer=ANSWER, verdict=True)
     ids, supervise = (torch.tensor([x] * packs, device=z_ref.device) for x in (tokens.ids, tokens.supervise))
     return Packed(pixels, packs, ids, supervise, z_ref[None].expand(packs, -1, -1, -1))
-
-
-def shared_loss(vlm: Personal, packed: Packed) -> Tensor:
-    """The picture once and without gradients, all suffixes on it."""
-    past = image_prefix(vlm.backbone, vlm.prompt, packed.pixels)
-    logits = suffix_logits(vlm.backbone, past, packed, rows_of(vlm.aligner, packed))
-    return answer_loss(logits, packed.ids, packed.supervise, 20.0)
-
-
-def naive_loss(vlm: Personal, packed: Packed) -> Tensor:
-    """Every sample its own whole sequence, picture included."""
-    backbone, count = vlm.backbone, len(packed.ids)
-    vocabulary = vocabulary_from(rows_of(vlm.aligner, packed), backbone.vocabulary_size, count)
-    assert isinstance(packed.pixels, Pixels)
-    values = packed.pixels.inputs["pixel_values"].expand(count, -1, -1, -1)
-    with torch.no_grad():
-        features = torch.stack([i.rows for i in backbone.image_tokens(Pixels({"pixel_values": values}))])
-    before, after = (
-        F.embedding(torch.tensor(ids, dtype=torch.long, device=features.device), backbone.word_rows)
-        .expand(count, -1, -1)
-        for ids in vlm.prompt.prefix()
-    )  # fmt: skip
-    suffix = vocabulary.embed(packed.ids, backbone.word_rows)
-    hidden, _ = backbone.hidden(torch.cat([before, features, after, suffix], 1))
-    logits = vocabulary.logits(hidden[:, -suffix.shape[1] :], backbone.head_rows)
-    return answer_loss(logits, packed.ids, packed.supervise, 20.0)
 
 
 # ---- the report

@@ -36,6 +36,7 @@ ROWS = [
     ("timing",),
     ("cards",),
     ("mini", "demo"),
+    ("bench",),
     ("cli", "server"),
 ]
 LEVEL = {part: level for level, row in enumerate(ROWS) for part in row}

@@ -52,6 +52,8 @@ for _name in (
     "recognize",
     "demo",
     "synth",
+    "train",
+    "bench",
     "evaluate",
     "mini",
     "official",

@@ -6,6 +6,7 @@ that ask about it. The loss is that of M separate sequences, and so is its gradi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,21 +16,23 @@ from plvm.engine.prefix import Prefixes, prefill
 from plvm.errors import RequestError
 from plvm.model.aligner import Aligner, Rows
 from plvm.model.backbone import Backbone, repeat
-from plvm.model.families import Pixels
+from plvm.model.families import ImageTokens, Pixels
 from plvm.prompt import Prompt
 from plvm.vocabulary import ConceptVocabulary
+
+Pictures = Pixels | Tensor | Sequence[ImageTokens]
 
 
 @dataclass(frozen=True, eq=False)
 class Packed:
     """A batch of suffixes, N = pictures x packs, each with C concepts; right-padded.
 
-    pixels: `Backbone.pixels`, or pixel values [B, 3, H, W] where these are all of them, or None (text alone, B = 1); ids,
-    supervise int64[N, T]; z_ref [N, C, L, E]: encoder features of each concept's reference; anchors int64[N, C, A] or None:
-    the words that the anchored context tokens should point at.
+    pixels: `Backbone.pixels`, or pixel values [B, 3, H, W] where these are all of them, or image tokens computed before, or
+    None (text alone, B = 1); ids, supervise int64[N, T]; z_ref [N, C, L, E]: encoder features of each concept's reference;
+    anchors int64[N, C, A] or None: the words that the anchored context tokens should point at.
     """
 
-    pixels: Pixels | Tensor | None
+    pixels: Pictures | None
     packs: int
     ids: Tensor
     supervise: Tensor
@@ -37,7 +40,7 @@ class Packed:
     anchors: Tensor | None = None
 
 
-def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Pixels | Tensor | None) -> Prefixes:
+def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Pictures | None) -> Prefixes:
     """Keys and values of everything up to and including the image, one row per picture (one row in all without pictures).
 
     Raises RequestError where the template defines concepts before the picture: then there is nothing to share.
@@ -50,7 +53,7 @@ def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Pixels | Tensor | N
     if isinstance(pixels, Tensor):
         pixels = Pixels({"pixel_values": pixels})
     with torch.no_grad():
-        images = backbone.image_tokens(pixels) if pixels is not None else ()
+        images = backbone.image_tokens(pixels) if isinstance(pixels, Pixels) else pixels or ()
     return prefill(backbone, prompt, images)
 
 

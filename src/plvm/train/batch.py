@@ -1,0 +1,68 @@
+"""Groups of questions -> packed batches: features looked up, prompts written, similar lengths side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from plvm.model.aligner import Rows
+from plvm.prompt import Prompt, Tokens
+from plvm.train.aligner import Packed, vocabulary_from
+from plvm.train.data import pad_rows
+from plvm.train.draw import Group, Sample
+from plvm.train.features import Features
+
+
+def write_sample(prompt: Prompt, sample: Sample, base: int, k: int) -> Tokens:
+    """The suffix of one question: all its people defined in order, named n0, n1, .., then the question and its answer."""
+    count = len(sample.people)
+    blank = torch.zeros(count, 1)
+    vocabulary = vocabulary_from(Rows(blank, blank, torch.zeros(count, k, 1)), base, 1)  # for its ids alone
+    tokens, names = Tokens(), [f"n{i}" for i in range(count)]
+    question, answer = (
+        re.sub("<n0>", f"<n{sample.asked}>", text) for text in (sample.sentence.question, sample.sentence.answer)
+    )
+    prompt.turn(
+        tokens, question, names, vocabulary, joining=range(count), answer=answer, verdict=sample.here is not None
+    )
+    return tokens
+
+
+def pack(groups: Sequence[Group], features: Features, prompt: Prompt, k: int, augment: str | None = None) -> Packed:
+    """Groups that all have a picture, or all have none, and as many questions each, as one batch on the backbone's device."""
+    backbone, samples = features.backbone, [s for g in groups for s in g.samples]
+    written = [write_sample(prompt, s, backbone.vocabulary_size, k) for s in samples]
+    references = {p: features.reference(p, augment) for p in dict.fromkeys(p for s in samples for p in s.people)}
+    z_ref = torch.stack([torch.stack([references[p] for p in s.people]) for s in samples])
+    device = backbone.device
+    return Packed(
+        [features.image_tokens(g.picture) for g in groups] if groups[0].picture else None,
+        len(groups[0].samples),
+        pad_rows([t.ids for t in written], prompt.end_id).to(device),
+        pad_rows([t.supervise for t in written], 0).to(device),
+        z_ref.to(device),
+    )
+
+
+def pieces(
+    groups: Sequence[Group], count: int, rank: int = 0, ranks: int = 1, *, even: bool = False
+) -> Iterator[tuple[list[Group], bool]]:
+    """The share of process `rank` in a step, in up to `count` pieces with and as many without pictures; True with each.
+
+    Groups are ordered by their longest sentences first, so that what is padded to one length is of similar length. `even`:
+    all processes get the same number of pieces, which those that share a model's weights must; the ones that go short get a
+    group that is another's, with False.
+    """
+    for seen in (True, False):
+        all_ = sorted((g for g in groups if bool(g.picture) == seen), key=_length)
+        own, most = all_[rank::ranks], len(all_[::ranks])
+        size = -(-most // count) or 1
+        for start in range(0, most if even else len(own), size):
+            piece = own[start : start + size]
+            yield (piece, True) if piece else (all_[:1], False)
+
+
+def _length(group: Group) -> int:
+    return max(len(s.sentence.question) + len(s.sentence.answer) for s in group.samples)

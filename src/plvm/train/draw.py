@@ -1,0 +1,96 @@
+"""What one step asks: pictures, and the people and questions about them, drawn from a split by a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from plvm.errors import RequestError
+from plvm.train.album import Sentence, Split
+from plvm.train.settings import Data
+
+OTHERS = (1, 2, 3)  # further people in a prompt with distractors
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question about concept number `asked` of `people`; `here` is None where no picture is asked about."""
+
+    people: tuple[str, ...]
+    asked: int
+    sentence: Sentence
+    here: bool | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Questions that share a picture; "" is none."""
+
+    picture: str
+    samples: tuple[Sample, ...]
+
+
+def check_split(split: Split, data: Data) -> None:
+    """Raise RequestError where a split lacks what is to be drawn from it."""
+    if data.attribute > 0 and not split.attributes:
+        raise RequestError(
+            f'The split "{split.name}" has no questions about attributes.',
+            "Train on recognition alone with data.attribute=0, or let a backbone answer: plvm synth --answers backbone.",
+        )
+    if data.recognition > 0 and ((data.p > 0 and not split.yes) or (data.p < 1 and not split.no)):
+        raise RequestError(
+            f'The split "{split.name}" lacks {"Yes" if not split.yes else "No"} answers to recognition questions.',
+            "Make a dataset with more identities.",
+        )
+    most = max(OTHERS) + 2 if data.distractors > 0 else 2
+    if len(split.people) < most:
+        raise RequestError(
+            f'The split "{split.name}" has {len(split.people)} people; {most} are needed.',
+            "Make a dataset with more identities.",
+        )
+
+
+def draw_groups(split: Split, data: Data, rng: random.Random, count: int, packs: int) -> list[Group]:
+    """`count` groups of `packs` questions; recognition and attributes as often as `data` says, the same number of people in
+    every prompt."""
+    crowd = rng.choice(OTHERS) if rng.random() < data.distractors else 0
+    share = data.recognition / (data.recognition + data.attribute)
+    groups = []
+    for _ in range(count):
+        if rng.random() < share:
+            picture, owner = rng.choice(split.pictures)
+            samples = [_recognition(split, owner, data.p, crowd, rng) for _ in range(packs)]
+        else:
+            picture, samples = "", [_attribute(split, crowd, rng) for _ in range(packs)]
+        groups.append(Group(picture, tuple(samples)))
+    return groups
+
+
+def _recognition(split: Split, owner: str, p: float, crowd: int, rng: random.Random) -> Sample:
+    here = rng.random() < p
+    person = owner if here else _others(split, {owner}, 1, rng)[0]
+    people, asked = _prompt(split, person, {owner, person}, crowd, rng)
+    sentence = Sentence(rng.choice(split.asks), rng.choice(split.yes if here else split.no))
+    return Sample(people, asked, sentence, here)
+
+
+def _attribute(split: Split, crowd: int, rng: random.Random) -> Sample:
+    person, sentence = rng.choice(split.attributes)
+    return Sample(*_prompt(split, person, {person}, crowd, rng), sentence, None)
+
+
+def _prompt(
+    split: Split, person: str, excluded: set[str], crowd: int, rng: random.Random
+) -> tuple[tuple[str, ...], int]:
+    people = [person, *_others(split, excluded, crowd, rng)]
+    rng.shuffle(people)
+    return tuple(people), people.index(person)
+
+
+def _others(split: Split, excluded: set[str], count: int, rng: random.Random) -> list[str]:
+    found: list[str] = []
+    while len(found) < count:
+        person = rng.choice(split.people)
+        if person not in excluded and person not in found:
+            found.append(person)
+    return found

@@ -1,0 +1,107 @@
+"""What decides a training, as frozen dataclasses: `data`, `aligner` and `train`. The defaults are the paper's (section 4)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from plvm.errors import RequestError
+from plvm.model.aligner import ARCHITECTURES
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+OPTIMIZERS = ("adamw", "muon")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which questions are drawn. p: share of recognition questions whose person is in the picture; recognition, attribute:
+    how often each is asked, relative to each other; distractors: share of steps whose prompts define one to three further
+    people; augment: references are mirrored, cut and lit at random; validation: samples of the validation identities."""
+
+    p: float = 0.5
+    recognition: float = 1.0
+    attribute: float = 1.0
+    distractors: float = 0.0
+    augment: bool = False
+    validation: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("p", "distractors"):
+            _require(0 <= getattr(self, name) <= 1, f"data.{name}", getattr(self, name), "a share from 0 to 1")
+        for name in ("recognition", "attribute"):
+            _require(0 <= getattr(self, name) < math.inf, f"data.{name}", getattr(self, name), "0 or more")
+        _require(
+            self.recognition + self.attribute > 0, "data.attribute", self.attribute, "more than 0 without recognition"
+        )
+        _require(self.validation >= 1, "data.validation", self.validation, "1 or more")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The Aligner to be trained; widths are those of the named model's own. encoder: a folder or Hub id ("": the model's
+    own); bounded: rows keep the size of the backbone's."""
+
+    architecture: str = "paper"
+    K: int = 16
+    blocks: int = 4
+    bounded: bool = False
+    encoder: str = ""
+
+    def __post_init__(self) -> None:
+        known = ", ".join(ARCHITECTURES)
+        _require(self.architecture in ARCHITECTURES, "aligner.architecture", self.architecture, f"one of {known}")
+        _require(1 <= self.K <= 256, "aligner.K", self.K, "1 to 256")
+        _require(1 <= self.blocks <= 64, "aligner.blocks", self.blocks, "1 to 64")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How it is trained. A step draws `pictures` (the paper's batch) with `packs` questions each, in `accumulate` pieces;
+    lr falls from its peak, reached after `warmup` steps, to `floor` times it along a cosine; w weighs Yes/No (Eq. 2); clip is
+    the longest gradient. Every `validate` steps the validation loss is measured; after `patience` times without a better one
+    training ends (0: never). shard: spread the backbone's layers over the processes (FSDP). save: seconds between checkpoints;
+    cache: GB of frozen features kept on disk (0: none)."""
+
+    steps: int = 10_000
+    pictures: int = 2
+    packs: int = 4
+    accumulate: int = 1
+    w: float = 20.0
+    optimizer: str = "adamw"
+    lr: float = 1e-4
+    warmup: int = 100
+    floor: float = 0.02
+    clip: float = 1.0
+    precision: str = "auto"
+    shard: bool = False
+    seed: int = 0
+    validate: int = 500
+    patience: int = 0
+    report: int = 50
+    save: float = 300.0
+    cache: float = 20.0
+    trackers: str = "tensorboard"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "pictures", "packs", "accumulate", "validate", "report"):
+            _require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "1 or more")
+        for name in ("lr", "clip", "w"):
+            _require(0 < getattr(self, name) < math.inf, f"train.{name}", getattr(self, name), "more than 0")
+        for name in ("warmup", "floor", "seed", "patience", "save", "cache"):
+            _require(0 <= getattr(self, name) < math.inf, f"train.{name}", getattr(self, name), "0 or more")
+        for name, known in (("precision", PRECISIONS), ("optimizer", OPTIMIZERS)):
+            _require(getattr(self, name) in known, f"train.{name}", getattr(self, name), f"one of {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one training."""
+
+    data: Data = field(default_factory=Data)
+    aligner: Shape = field(default_factory=Shape)
+    train: Steps = field(default_factory=Steps)
+
+
+def _require(holds: bool, key: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise RequestError(f"{key} cannot be {value!r}.", f"It is {wanted}.")
