@@ -100,7 +100,7 @@ def test_a_long_description_begins_with_the_short_one(vlm: Personal, monkeypatch
 
     text = "This is a woman, elderly, tan skin, red hair, a bun, blue eyes, freckles."
     monkeypatch.setattr(vlm, "ask_many", lambda *_, **__: [Answer(text)])
-    short, long = (LlavaPrompt(vlm, tokens=n).describe(A) for n in (16, 64))
+    short, long = (LlavaPrompt(vlm, tokens=n).describe(A) for n in (16, 400))
     assert long == "a woman, elderly, tan skin, red hair, a bun, blue eyes, freckles"
     assert long.startswith(short) and len(short) < len(long)
 
@@ -167,7 +167,7 @@ def test_yollava_learns_its_pictures_and_changes_nothing_else(vlm: Personal, str
 
     def loss(known: Any) -> float:
         t = known.concept.tokens
-        rows, head = torch.cat([t.word[None], t.context]), torch.cat([t.head[None], t.context])
+        rows, head = torch.cat([t.word[None], t.context]), torch.cat([t.head[None], torch.zeros_like(t.context)])
         return float(system.loss(taught, rows, head).detach())
 
     assert loss(end) < 0.7 * loss(start)
@@ -254,7 +254,7 @@ def test_where_the_head_sees_nobody_there_is_no_vector(vlm: Personal, strangers:
     np.testing.assert_allclose(blind.choose([ask])[0], expected, atol=1e-9)
     blank = blind.choose([replace(ask, image=None)])[0]
     np.testing.assert_allclose(
-        blank, bare.choose([replace(ask, image=None, concepts=(bare.learn("x", A),))])[0], atol=0.2
+        blank, bare.choose([replace(ask, image=None, concepts=(bare.learn("x", A),))])[0], atol=1e-6
     )
     assert CONVERSE not in blind.abilities
 
@@ -320,7 +320,7 @@ def tiny() -> Benchmark:
     return portraits("val", 5, Size(4, 20, text=2, visual=2, triples=2, who=(1, 1, 1), dialogues=1))
 
 
-FAST: dict[str, Any] = QUICK | {"epochs": 1, "steps": 1, "head_steps": 2, "strangers": 4, "max_tokens": 2}
+FAST: dict[str, Any] = QUICK | {"epochs": 1, "steps": 0, "head_steps": 2, "negatives": 4, "max_tokens": 2}
 
 
 def test_every_system_runs_names_what_it_lacks_and_resumes(vlm: Personal, tiny: Benchmark, tmp_path: Path) -> None:
@@ -328,21 +328,28 @@ def test_every_system_runs_names_what_it_lacks_and_resumes(vlm: Personal, tiny: 
     parts = ["recognition", "text_qa", "visual_qa", "who", "dialogue"]
     progress: list[str] = []
 
-    def run(names: Sequence[str]) -> dict[str, Any]:
+    def run(names: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
         progress.clear()
         return evaluate_systems(
-            names, lambda: vlm, tiny, tmp_path, FAST, parts=parts, progress=lambda what, *_: progress.append(what)
+            names,
+            lambda: vlm,
+            tiny,
+            tmp_path,
+            settings,
+            parts=parts,
+            pictures=tmp_path / "pictures",
+            progress=lambda what, *_: progress.append(what),
         )
 
-    run(names[:3])
-    done = run(names)
+    run(names[:2], {"max_tokens": 2})
+    done = run(names, FAST)
     assert not any(p.startswith("plvm:") for p in progress), "what is finished is not done again"
     rows = {row["system"]: row for row in done["systems"]}
     assert list(rows) == names and json.loads((tmp_path / "systems.json").read_text()) == done
     assert done["skipped"]["embedding"] == ["text_qa", "visual_qa", "who", "dialogue"]
     assert done["skipped"]["myvlm"] == ["dialogue"] and done["skipped"]["yollava"] == []
     for name, row in rows.items():
-        assert 0 <= row["recognition"]["mean"]["value"] <= 1 and row["enroll_seconds"] > 0
+        assert 0 <= row["recognition"]["mean"]["value"] <= 1 and row["enroll_seconds"] >= 0
         assert (row["enroll_bytes"] or 0) > 0 or name == "llava"
     assert rows["embedding"]["text_qa"] is None and rows["yollava"]["text_qa"]["n"] == 2
     facts = json.loads((tmp_path / "embedding" / "summary.json").read_text())["system"]

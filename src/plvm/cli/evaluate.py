@@ -83,6 +83,7 @@ def eval_(
     with progress() as advance:
         options["progress"] = advance
         if everyone:
+            options["pictures"] = destination / "pictures"
             done = evaluate_systems(every_system(settings), vlm, benchmark, destination, settings, **options)
         else:
             done = evaluate_system(system, vlm, benchmark, destination, settings, **options)

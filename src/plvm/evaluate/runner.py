@@ -56,9 +56,11 @@ def evaluate(
     if missing := [p for p in able if p not in journal.parts]:
         _prepare(system, exam, journal, report)
     for part in missing:
-        journal.finish(part, *_run(part, exam, report))
-    records = {p: r for p, r in journal.records().items() if p in able}
-    summary = _summary(system, benchmark, command, records, journal)
+        records, seconds = _run(part, exam, report)
+        journal.facts = system.facts
+        journal.finish(part, records, seconds)
+    known = {p: r for p, r in journal.records().items() if p in able}
+    summary = _summary(system, benchmark, command, known, journal)
     summary["skipped"] = [p for p in wanted if p not in able]
     text = json.dumps(summary, indent=2)
     _write(out / SUMMARY, text + "\n")
@@ -99,8 +101,7 @@ def _prepare(system: System, exam: Exam, journal: Journal, report: Progress) -> 
         seconds += took if before is None else before
         sizes.append(system.bytes_of(known))
         report("references", i + 1, len(names))
-    journal.learning = {"seconds": round(seconds, 4), "n": len(names), "bytes": _mean(sizes)}
-    journal.facts = system.facts
+    journal.learning = {"seconds": round(seconds, 6), "n": len(names), "bytes": _mean(sizes)}
 
 
 def _mean(sizes: Sequence[int | None]) -> int | None:

@@ -90,7 +90,7 @@ class Tuning:
     head_floor: float = 5e-6
     head_decay: float = 0.01
     head_clip: float = 0.1
-    strangers: int = 150
+    negatives: int = 150
     seed: int = 0
 
 
@@ -140,8 +140,8 @@ class MyVlm(System):
         if self.head == "face":
             self.faces.prepare(album)
         if self.strangers is None:
-            half = self.tuning.strangers // 2
-            self.strangers = drawn_strangers(self.vlm.encoder, half, self.tuning.strangers - half)
+            half = self.tuning.negatives // 2
+            self.strangers = drawn_strangers(self.vlm.encoder, half, self.tuning.negatives - half)
 
     # ---- learning
 
@@ -171,7 +171,7 @@ class MyVlm(System):
         vector = torch.nn.Parameter(vector)
         optimizer = torch.optim.AdamW([vector], lr=s.learning_rate, weight_decay=s.weight_decay)
         rng = random.Random(f"myvlm/{s.seed}")
-        looks = [attribute_lessons(self.vlm, name, image, 2 * s.batch, rng) for image in images]
+        looks = [attribute_lessons(self.vlm, name, image, 2 * s.batch if s.steps else 0, rng) for image in images]
         for _ in range(s.steps if all(looks) else 0):
             lessons = [
                 Lesson(rng.choice((image, ImageOps.mirror(image))), said.question, said.answer)

@@ -61,8 +61,10 @@ def recognition_lessons(
 
 
 def attribute_lessons(vlm: Personal, name: str, image: Image.Image, count: int, rng: random.Random) -> list[Lesson]:
-    """`count` questions about looks: the frozen backbone's own answers about the reference, at most one picture old.
-    They are asked without the picture."""
+    """`count` questions about looks: the frozen backbone's own answers about the reference. They are
+    asked without the picture."""
+    if not count:
+        return []
     said = Answers(vlm, describes=True).about(image)
     if len(said) < FEW:
         said = Answers(vlm, describes=False).about(image)
