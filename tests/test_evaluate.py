@@ -18,15 +18,15 @@ from plvm.evaluate.items import Line
 from plvm.evaluate.judge import is_right, who_is_named, yes_or_no
 from plvm.evaluate.protocols import PARTS
 from plvm.evaluate.runner import evaluate
-from plvm.evaluate.system import ANSWER, CHOOSE, CONVERSE, RECOGNIZE, VERIFY, Ask, System, Turn
+from plvm.evaluate.system import ABILITIES, RECOGNIZE, Ask, System, Turn
 from plvm.personal import Personal
 from plvm.systems import SYSTEMS, build_system
-from plvm.systems.description import Description, TrueDescription, truth_of
 from plvm.systems.embedding import Embedding, best_threshold, views
+from plvm.systems.llava import LlavaPrompt, LlavaPromptTrue, truth_of
 from plvm.systems.plvm import Plvm
+from plvm.vocabulary import vocabulary_of
 from toys import an_aligner
 
-EVERYTHING = frozenset({RECOGNIZE, VERIFY, CHOOSE, ANSWER, CONVERSE})
 BENCH = portraits("val", 5, SMALL)
 
 
@@ -34,7 +34,6 @@ class Oracle(System):
     """Knows the truth by looking up whose reference it learned and which picture it sees."""
 
     name = "oracle"
-    abilities = EVERYTHING
 
     def __init__(self, bench: Benchmark, album: Album) -> None:
         self.bench = bench
@@ -44,9 +43,9 @@ class Oracle(System):
         self.text = {i.question: i.options[i.key] for i in (*bench.text_qa, *bench.visual_qa)}
         self.learned: list[str] = []
 
-    def learn(self, name: str, image: Image.Image) -> tuple[str, str]:
+    def learn(self, name: str, *images: Image.Image) -> tuple[str, str]:
         self.learned.append(name)
-        return name, self.who[image.tobytes()]
+        return name, self.who[images[0].tobytes()]
 
     def sees(self, image: Image.Image, key: str) -> bool:
         return key in self.bench.shown(self.picture[image.tobytes()])
@@ -100,12 +99,11 @@ class Constant(System):
     """Always says the same."""
 
     name = "constant"
-    abilities = EVERYTHING
 
     def __init__(self, yes: float) -> None:
         self.yes = yes
 
-    def learn(self, name: str, image: Image.Image) -> str:
+    def learn(self, name: str, *images: Image.Image) -> str:
         return name
 
     def recognize(self, images: Sequence[Image.Image], concepts: Sequence[str]) -> np.ndarray:
@@ -257,11 +255,22 @@ def test_a_finished_run_asks_nothing_again_but_another_system_does(tmp_path: Pat
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 6 * 36
 
 
+class OnlyRecognizes(System):
+    """Sees everybody everywhere, and can say nothing else."""
+
+    def learn(self, name: str, *images: Image.Image) -> str:
+        return name
+
+    def recognize(self, images: Sequence[Image.Image], concepts: Sequence[str]) -> np.ndarray:
+        return np.ones((len(images), len(concepts)))
+
+
 def test_parts_that_a_system_cannot_do_are_skipped_and_named(tmp_path: Path) -> None:
-    system = Constant(0.9)
-    system.abilities = frozenset({RECOGNIZE})
+    assert Constant(0.9).abilities == set(ABILITIES)
+    system = OnlyRecognizes()
+    assert system.abilities == {RECOGNIZE}
     found = evaluate(system, BENCH, tmp_path)
-    assert "recognition" in found and "who" not in found and "who" in found["skipped"]
+    assert "recognition" in found and found["skipped"] == [part for part in PARTS if PARTS[part].needs != RECOGNIZE]
 
 
 def test_unknown_parts_and_systems_are_refused_with_the_nearest_name(tmp_path: Path, vlm: Personal) -> None:
@@ -368,24 +377,30 @@ def test_another_aligner_has_another_fingerprint(vlm: Personal, tmp_path: Path) 
 
 
 def test_a_description_is_cut_at_a_comma_within_its_tokens(vlm: Personal) -> None:
-    system = Description(vlm, tokens=6)
+    system = LlavaPrompt(vlm, tokens=6)
     whole = "a woman, elderly, tan skin, red hair, a bun, blue eyes"
     cut = system.cut(whole)
     assert whole.startswith(cut) and whole[len(cut)] == "," and len(vlm.prompt.text(" " + cut)) <= 6
     assert system.cut("a woman") == "a woman"
+    unbroken = "a very elderly woman who has red hair and a bun and blue eyes"
+    assert unbroken.startswith(system.cut(unbroken)) and len(vlm.prompt.text(" " + system.cut(unbroken))) <= 6
 
 
 def test_the_description_stands_in_the_prompt_where_the_context_tokens_would(vlm: Personal, album: Album) -> None:
     name = BENCH.names[0]
     truth = truth_of(album)
-    rows = TrueDescription(vlm, truth)
+    rows = LlavaPromptTrue(vlm, truth)
     known = rows.learn(name, album.reference(name))
     assert known.words and known.words.startswith(("a woman", "a man"))
     request = rows._requests([Ask(None, f"Is <{name}> here?", (known,))])[0]
     assert request.descriptions == (known.words,) and request.concepts == (known.concept,)
-    plain = TrueDescription(vlm, truth, names="plain")
+    plain = LlavaPromptTrue(vlm, truth, names="plain")
+    known = plain.learn(name, album.reference(name))
+    prompt = plain.vlm.prompt
     request = plain._requests([Ask(None, f"Is <{name}> here?", (known,))])[0]
-    assert not request.concepts and request.question == f"{name} is {known.words}. Is {name} here?"
+    written = request.write(prompt, vocabulary_of([request.everyone], vlm.backbone.word_rows))
+    said = f" {name} is {known.words}. Is {name} here?"
+    assert written == [*prompt.text(said), *prompt.control(prompt.template.assistant)], "all of it is ordinary text"
 
 
 def test_an_embedding_decides_at_the_threshold_that_separates_best() -> None:
@@ -402,4 +417,4 @@ def test_an_embedding_recognises_a_reference_that_is_a_part_of_the_picture(vlm: 
     canvas.paste(album.reference(BENCH.names[0]).resize((side, side)), (0, 0))
     similarity = system.similarity([canvas], people)[0]
     assert similarity.argmax() == 0 and similarity[0] > 0.95
-    assert len(views(canvas)) == 76 and set(SYSTEMS) >= {"plvm", "description", "embedding"}
+    assert len(views(canvas)) == 76 and set(SYSTEMS) >= {"plvm", "llava-prompt", "embedding"}

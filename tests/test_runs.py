@@ -1,4 +1,4 @@
-"""The scripts of the paper's tables: each trains its arms, measures them and keeps what is done."""
+"""The scripts of the paper's tables run from end to end, small, and write what they promise."""
 
 from __future__ import annotations
 
@@ -10,48 +10,65 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("pyarrow")
-pytest.importorskip("accelerate")
-
-from family import family as family
-from plvm.synth.pipeline import synthesize
-from plvm.synth.spec import Spec
+from family import write_family
+from plvm.cli.evaluate import settings_in
+from plvm.errors import RequestError
 
 RUNS = Path(__file__).parents[1] / "runs"
-SCRIPTS = {"table2_w": "w=1,w=20", "table3_k": "K=8", "table5_p": "p=0.7", "distractors": "distractors=1.0"}
+QUICK = (
+    "epochs=1",
+    "batch=8",
+    "positive=2",
+    "hard=1",
+    "others=1",
+    "looks=0",
+    "steps=0",
+    "negatives=2",
+    "context_tokens=2",
+)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "data"
-    spec = Spec(identities=16, per_identity=2, seed=5, size=48, shard=8, shares=(0.5, 0.4, 0.1), filters=False)
-    synthesize(spec, folder)
-    return folder
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_family(tmp_path_factory.mktemp("family"))
 
 
-def run(script: str, data: Path, family: Path, work: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    out = work / "result.json"
-    command = [f"runs/{script}.py", str(data), "train.packs=2", "data.validation=4", "--arms", SCRIPTS[script]]
-    command += ["--steps", "1", "--small", "--model", str(family), "--work", str(work), "--out", str(out)]
-    monkeypatch.syspath_prepend(RUNS)
-    monkeypatch.setattr(sys, "argv", command)
-    runpy.run_path(str(RUNS / f"{script}.py"), run_name="__main__")
-    return json.loads(out.read_text())
+def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: Any) -> None:
+    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    runpy.run_path(str(RUNS / script), run_name="__main__")
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_it_trains_its_arms_and_writes_them_beside_the_papers_figures(
-    data: Path, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+def test_table_6_compares_enrolment_in_one_run(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "table6.json"
+    run(monkeypatch, "table6.py", "--model", model, "--small", "--people", 1, "--out", out,
+        "--accuracy", tmp_path / "none.json", "--set", *QUICK, "threshold=0.5")  # fmt: skip
+    found = json.loads(out.read_text())
+    rows = {row["system"]: row for row in found["rows"]}
+    assert list(rows) == ["plvm", "myvlm", "yollava"] and found["n"] == 1 and found["command"]
+    for row in rows.values():
+        assert row["enroll_seconds"] > 0 and row["enroll_bytes"] > 0
+        assert row["times_plvm"] == pytest.approx(row["enroll_seconds"] / rows["plvm"]["enroll_seconds"], rel=0.1)
+
+
+@pytest.mark.slow
+def test_table_1_has_a_row_per_system_and_keeps_those_of_earlier_runs(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = run(script, data, family, tmp_path, monkeypatch)
-    assert {"command", "commit", "machine"} <= set(found) and found["benchmark"] == "small"
-    assert [r["arm"] for r in found["rows"]] == SCRIPTS[script].split(",")
-    for row in found["rows"]:
-        assert set(row["recognition"]) >= {"positive", "negative", "mean"} and row["n"] == 216
-        assert (row["paper"] is not None) == script.startswith("table")
-    if script == "table2_w":
-        assert [r["settings"]["train.w"] for r in found["rows"]] == [1.0, 20.0]
-        trained = tmp_path / script / "w=1-0" / "run" / "aligner.pt"
-        before = trained.stat().st_mtime_ns
-        assert run(script, data, family, tmp_path, monkeypatch)["rows"] == found["rows"]
-        assert trained.stat().st_mtime_ns == before, "what is done is not done again"
+    out = tmp_path / "table1.json"
+    for systems in (("plvm", "llava"), ("embedding",)):
+        run(monkeypatch, "table1.py", "--model", model, "--small", "--systems", *systems,
+            "--work", tmp_path / "work", "--out", out)  # fmt: skip
+    rows = {row["system"]: row for row in json.loads(out.read_text())["rows"]}
+    assert list(rows) == ["plvm", "llava", "embedding"]
+    assert set(rows["plvm"]["recognition"]) == {"positive", "negative", "mean", "auc"}
+    assert rows["plvm"]["controls"]["visual_qa"].keys() >= {"constant", "no_image", "no_reference", "other_reference"}
+    assert rows["embedding"]["text_qa"] is None and rows["plvm"]["paper"]["mean"] == 81.6
+    assert rows["plvm"]["enroll_seconds"] > 0
+
+
+def test_settings_are_json_or_text() -> None:
+    assert settings_in(["a=1", "b=x", "c=null", 'd={"e": 2}', "f=1e-3"]) == {
+        "a": 1, "b": "x", "c": None, "d": {"e": 2}, "f": 0.001,
+    }  # fmt: skip
+    with pytest.raises(RequestError, match="no setting"):
+        settings_in(["epochs"])

@@ -23,8 +23,8 @@ MAX_NAME_LENGTH = 64
 class ConceptTokens:
     """What the Aligner makes of a reference: the rows that a concept is to the language model.
 
-    word [D]: input row of `<name>`; head [D]: its LM-head row; context [K, D]: soft tokens of its definition;
-    key [E]: L2-normalised global encoder feature, for retrieval.
+    word [D]: input row of `<name>`; head [D]: its LM-head row, at minus infinity where no answer says the name; context
+    [K, D]: soft tokens of its definition; key [E]: L2-normalised global encoder feature, for retrieval.
     """
 
     word: Tensor

@@ -25,8 +25,8 @@ from plvm.types import Concept, ConceptTokens
 
 @dataclass(frozen=True, eq=False)
 class ConceptVocabulary:
-    """Rows of a batch: word and head [B, C, D], context [B, C, K, D], present bool[B, C], image [B, P, D] or None;
-    `base` is V."""
+    """Rows of a batch: word and head [B, C, D], context [B, C, K, D], present bool[B, C]: which names are there to be
+    said, image [B, P, D] or None; `base` is V."""
 
     base: int
     word: Tensor
@@ -102,8 +102,9 @@ def vocabulary_of(
     present = torch.zeros(batch, count, dtype=torch.bool, device=like.device)
     for b, request in enumerate(tokens):
         for c, one in enumerate(request):
-            word[b, c], head[b, c], context[b, c] = one.word.to(like), one.head.to(like), one.context.to(like)
-            present[b, c] = True
+            word[b, c], context[b, c] = one.word.to(like), one.context.to(like)
+            if bool(torch.isfinite(one.head).all()):
+                head[b, c], present[b, c] = one.head.to(like), True
     length = max((len(i) for i in images if i is not None), default=0)
     image = like.new_zeros(batch, length, width) if length else None
     for b, own in enumerate(images):

@@ -34,11 +34,11 @@ class Album:
         """Query picture `number`, RGB, 480 x 480."""
         return self._recent(f"query-{number:03}", self.benchmark.pictures[number], QUERY_SIZE)
 
-    def reference(self, key: str) -> Image.Image:
-        """The reference picture behind a key (`Benchmark.reference`), RGB, 448 x 448."""
-        _, scene = self.benchmark.reference(key)
-        own = key.partition("=")[2] or key
-        return self._recent(f"reference-{own.replace('~', '-lookalike-')}", scene, REFERENCE_SIZE)
+    def reference(self, key: str, number: int = 0) -> Image.Image:
+        """A reference picture behind a key (`Benchmark.reference`), RGB, 448 x 448."""
+        _, scene = self.benchmark.reference(key, number)
+        own = (key.partition("=")[2] or key).replace("~", "-lookalike-") + (f"-{number}" if number else "")
+        return self._recent(f"reference-{own}", scene, REFERENCE_SIZE)
 
     def _recent(self, name: str, scene: Scene, size: int) -> Image.Image:
         if name not in self._kept:

@@ -90,18 +90,20 @@ class Benchmark:
         """The identity called `name`."""
         return self.people[self._numbers[name]]
 
-    def reference(self, key: str) -> tuple[str, Scene]:
+    def reference(self, key: str, number: int = 0) -> tuple[str, Scene]:
         """A reference key -> (the name it is enrolled under, its reference picture).
 
         "billie": that identity. "billie~2": its look-alike with two changes. "billie=robin": robin's picture under the
-        name billie, for the control with someone else's reference.
+        name billie, for the control with someone else's reference. Number 0 is the published picture; others are further
+        portraits of the same person, for systems that learn from several.
         """
         name, _, other = key.partition("=")
-        if other:
-            return name, self.references[self._numbers[other]]
-        name, _, changes = key.partition("~")
-        i = self._numbers[name]
-        return name, self.lookalike_references[i][int(changes) - 1] if changes else self.references[i]
+        person, _, changes = (other or name).partition("~")
+        i = self._numbers[person]
+        scene = self.lookalike_references[i][int(changes) - 1] if changes else self.references[i]
+        if number:
+            scene = _reference(scene.figures[0].person, f"{self.split}/{self.seed}/{other or name}/{number}")
+        return name.partition("~")[0], scene
 
     @cached_property
     def present(self) -> np.ndarray:

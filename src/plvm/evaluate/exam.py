@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ from plvm.evaluate.album import Album
 from plvm.evaluate.datasets import Benchmark
 from plvm.evaluate.figures import Record
 from plvm.evaluate.items import LETTERS, Choice, Pair
-from plvm.evaluate.system import Ask, Known, System
+from plvm.evaluate.system import Ask, Complete, Known, System
 
 T = TypeVar("T")
 
@@ -27,14 +27,20 @@ class Exam:
     """A system, a benchmark and its pictures: who was learned already, and the items as questions to the system."""
 
     def __init__(self, system: System, benchmark: Benchmark, album: Album) -> None:
-        self.system, self.benchmark, self.album = system, benchmark, album
+        self.system = cast(Complete, system)  # it is only asked what it is able to
+        self.benchmark, self.album = benchmark, album
+        self._learner = system
         self._known: dict[str, Known] = {}
 
-    def concept(self, key: str, reference: Image.Image | None = None) -> Known:
-        """What the system learned from the reference behind `key` (that picture, if it is at hand); learned once."""
+    def references(self, key: str) -> list[Image.Image]:
+        """The pictures that the system learns from behind `key`."""
+        return [self.album.reference(key, number) for number in range(self._learner.references)]
+
+    def concept(self, key: str, references: Sequence[Image.Image] | None = None) -> Known:
+        """What the system learned from the references behind `key` (those, if they are at hand); learned once."""
         if key not in self._known:
-            picture = reference if reference is not None else self.album.reference(key)
-            self._known[key] = self.system.learn(self.benchmark.reference(key)[0], picture)
+            pictures = references if references is not None else self.references(key)
+            self._known[key] = self._learner.learn(self.benchmark.reference(key)[0], *pictures)
         return self._known[key]
 
     def concepts(self, keys: Iterable[str]) -> tuple[Known, ...]:

@@ -54,11 +54,13 @@ def evaluate(
     exam = Exam(system, benchmark, Album(benchmark, pictures))
     able = [p for p in wanted if PARTS[p].needs in system.abilities]
     if missing := [p for p in able if p not in journal.parts]:
-        _prepare(exam, journal, report)
+        _prepare(system, exam, journal, report)
     for part in missing:
-        journal.finish(part, *_run(part, exam, report))
-    records = {p: r for p, r in journal.records().items() if p in able}
-    summary = _summary(system, benchmark, command, records, journal)
+        records, seconds = _run(part, exam, report)
+        journal.facts = system.facts
+        journal.finish(part, records, seconds)
+    known = {p: r for p, r in journal.records().items() if p in able}
+    summary = _summary(system, benchmark, command, known, journal)
     summary["skipped"] = [p for p in wanted if p not in able]
     text = json.dumps(summary, indent=2)
     _write(out / SUMMARY, text + "\n")
@@ -81,19 +83,30 @@ def _digest(system: System, benchmark: Benchmark) -> str:
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
-def _prepare(exam: Exam, journal: Journal, report: Progress) -> None:
+def _prepare(system: System, exam: Exam, journal: Journal, report: Progress) -> None:
     """Draw the pictures and learn the identities before the clock of a part runs."""
+    system.prepare(exam.album)
     total = len(exam.benchmark.pictures)
     for i in range(total):
         exam.album.query(i)
         report("pictures", i + 1, total)
     names = exam.benchmark.names
-    pictures = [exam.album.reference(name) for name in names]
-    begun = time.perf_counter()
-    for i, (name, picture) in enumerate(zip(names, pictures, strict=True)):
-        exam.concept(name, picture)
+    pictures = [exam.references(name) for name in names]
+    seconds, sizes = 0.0, []
+    for i, (name, own) in enumerate(zip(names, pictures, strict=True)):
+        begun = time.perf_counter()
+        known = exam.concept(name, own)
+        took = time.perf_counter() - begun
+        before = system.seconds_of(known)
+        seconds += took if before is None else before
+        sizes.append(system.bytes_of(known))
         report("references", i + 1, len(names))
-    journal.learning = {"seconds": round(time.perf_counter() - begun, 4), "n": len(names)}
+    journal.learning = {"seconds": round(seconds, 6), "n": len(names), "bytes": _mean(sizes)}
+
+
+def _mean(sizes: Sequence[int | None]) -> int | None:
+    known = [size for size in sizes if size is not None]
+    return round(sum(known) / len(known)) if known else None
 
 
 def _run(part: str, exam: Exam, report: Progress) -> tuple[list[Record], float]:
@@ -111,7 +124,7 @@ def _summary(
     times = {p: {"seconds": journal.parts[p], "n": len(records[p])} for p in records}
     figures = {p: PARTS[p].figures(records[p], records) for p in PARTS if p in records}
     return {
-        "system": {"name": system.name, "fingerprint": system.fingerprint} | system.facts,
+        "system": {"name": system.name, "fingerprint": system.fingerprint} | (journal.facts or system.facts),
         "suite": "portraits",
         "benchmark": {"key": benchmark.key, "split": benchmark.split, "size": asdict(benchmark.size)},
         **provenance(command, benchmark.seed),
@@ -130,6 +143,7 @@ class Journal:
         self.digest = digest
         self.parts: dict[str, float] = {}  # finished part -> its seconds
         self.learning: dict[str, Any] | None = None
+        self.facts: dict[str, Any] = {}  # of the system, as it was when it was asked
         size = self._read_state()
         with self.file.open("ab") as file:  # what a killed run left of an unfinished part goes
             file.truncate(size)
@@ -140,7 +154,7 @@ class Journal:
             state = json.loads(self.state.read_text(encoding="utf-8"))
             if state["digest"] != self.digest or self.file.stat().st_size < state["bytes"]:
                 return 0
-            self.parts, self.learning = state["parts"], state["learning"]
+            self.parts, self.learning, self.facts = state["parts"], state["learning"], state["facts"]
             return state["bytes"]
         except (OSError, ValueError, KeyError):
             return 0
@@ -153,7 +167,9 @@ class Journal:
             os.fsync(file.fileno())
             size = file.tell()
         self.parts[part] = round(seconds, 3)
-        state = {"digest": self.digest, "bytes": size, "parts": self.parts, "learning": self.learning}
+        state = {
+            "digest": self.digest, "bytes": size, "parts": self.parts, "learning": self.learning, "facts": self.facts,
+        }  # fmt: skip
         _write(self.state, json.dumps(state))
 
     def records(self) -> dict[str, list[Record]]:

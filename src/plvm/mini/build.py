@@ -142,7 +142,7 @@ class Build:
         export(self, arm, self.folder / "weights")
 
     def run_evaluate(self) -> None:
-        from plvm.systems import evaluate_model
+        from plvm.systems.run import evaluate_model
 
         evaluate_model(
             self.folder / "weights" / "aligner", self.folder / "evaluation", small=self.recipe.name == "smoke"

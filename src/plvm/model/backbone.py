@@ -133,19 +133,45 @@ class Backbone:
         token must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`,
         the keys and values of past and new tokens together. `past` itself is never changed.
         """
+        out = self._run(embeddings, past, positions, mask, keep)
+        cache = out.past_key_values
+        kept = tuple((layer.keys, layer.values) for layer in cache.layers) if keep and cache is not None else None
+        return out.last_hidden_state.to(self.head_rows.device), kept  # a model may be spread over several devices
+
+    def attended(
+        self, embeddings: Tensor, past: KeyValues, positions: Tensor | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """As `hidden`, with every layer's attention [B, heads, T, past + T] beside the last hidden states. For losses on
+        attention alone: while it runs, the language model computes in the slow way that has these weights."""
+        fast = self.language_model.config._attn_implementation
+        self.language_model.set_attn_implementation("eager")
+        try:
+            out = self._run(embeddings, past, positions, mask, False, output_attentions=True)
+        finally:
+            self.language_model.set_attn_implementation(fast)
+        return out.last_hidden_state.to(self.head_rows.device), list(out.attentions)
+
+    def _run(
+        self,
+        embeddings: Tensor,
+        past: KeyValues | None,
+        positions: Tensor | None,
+        mask: Tensor | None,
+        keep: bool,
+        **options: Any,
+    ) -> Any:
         from transformers import DynamicCache
 
         self.tokens_computed += embeddings.shape[0] * embeddings.shape[1]
         cache = DynamicCache(past) if past is not None else DynamicCache() if keep else None
-        out = self.language_model(
+        return self.language_model(
             inputs_embeds=embeddings,
             past_key_values=cache,
             position_ids=positions,
             attention_mask=mask,
             use_cache=cache is not None,
+            **options,
         )
-        kept = tuple((layer.keys, layer.values) for layer in cache.layers) if keep and cache is not None else None
-        return out.last_hidden_state.to(self.head_rows.device), kept  # a model may be spread over several devices
 
 
 def repeat(past: KeyValues, times: int) -> KeyValues:

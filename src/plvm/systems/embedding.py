@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from plvm.evaluate.album import Album
-from plvm.evaluate.system import RECOGNIZE, VERIFY, Ask, System
+from plvm.evaluate.datasets import portraits
+from plvm.evaluate.system import Ask, System
 from plvm.personal import Personal
 
 SCALES = (0.64, 0.48, 0.36)  # sides of the crops, as shares of the picture's
@@ -37,31 +39,47 @@ class Face:
 
 
 class Embedding(System):
-    """Cosine of encoder features. `threshold` decides; `fit` chooses it."""
+    """Cosine of encoder features. `threshold` decides; where none is given, `fit` chooses it on the validation split."""
 
     name = "embedding"
-    abilities = frozenset({RECOGNIZE, VERIFY})
 
-    def __init__(self, vlm: Personal, *, threshold: float = 0.5, keep: int = 512) -> None:
+    def __init__(self, vlm: Personal, *, threshold: float | None = None, keep: int = 512) -> None:
         self.encoder = vlm.encoder
         self.vlm_fingerprint = vlm.fingerprint
-        self.threshold = threshold
+        self.given = threshold
+        self.threshold = 0.5 if threshold is None else threshold
         self._seen: OrderedDict[int, tuple[Image.Image, np.ndarray]] = OrderedDict()
         self._keep = keep
 
     @property
     def fingerprint(self) -> str:
-        return f"embedding-{self.vlm_fingerprint}-{self.threshold:.6f}"
+        """A threshold that is chosen is decided by the encoder."""
+        return f"embedding-{self.vlm_fingerprint}-{'chosen' if self.given is None else f'{self.given:.6f}'}"
 
     @property
     def facts(self) -> dict[str, Any]:
-        return {"encoder": self.encoder.name, "threshold": self.threshold, "crops": 1 + len(SCALES) * GRID**2}
+        return {
+            "encoder": Path(self.encoder.name).name,
+            "threshold": self.threshold,
+            "crops": 1 + len(SCALES) * GRID**2,
+        }
 
-    def learn(self, name: str, image: Image.Image) -> Face:
-        return Face(name, self._features([image])[0])
+    def prepare(self, album: Album) -> None:
+        """Choose the threshold on the validation split of the same seed and size of benchmark."""
+        if self.given is None:
+            bench = album.benchmark
+            self.fit(Album(portraits("val", bench.seed, bench.size), album.folder))
+
+    def learn(self, name: str, *images: Image.Image) -> Face:
+        """The mean direction of the pictures' features."""
+        mean = self._features(images).mean(0)
+        return Face(name, mean / np.linalg.norm(mean))
+
+    def bytes_of(self, known: Face) -> int:
+        return known.feature.nbytes
 
     def recognize(self, images: Sequence[Image.Image], concepts: Sequence[Face]) -> np.ndarray:
-        return self._probability(self.similarity(images, concepts))
+        return self.probability(self.similarity(images, concepts))
 
     def verify(self, asks: Sequence[Ask]) -> np.ndarray:
         """The wording is not read: the concept asked about is the only one, or the one that the question names."""
@@ -70,7 +88,7 @@ class Embedding(System):
             assert ask.image is not None
             named = [c for c in ask.concepts if f"<{c.name}>" in ask.question]
             found.append(self.similarity([ask.image], named[:1])[0, 0])
-        return self._probability(np.array(found))
+        return self.probability(np.array(found))
 
     def similarity(self, images: Sequence[Image.Image], concepts: Sequence[Face]) -> np.ndarray:
         """float[images, concepts]: the largest cosine over the picture and its crops."""
@@ -87,7 +105,8 @@ class Embedding(System):
         self._seen.clear()
         return best
 
-    def _probability(self, similarity: np.ndarray) -> np.ndarray:
+    def probability(self, similarity: np.ndarray) -> np.ndarray:
+        """P(Yes) of a similarity."""
         return 1 / (1 + np.exp(-STEEPNESS * (similarity - self.threshold)))
 
     def _views(self, image: Image.Image) -> np.ndarray:

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from plvm.engine.generate import complete
+from plvm.engine.generate import complete, generate
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.score import choose, yes_of
 from plvm.engine.session import Request, Session
-from plvm.evaluate.system import ANSWER, CHOOSE, CONVERSE, RECOGNIZE, VERIFY, Ask, System, Turn
+from plvm.evaluate.system import Ask, System, Turn
 from plvm.personal import Personal
 from plvm.types import Concept, SamplingParams
 
@@ -28,17 +28,18 @@ SPACE = "evaluation"  # the namespace of its cached prefixes
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A concept; `words`, where given, stand in its definition in place of the context tokens."""
+    """A concept; `words`, where given, stand in its definition in place of the context tokens. `seconds`: how long it
+    took to learn, where that was measured when it was learned."""
 
     concept: Concept
     words: str | None = None
+    seconds: float | None = None
 
 
 class Plvm(System):
     """`vlm` as its users meet it: greedy answers, the template's own prompt."""
 
     name = "plvm"
-    abilities = frozenset({RECOGNIZE, VERIFY, CHOOSE, ANSWER, CONVERSE})
 
     def __init__(self, vlm: Personal, *, max_tokens: int = 40) -> None:
         self.vlm = vlm
@@ -65,8 +66,17 @@ class Plvm(System):
             "dtype": str(vlm.backbone.dtype).removeprefix("torch."),
         }
 
-    def learn(self, name: str, image: Image.Image) -> Learned:
-        return Learned(Concept(name, self.vlm.tokens_of([[image]])[0], self.vlm.fingerprint))
+    def learn(self, name: str, *images: Image.Image) -> Learned:
+        return Learned(Concept(name, self.vlm.tokens_of([images])[0], self.vlm.fingerprint))
+
+    def bytes_of(self, known: Learned) -> int:
+        """The rows that go into a prompt, and the words."""
+        tokens = known.concept.tokens
+        rows = (tokens.word, tokens.head, tokens.context) if known.words is None else (tokens.word, tokens.head)
+        return sum(t.numel() * t.element_size() for t in rows) + len((known.words or "").encode())
+
+    def seconds_of(self, known: Learned) -> float | None:
+        return known.seconds
 
     def recognize(self, images: Sequence[Image.Image], concepts: Sequence[Learned]) -> np.ndarray:
         wording = self.vlm.prompt.template.recognize
@@ -86,8 +96,6 @@ class Plvm(System):
         ]
 
     def answer(self, asks: Sequence[Ask]) -> list[str]:
-        from plvm.engine.generate import generate
-
         answers = generate(self.vlm.backbone, self.vlm.prompt, self._requests(asks), self.params)
         return [a.text for a in answers]
 
