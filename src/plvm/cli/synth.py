@@ -222,9 +222,10 @@ def import_(
 def _run(spec: Any, destination: Path, workers: int, ray: str | None, json: bool) -> None:
     from plvm.synth.pipeline import synthesize
 
+    what = "groups" if spec.options.get("people") else "identities"
     with progress() as advance:
         manifest = synthesize(
-            spec, destination, workers=workers, ray=ray, report=lambda done, total: advance("identities", done, total)
+            spec, destination, workers=workers, ray=ray, report=lambda done, total: advance(what, done, total)
         )
     counts, times = manifest.counts, manifest.times
     if json:
