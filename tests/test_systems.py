@@ -100,7 +100,7 @@ def test_a_long_description_begins_with_the_short_one(vlm: Personal, monkeypatch
 
     text = "This is a woman, elderly, tan skin, red hair, a bun, blue eyes, freckles."
     monkeypatch.setattr(vlm, "ask_many", lambda *_, **__: [Answer(text)])
-    short, long = (LlavaPrompt(vlm, tokens=n).describe(A) for n in (16, 400))
+    short, long = (LlavaPrompt(vlm, tokens=n).describe(A) for n in (6, 400))
     assert long == "a woman, elderly, tan skin, red hair, a bun, blue eyes, freckles"
     assert long.startswith(short) and len(short) < len(long)
 
@@ -158,7 +158,7 @@ def test_yollava_loss_is_that_of_a_model_whose_vocabulary_was_extended(vlm: Pers
 
 def test_yollava_learns_its_pictures_and_changes_nothing_else(vlm: Personal, strangers: Strangers) -> None:
     before = weights(vlm)
-    system = YoLlava(vlm, strangers=strangers, learning_rate=0.1, **(QUICK | {"epochs": 8}))
+    system = YoLlava(vlm, strangers=strangers, learning_rate=0.1, **(QUICK | {"epochs": 8, "best_after": 8}))
     first = YoLlava(vlm, strangers=strangers, **(QUICK | {"epochs": 1, "learning_rate": 0.0}))
     others = [strangers.pictures[0], strangers.pictures[1]]
     start, end = first.learn("billie", A), system.learn("billie", A)

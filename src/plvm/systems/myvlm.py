@@ -176,7 +176,7 @@ class MyVlm(System):
             lessons = [
                 Lesson(rng.choice((image, ImageOps.mirror(image))), said.question, said.answer)
                 for image, own in zip(images, looks, strict=True)
-                for said in rng.sample(own, max(1, s.batch // len(images)))
+                for said in rng.sample(own, min(len(own), max(1, s.batch // len(images))))
             ]
             loss = self.loss(name, lessons, vector)
             optimizer.zero_grad(set_to_none=True)
