@@ -24,7 +24,7 @@ from plvm.prompt import Tokens
 from plvm.systems import NO_MODEL, SYSTEMS, build_system, settings_of
 from plvm.systems.in_context import InContext
 from plvm.systems.llava import Llava, LlavaPrompt
-from plvm.systems.myvlm import MyVlm
+from plvm.systems.myvlm import MyVlm, called
 from plvm.systems.names import PlainNames, marked, nameless, unmarked
 from plvm.systems.plvm import Plvm
 from plvm.systems.run import evaluate_systems
@@ -260,10 +260,10 @@ def test_where_the_head_sees_nobody_there_is_no_vector(vlm: Personal, strangers:
 
 
 def test_the_attention_to_the_vector_is_held_down(vlm: Personal) -> None:
-    lesson = [Lesson(A, "Who is <billie>?", "a woman")]
+    lesson = [Lesson(A, "Who is billie?", "a woman")]
     vector = torch.randn(vlm.backbone.width, generator=torch.Generator().manual_seed(1))
     free, held = (MyVlm(vlm, threshold=0.0, attention=a) for a in (0.0, 1.0))
-    drawn = float((held.loss("billie", lesson, vector) - free.loss("billie", lesson, vector)).detach())
+    drawn = float((held.loss(lesson, vector) - free.loss(lesson, vector)).detach())
     assert 0 < drawn < vlm.backbone.model.config.text_config.num_hidden_layers
 
 
@@ -302,13 +302,13 @@ def test_the_vector_is_learned_from_the_backbones_own_words(
 ) -> None:
     import plvm.systems.myvlm as module
 
-    lessons = [Lesson(None, "What is <billie>?", "a woman"), Lesson(None, "Who is that?", "<billie>")]
+    lessons = [Lesson(None, "What is <n0>?", "a woman"), Lesson(None, "Who is that?", "a man")]
     monkeypatch.setattr(module, "attribute_lessons", lambda *_: lessons)
     losses = []
     for steps in (0, 25):
         system = MyVlm(vlm, threshold=0.0, strangers=strangers, steps=steps, attention=0.0, clip=1.0)
         vector = system.learn("billie", A).learned.concept.tokens.context[0]
-        losses.append(float(system.loss("billie", [replace(x, image=A) for x in lessons], vector).detach()))
+        losses.append(float(system.loss([replace(called("alex", x), image=A) for x in lessons], vector).detach()))
     assert losses[1] < losses[0]
 
 
