@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import ImageOps
 from torch.nn import functional as F
 
 from plvm.engine.score import yes_of
@@ -158,19 +160,19 @@ def test_yollava_loss_is_that_of_a_model_whose_vocabulary_was_extended(vlm: Pers
 
 def test_yollava_learns_its_pictures_and_changes_nothing_else(vlm: Personal, strangers: Strangers) -> None:
     before = weights(vlm)
-    system = YoLlava(vlm, strangers=strangers, learning_rate=0.1, **(QUICK | {"epochs": 8, "best_after": 8}))
-    first = YoLlava(vlm, strangers=strangers, **(QUICK | {"epochs": 1, "learning_rate": 0.0}))
-    others = [strangers.pictures[0], strangers.pictures[1]]
+    plan = QUICK | {"epochs": 12, "best_after": 12, "flip": 0.0}
+    system = YoLlava(vlm, strangers=strangers, learning_rate=0.05, **plan)
+    first = YoLlava(vlm, strangers=strangers, learning_rate=0.0, **(plan | {"epochs": 1}))
     start, end = first.learn("billie", A), system.learn("billie", A)
     assert end.concept.tokens.context.shape == (2, vlm.backbone.width)
-    taught = [Lesson(A, f"Is <{ME}> here?", "Yes."), *(Lesson(o, f"Is <{ME}> here?", "No.") for o in others)]
+    taught = system.lessons([A], random.Random("yollava/0"))[2]  # what it was taught, by the same seed
 
     def loss(known: Any) -> float:
         t = known.concept.tokens
         rows, head = torch.cat([t.word[None], t.context]), torch.cat([t.head[None], torch.zeros_like(t.context)])
         return float(system.loss(taught, rows, head).detach())
 
-    assert loss(end) < 0.7 * loss(start)
+    assert loss(end) < 0.9 * loss(start)
     assert weights(vlm) == before and not any(p.requires_grad for p in vlm.backbone.model.parameters())
 
 
@@ -197,8 +199,6 @@ def test_the_hardest_strangers_are_those_that_look_most_alike(vlm: Personal) -> 
     pool = Strangers(vlm.encoder, [picture(30), alike, picture(31), picture(32)])
     assert pool.nearest([A], 1)[0] is alike
     system = YoLlava(vlm, strangers=pool, **(QUICK | {"hard": 1, "others": 3}))
-    import random
-
     near, far, lessons = system.lessons([A, B], random.Random(0))
     assert [p is alike for p in near] == [True] and len(far) == 3
     yes = [x for x in lessons if x.answer.startswith("Yes")]
@@ -304,11 +304,15 @@ def test_the_vector_is_learned_from_the_backbones_own_words(
 
     lessons = [Lesson(None, "What is <n0>?", "a woman"), Lesson(None, "Who is that?", "a man")]
     monkeypatch.setattr(module, "attribute_lessons", lambda *_: lessons)
+    monkeypatch.setattr(module, "NAMES", ("alex",))
+    shown = [replace(called("alex", x), image=image) for x in lessons for image in (A, ImageOps.mirror(A))]
     losses = []
     for steps in (0, 25):
-        system = MyVlm(vlm, threshold=0.0, strangers=strangers, steps=steps, attention=0.0, clip=1.0)
+        system = MyVlm(
+            vlm, threshold=0.0, strangers=strangers, steps=steps, attention=0.0, clip=1.0, learning_rate=0.05
+        )
         vector = system.learn("billie", A).learned.concept.tokens.context[0]
-        losses.append(float(system.loss([replace(called("alex", x), image=A) for x in lessons], vector).detach()))
+        losses.append(float(system.loss(shown, vector).detach()))
     assert losses[1] < losses[0]
 
 

@@ -154,7 +154,7 @@ class MyVlm(System):
         made, seconds = remembered(self.keep, key, lambda: self._learned(images))
         concept = nameless(name, self.vlm.backbone, F.normalize(made["vector"], dim=-1)[None])
         faces = tuple(self.faces.learn(name, image) for image in images)
-        return Seen(Learned(concept), faces, made["head"].numpy(), seconds)
+        return Seen(Learned(concept), faces, made.get("head", torch.zeros(0)).numpy(), seconds)
 
     def bytes_of(self, known: Seen) -> int:
         vector = known.learned.concept.tokens.context.nbytes
@@ -165,8 +165,8 @@ class MyVlm(System):
 
     def _learned(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(self.tuning.seed)
-        head = self._linear_head(images, generator) if self.head == "linear" else torch.zeros(0)
-        return {"vector": self._vector(images, generator), "head": head}
+        head = {"head": self._linear_head(images, generator)} if self.head == "linear" else {}
+        return {"vector": self._vector(images, generator)} | head
 
     def _vector(self, images: Sequence[Image.Image], generator: torch.Generator) -> Tensor:
         s, backbone = self.tuning, self.vlm.backbone
