@@ -28,7 +28,7 @@ from plvm.cli.console import progress, table
 from plvm.cli.evaluate import OVERVIEW, overview, settings_in
 from plvm.evaluate.datasets import SMALL, portraits
 from plvm.evaluate.provenance import provenance
-from plvm.systems.run import evaluate_systems, every_system
+from plvm.systems.run import evaluate_systems, every_system, row_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("recognition", "text_qa", "visual_qa", "controls")
@@ -90,8 +90,6 @@ def main() -> None:
 
 def table_row(summary: dict[str, Any]) -> dict[str, Any]:
     """A row: what was measured, the controls of multiple choice, and the paper's figures."""
-    from plvm.systems.run import row_of
-
     row = row_of(summary)
     figures = PAPER.get(row["system"])
     names = ("positive", "negative", "mean", "text_qa", "visual_qa")

@@ -51,6 +51,16 @@ def test_the_truth_is_what_the_scenes_show(bench: Benchmark) -> None:
         assert [f.person for f in scene.figures] == [person]
 
 
+@pytest.mark.parametrize("key", ["{0}", "{0}~2", "{0}={1}"])
+def test_further_references_show_the_same_person_otherwise(bench: Benchmark, key: str) -> None:
+    key = key.format(*bench.names)
+    name, first = bench.reference(key)
+    assert name == bench.names[0] and bench.reference(key, 0) == (name, first)
+    others = [bench.reference(key, number)[1] for number in (1, 2)]
+    assert {scene.figures[0].person for scene in others} == {first.figures[0].person}
+    assert len({first, *others}) == 3 and others[0] == bench.reference(key, 1)[1]
+
+
 def test_the_same_split_and_seed_give_the_same_benchmark(bench: Benchmark) -> None:
     again = portraits()
     assert again == bench and again.text_qa == bench.text_qa and again.visual_qa == bench.visual_qa

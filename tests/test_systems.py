@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import ImageOps
 from torch.nn import functional as F
 
 from plvm.engine.score import yes_of
@@ -24,7 +26,7 @@ from plvm.prompt import Tokens
 from plvm.systems import NO_MODEL, SYSTEMS, build_system, settings_of
 from plvm.systems.in_context import InContext
 from plvm.systems.llava import Llava, LlavaPrompt
-from plvm.systems.myvlm import MyVlm
+from plvm.systems.myvlm import MyVlm, called
 from plvm.systems.names import PlainNames, marked, nameless, unmarked
 from plvm.systems.plvm import Plvm
 from plvm.systems.run import evaluate_systems
@@ -100,7 +102,7 @@ def test_a_long_description_begins_with_the_short_one(vlm: Personal, monkeypatch
 
     text = "This is a woman, elderly, tan skin, red hair, a bun, blue eyes, freckles."
     monkeypatch.setattr(vlm, "ask_many", lambda *_, **__: [Answer(text)])
-    short, long = (LlavaPrompt(vlm, tokens=n).describe(A) for n in (16, 400))
+    short, long = (LlavaPrompt(vlm, tokens=n).describe(A) for n in (6, 400))
     assert long == "a woman, elderly, tan skin, red hair, a bun, blue eyes, freckles"
     assert long.startswith(short) and len(short) < len(long)
 
@@ -158,19 +160,19 @@ def test_yollava_loss_is_that_of_a_model_whose_vocabulary_was_extended(vlm: Pers
 
 def test_yollava_learns_its_pictures_and_changes_nothing_else(vlm: Personal, strangers: Strangers) -> None:
     before = weights(vlm)
-    system = YoLlava(vlm, strangers=strangers, learning_rate=0.1, **(QUICK | {"epochs": 8}))
-    first = YoLlava(vlm, strangers=strangers, **(QUICK | {"epochs": 1, "learning_rate": 0.0}))
-    others = [strangers.pictures[0], strangers.pictures[1]]
+    plan = QUICK | {"epochs": 12, "best_after": 12, "flip": 0.0}
+    system = YoLlava(vlm, strangers=strangers, learning_rate=0.05, **plan)
+    first = YoLlava(vlm, strangers=strangers, learning_rate=0.0, **(plan | {"epochs": 1}))
     start, end = first.learn("billie", A), system.learn("billie", A)
     assert end.concept.tokens.context.shape == (2, vlm.backbone.width)
-    taught = [Lesson(A, f"Is <{ME}> here?", "Yes."), *(Lesson(o, f"Is <{ME}> here?", "No.") for o in others)]
+    taught = system.lessons([A], random.Random("yollava/0"))[2]  # what it was taught, by the same seed
 
     def loss(known: Any) -> float:
         t = known.concept.tokens
         rows, head = torch.cat([t.word[None], t.context]), torch.cat([t.head[None], torch.zeros_like(t.context)])
         return float(system.loss(taught, rows, head).detach())
 
-    assert loss(end) < 0.7 * loss(start)
+    assert loss(end) < 0.9 * loss(start)
     assert weights(vlm) == before and not any(p.requires_grad for p in vlm.backbone.model.parameters())
 
 
@@ -197,8 +199,6 @@ def test_the_hardest_strangers_are_those_that_look_most_alike(vlm: Personal) -> 
     pool = Strangers(vlm.encoder, [picture(30), alike, picture(31), picture(32)])
     assert pool.nearest([A], 1)[0] is alike
     system = YoLlava(vlm, strangers=pool, **(QUICK | {"hard": 1, "others": 3}))
-    import random
-
     near, far, lessons = system.lessons([A, B], random.Random(0))
     assert [p is alike for p in near] == [True] and len(far) == 3
     yes = [x for x in lessons if x.answer.startswith("Yes")]
@@ -260,10 +260,10 @@ def test_where_the_head_sees_nobody_there_is_no_vector(vlm: Personal, strangers:
 
 
 def test_the_attention_to_the_vector_is_held_down(vlm: Personal) -> None:
-    lesson = [Lesson(A, "Who is <billie>?", "a woman")]
+    lesson = [Lesson(A, "Who is billie?", "a woman")]
     vector = torch.randn(vlm.backbone.width, generator=torch.Generator().manual_seed(1))
     free, held = (MyVlm(vlm, threshold=0.0, attention=a) for a in (0.0, 1.0))
-    drawn = float((held.loss("billie", lesson, vector) - free.loss("billie", lesson, vector)).detach())
+    drawn = float((held.loss(lesson, vector) - free.loss(lesson, vector)).detach())
     assert 0 < drawn < vlm.backbone.model.config.text_config.num_hidden_layers
 
 
@@ -302,13 +302,17 @@ def test_the_vector_is_learned_from_the_backbones_own_words(
 ) -> None:
     import plvm.systems.myvlm as module
 
-    lessons = [Lesson(None, "What is <billie>?", "a woman"), Lesson(None, "Who is that?", "<billie>")]
+    lessons = [Lesson(None, "What is <n0>?", "a woman"), Lesson(None, "Who is that?", "a man")]
     monkeypatch.setattr(module, "attribute_lessons", lambda *_: lessons)
+    monkeypatch.setattr(module, "NAMES", ("alex",))
+    shown = [replace(called("alex", x), image=image) for x in lessons for image in (A, ImageOps.mirror(A))]
     losses = []
     for steps in (0, 25):
-        system = MyVlm(vlm, threshold=0.0, strangers=strangers, steps=steps, attention=0.0, clip=1.0)
+        system = MyVlm(
+            vlm, threshold=0.0, strangers=strangers, steps=steps, attention=0.0, clip=1.0, learning_rate=0.05
+        )
         vector = system.learn("billie", A).learned.concept.tokens.context[0]
-        losses.append(float(system.loss("billie", [replace(x, image=A) for x in lessons], vector).detach()))
+        losses.append(float(system.loss(shown, vector).detach()))
     assert losses[1] < losses[0]
 
 

@@ -43,13 +43,13 @@ class Embedding(System):
 
     name = "embedding"
 
-    def __init__(self, vlm: Personal, *, threshold: float | None = None, keep: int = 512) -> None:
+    def __init__(self, vlm: Personal, *, threshold: float | None = None, pictures: int = 512) -> None:
         self.encoder = vlm.encoder
         self.vlm_fingerprint = vlm.fingerprint
         self.given = threshold
         self.threshold = 0.5 if threshold is None else threshold
         self._seen: OrderedDict[int, tuple[Image.Image, np.ndarray]] = OrderedDict()
-        self._keep = keep
+        self._most = pictures
 
     @property
     def fingerprint(self) -> str:
@@ -114,7 +114,7 @@ class Embedding(System):
         known = self._seen.get(id(image))
         if known is None or known[0] is not image:
             self._seen[id(image)] = known = (image, self._features(views(image)))
-            while len(self._seen) > self._keep:
+            while len(self._seen) > self._most:
                 self._seen.popitem(last=False)
         return known[1]
 

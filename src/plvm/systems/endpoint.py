@@ -44,7 +44,8 @@ class Patience:
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per million tokens, and the most that may be spent in all (None: no limit)."""
+    """US dollars per million tokens, and the most that may be spent in all (None: no limit); what is
+    under way when it is reached is still paid."""
 
     prompt: float = 0.0
     answer: float = 0.0

@@ -8,8 +8,9 @@ vector stands after the picture's tokens, at the output of the projector. The ba
                   reference, answers about the name; the square of the attention paid to it is a loss of its own, so
                   that it does not draw everything to itself
 
-Names are plain words. Recognition is the head's alone. Without a picture nobody is seen: the frozen backbone then
-answers without the vector, and knows nothing. There is no dialogue in which somebody joins.
+Names are plain words, and another one in every lesson, so that a vector serves whatever its concept is called.
+Recognition is the head's alone. Without a picture nobody is seen: the frozen backbone then answers without the vector,
+and knows nothing. There is no dialogue in which somebody joins.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from torch.nn import functional as F
 
 from plvm.engine.prefix import digest_of
 from plvm.evaluate.album import Album
+from plvm.evaluate.datasets import NAMES
 from plvm.evaluate.system import Ask, System
 from plvm.personal import Personal
 from plvm.prompt import Tokens
@@ -48,6 +50,8 @@ from plvm.systems.tuning import (
 )
 from plvm.train.loss import answer_loss
 from plvm.vocabulary import ConceptVocabulary
+
+ME = "n0"  # in lessons, until they are given a name
 
 
 class AfterImage(PlainNames):
@@ -146,12 +150,11 @@ class MyVlm(System):
     # ---- learning
 
     def learn(self, name: str, *images: Image.Image) -> Seen:
-        said = [self.fingerprint, name, *map(digest_of, images)]
-        key = hashlib.sha256("/".join(said).encode()).hexdigest()[:24]
-        made, seconds = remembered(self.keep, key, lambda: self._learned(name, images))
+        key = hashlib.sha256("/".join([self.fingerprint, *map(digest_of, images)]).encode()).hexdigest()[:24]
+        made, seconds = remembered(self.keep, key, lambda: self._learned(images))
         concept = nameless(name, self.vlm.backbone, F.normalize(made["vector"], dim=-1)[None])
         faces = tuple(self.faces.learn(name, image) for image in images)
-        return Seen(Learned(concept), faces, made["head"].numpy(), seconds)
+        return Seen(Learned(concept), faces, made.get("head", torch.zeros(0)).numpy(), seconds)
 
     def bytes_of(self, known: Seen) -> int:
         vector = known.learned.concept.tokens.context.nbytes
@@ -160,39 +163,39 @@ class MyVlm(System):
     def seconds_of(self, known: Seen) -> float:
         return known.seconds
 
-    def _learned(self, name: str, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+    def _learned(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(self.tuning.seed)
-        head = self._linear_head(images, generator) if self.head == "linear" else torch.zeros(0)
-        return {"vector": self._vector(name, images, generator), "head": head}
+        head = {"head": self._linear_head(images, generator)} if self.head == "linear" else {}
+        return {"vector": self._vector(images, generator)} | head
 
-    def _vector(self, name: str, images: Sequence[Image.Image], generator: torch.Generator) -> Tensor:
+    def _vector(self, images: Sequence[Image.Image], generator: torch.Generator) -> Tensor:
         s, backbone = self.tuning, self.vlm.backbone
         vector = F.normalize(torch.randn(backbone.width, generator=generator), dim=-1).to(backbone.device)
         vector = torch.nn.Parameter(vector)
         optimizer = torch.optim.AdamW([vector], lr=s.learning_rate, weight_decay=s.weight_decay)
         rng = random.Random(f"myvlm/{s.seed}")
-        looks = [attribute_lessons(self.vlm, name, image, 2 * s.batch if s.steps else 0, rng) for image in images]
+        looks = [attribute_lessons(self.vlm, ME, image, 2 * s.batch if s.steps else 0, rng) for image in images]
         for _ in range(s.steps if all(looks) else 0):
             lessons = [
-                Lesson(rng.choice((image, ImageOps.mirror(image))), said.question, said.answer)
+                called(rng.choice(NAMES), replace(said, image=rng.choice((image, ImageOps.mirror(image)))))
                 for image, own in zip(images, looks, strict=True)
-                for said in rng.sample(own, max(1, s.batch // len(images)))
+                for said in rng.sample(own, min(len(own), max(1, s.batch // len(images))))
             ]
-            loss = self.loss(name, lessons, vector)
+            loss = self.loss(lessons, vector)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_([vector], s.clip)
             optimizer.step()
         return vector
 
-    def loss(self, name: str, lessons: Sequence[Lesson], vector: Tensor) -> Tensor:
+    def loss(self, lessons: Sequence[Lesson], vector: Tensor) -> Tensor:
         """Mean cross-entropy on the answers, and per layer the mean squared attention to the vector."""
         backbone, n, width = self.vlm.backbone, len(lessons), len(vector)
         none = torch.zeros(n, 1, width, device=vector.device)
         context = F.normalize(vector, dim=-1).expand(n, 1, 1, -1)
         absent = torch.zeros(n, 1, dtype=torch.bool, device=vector.device)
         vocabulary = ConceptVocabulary(backbone.vocabulary_size, none, none, context, absent)
-        packed = written(self.vlm, name, lessons, vocabulary)
+        packed = written(self.vlm, ME, lessons, vocabulary)
         hidden, attention = backbone.attended(
             packed.embedded(self.vlm, vocabulary), packed.past, packed.positions, packed.mask
         )
@@ -262,6 +265,12 @@ class MyVlm(System):
             s.learned if p > 0.5 else replace(s.learned, words="") for s, p in zip(ask.concepts, seen, strict=True)
         )
         return replace(ask, concepts=known)
+
+
+def called(name: str, lesson: Lesson) -> Lesson:
+    """A lesson about `<n0>` as one about somebody of this name, in plain words."""
+    plain = (text.replace(f"<{ME}>", name) for text in (lesson.question, lesson.answer))
+    return Lesson(lesson.image, *plain)
 
 
 def turned(image: Image.Image) -> list[Image.Image]:
