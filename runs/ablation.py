@@ -17,7 +17,7 @@ from typing import Any
 
 from plvm.config import changed, parse_overrides
 from plvm.evaluate.provenance import provenance
-from plvm.systems import evaluate_model
+from plvm.systems.run import evaluate_model
 from plvm.train.prepare import prepare
 from plvm.train.settings import Settings
 

@@ -29,7 +29,7 @@ from plvm.config import changed, parse_overrides, read_settings
 from plvm.errors import PlvmError, RequestError
 from plvm.model.checkpoint import load_aligner
 from plvm.prompt import ANSWER, VERDICT, Prompt
-from plvm.synth.dataset import MANIFEST
+from plvm.synth.dataset import MANIFEST, read_rows
 from plvm.synth.pipeline import synthesize
 from plvm.synth.spec import Spec
 from plvm.train import trainer as training
@@ -87,7 +87,7 @@ def test_positives_and_kinds_of_questions_come_as_often_as_the_settings_say(
     settings, rng = Data(p=p, recognition=recognition, attribute=attribute), random.Random(0)
     split = album.split("train")
     groups = [g for _ in range(1500) for g in draw_groups(split, settings, rng, 2, 2)]
-    owner = dict(split.pictures)
+    present = dict(split.pictures)
     here = Counter(s.here for g in groups for s in g.samples)
     share = recognition / (recognition + attribute)
     assert sum(bool(g.picture) for g in groups) / len(groups) == pytest.approx(share, abs=0.03)
@@ -96,7 +96,7 @@ def test_positives_and_kinds_of_questions_come_as_often_as_the_settings_say(
         for s in group.samples:
             person = s.people[s.asked]
             assert (s.here is None) == (not group.picture)
-            assert s.here is None or s.here == (owner[group.picture] == person)
+            assert s.here is None or s.here == (person in present[group.picture])
             assert s.here is None or s.sentence.answer.startswith("Yes" if s.here else "No")
             assert s.here is not None or (person, s.sentence) in split.attributes
     asked = [
@@ -107,15 +107,30 @@ def test_positives_and_kinds_of_questions_come_as_often_as_the_settings_say(
 
 def test_distractors_are_other_people_in_the_share_of_steps_that_is_asked_for(album: Album) -> None:
     split, rng = album.split("train"), random.Random(0)
-    owner, counts = dict(split.pictures), Counter[int]()
+    present, counts = dict(split.pictures), Counter[int]()
     for _ in range(600):
         (group,) = draw_groups(split, Data(distractors=0.25), rng, 1, 3)
         counts[len(group.samples[0].people)] += 1
         for s in group.samples:
             others = [x for i, x in enumerate(s.people) if i != s.asked]
             assert len(set(s.people)) == len(s.people) == len(group.samples[0].people)
-            assert not group.picture or owner[group.picture] not in others
+            assert not group.picture or not set(present[group.picture]) & set(others)
     assert 1 - counts[1] / 600 == pytest.approx(0.25, abs=0.06) and set(counts) == {1, 2, 3, 4}
+
+
+def test_friends_who_are_pictured_together_are_all_there_and_never_asked_about_as_absent(tmp_path: Path) -> None:
+    spec = dataclasses.replace(PEOPLE, identities=24, per_identity=1, options={"people": [2, 3]})
+    synthesize(spec, tmp_path / "friends")
+    split, rng = Album(tmp_path / "friends").split("train"), random.Random(0)
+    truth = {r["picture"]: set(r["people"]) for r in read_rows(tmp_path / "friends", split="train") if r["name"] == "0"}
+    asked: dict[str, set[str]] = {}
+    for _ in range(200):
+        for group in draw_groups(split, Data(attribute=0), rng, 2, 4):
+            for s in group.samples:
+                assert s.here == (s.people[s.asked] in truth[group.picture])
+                if s.here:
+                    asked.setdefault(group.picture, set()).add(s.people[s.asked])
+    assert asked == truth and max(map(len, truth.values())) >= 2, "everybody in a picture is asked about"
 
 
 def test_every_recognition_answer_has_its_yes_or_no_marked_for_w_and_nothing_else_is(
@@ -250,8 +265,8 @@ def test_w_weighs_yes_and_no_in_the_loss(data: Path, tmp_path: Path) -> None:
     for w in (1.0, 20.0, 1e9):
         t = a_trainer(data, tmp_path / str(w), small({"train.w": w}))
         split = t.splits["train"]
-        picture, owner = split.pictures[0]
-        sample = Sample((owner,), 0, Sentence("Is <n0> here?", "Yes."), True)
+        picture, present = split.pictures[0]
+        sample = Sample(present, 0, Sentence("Is <n0> here?", "Yes."), True)
         with torch.no_grad():
             bare[w] = float(t._measure([Group(picture, (sample,))])[0])
     mean, word = bare[1.0], bare[1e9]
@@ -443,7 +458,7 @@ def test_a_dataset_of_another_format_an_empty_split_and_no_dataset_are_refused(d
     manifest = json.loads((data / MANIFEST).read_text())
     manifest["spec"]["format"] = 99
     (newer / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(RequestError, match="format 99; this plvm reads format 1"):
+    with pytest.raises(RequestError, match="format 99; this plvm reads format 2"):
         Album(newer)
     with pytest.raises(RequestError, match="cannot be read"):
         Album(tmp_path / "nothing")

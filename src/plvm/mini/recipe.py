@@ -36,9 +36,9 @@ class Recipe:
     encoder_layers: int = 4
     code: int = 48
     # amounts
-    tower_steps: int = 10_000
+    tower_steps: int = 12_000
     tower_batch: int = 16
-    encoder_steps: int = 4_500
+    encoder_steps: int = 8_000
     encoder_batch: int = 16
     language_steps: int = 3_000
     vision_steps: int = 5_000

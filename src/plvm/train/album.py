@@ -27,13 +27,13 @@ class Sentence:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One split of a dataset. `people` have a reference; `pictures` are (key, whose); `asks`, `yes`, `no` are how recognition
-    was asked and answered, apart from each other, so that no wording tells the answer; `attributes` is what was asked about
-    whom without a picture."""
+    """One split of a dataset. `people` have a reference; `pictures` are (key, who is in it); `asks`, `yes`, `no` are how
+    recognition was asked and answered, apart from each other, so that no wording tells the answer; `attributes` is what was
+    asked about whom without a picture."""
 
     name: str
     people: tuple[str, ...]
-    pictures: tuple[tuple[str, str], ...]
+    pictures: tuple[tuple[str, tuple[str, ...]], ...]
     asks: tuple[str, ...]
     yes: tuple[str, ...]
     no: tuple[str, ...]
@@ -59,8 +59,8 @@ class Album:
     def split(self, name: str) -> Split:
         """The questions of one split; its pictures can be opened from now on. Raises RequestError where it is empty."""
         kept = [r for r in read_rows(self.folder, split=name) if r["kept"]]
-        people = tuple(r["identity"] for r in kept if r["name"] == REFERENCE)
-        shown = [r for r in kept if r["name"] != REFERENCE and r["identity"] in set(people)]
+        people = tuple(r["people"][0] for r in kept if r["name"] == REFERENCE)
+        shown = [r for r in kept if r["name"] != REFERENCE and set(r["people"]) <= set(people)]
         if not people or not shown:
             raise RequestError(
                 f'{self.folder} has no pictures in its split "{name}".',
@@ -68,15 +68,15 @@ class Album:
             )
         self.digests |= {r["picture"]: r["sha256"] for r in kept}
         self._find(name)
-        owner = {r["picture"]: r["identity"] for r in shown}
+        present = {r["picture"]: tuple(r["people"]) for r in shown}
         asks, yes, no, attributes = dict[str, None](), dict[str, None](), dict[str, None](), []
         for row in read_rows(self.folder, QUESTIONS, name):
             if row["kind"] == "recognize":
                 asks[row["question"]] = None
-                (yes if owner.get(row["picture"]) == row["concepts"][0] else no)[row["answer"]] = None
+                (yes if row["concepts"][0] in present.get(row["picture"], ()) else no)[row["answer"]] = None
             elif row["kind"] in ATTRIBUTES and row["concepts"][0] in set(people):
                 attributes.append((row["concepts"][0], Sentence(row["question"], row["answer"])))
-        return Split(name, people, tuple(owner.items()), tuple(asks), tuple(yes), tuple(no), tuple(attributes))
+        return Split(name, people, tuple(present.items()), tuple(asks), tuple(yes), tuple(no), tuple(attributes))
 
     def image(self, key: str) -> Image.Image:
         """A picture as RGB. Raises RequestError where its shard has changed."""

@@ -42,7 +42,8 @@ def check_split(split: Split, data: Data) -> None:
             f'The split "{split.name}" lacks {"Yes" if not split.yes else "No"} answers to recognition questions.',
             "Make a dataset with more identities.",
         )
-    most = max(OTHERS) + 2 if data.distractors > 0 else 2
+    shown = max(len(present) for _, present in split.pictures)
+    most = shown + 1 + (max(OTHERS) if data.distractors > 0 else 0)
     if len(split.people) < most:
         raise RequestError(
             f'The split "{split.name}" has {len(split.people)} people; {most} are needed.',
@@ -58,18 +59,18 @@ def draw_groups(split: Split, data: Data, rng: random.Random, count: int, packs:
     groups = []
     for _ in range(count):
         if rng.random() < share:
-            picture, owner = rng.choice(split.pictures)
-            samples = [_recognition(split, owner, data.p, crowd, rng) for _ in range(packs)]
+            picture, present = rng.choice(split.pictures)
+            samples = [_recognition(split, present, data.p, crowd, rng) for _ in range(packs)]
         else:
             picture, samples = "", [_attribute(split, crowd, rng) for _ in range(packs)]
         groups.append(Group(picture, tuple(samples)))
     return groups
 
 
-def _recognition(split: Split, owner: str, p: float, crowd: int, rng: random.Random) -> Sample:
+def _recognition(split: Split, present: tuple[str, ...], p: float, crowd: int, rng: random.Random) -> Sample:
     here = rng.random() < p
-    person = owner if here else _others(split, {owner}, 1, rng)[0]
-    people, asked = _prompt(split, person, {owner, person}, crowd, rng)
+    person = rng.choice(present) if here else _others(split, set(present), 1, rng)[0]
+    people, asked = _prompt(split, person, {*present, person}, crowd, rng)
     sentence = Sentence(rng.choice(split.asks), rng.choice(split.yes if here else split.no))
     return Sample(people, asked, sentence, here)
 
