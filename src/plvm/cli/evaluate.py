@@ -1,20 +1,28 @@
-"""`plvm eval`: how good is it? The benchmark on drawn portraits."""
+"""`plvm eval`: how good is it? On drawn portraits, or on pictures in a folder."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option, Typer
 
 from plvm.cli import options as o
-from plvm.cli.console import out, out_json, progress, say, table
+from plvm.cli.console import count, out, out_json, progress, say, table
 from plvm.cli.session import load_model, make_folder
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 
-SUITES = ("portraits",)
+if TYPE_CHECKING:
+    from plvm.evaluate.gallery import Gallery
+
+
+OptionalOut = Annotated[
+    Path | None, Option("--out", metavar="FOLDER", help="Where the results go.", show_default=False)
+]
 
 
 def register(app: Typer) -> None:
@@ -22,8 +30,25 @@ def register(app: Typer) -> None:
 
 
 def eval_(
-    destination: o.Out,
-    suite: Annotated[str, Option("--suite", metavar="SUITE", help="The benchmark: portraits.")] = "portraits",
+    destination: OptionalOut = None,
+    suite: Annotated[
+        str,
+        Option(
+            "--suite",
+            metavar="SUITE",
+            help="The benchmark: portraits, or what lies in --root: folder, plvm, yollava, rap, myvlm or mc-llava.",
+        ),
+    ] = "portraits",
+    root: Annotated[
+        Path | None, Option("--root", metavar="FOLDER", help="The folder of the suite.", show_default=False)
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        Option("--only", metavar="CONCEPT", help="Only these concepts of --root; may be repeated.", show_default="all"),
+    ] = None,
+    check: Annotated[
+        bool, Option("--check", help="Only list what is missing, inconsistent or duplicated in --root.")
+    ] = False,
     system: Annotated[
         str, Option("--system", metavar="SYSTEM", help="Whom to measure: plvm, description or embedding.")
     ] = "plvm",
@@ -45,19 +70,34 @@ def eval_(
     A run that was interrupted goes on where it stopped.
 
     \b
-    Example:
+    Examples:
       plvm eval --suite portraits --system plvm --out results/portraits
+      plvm eval --suite folder --root photos --system plvm --out results/photos
     """
     from plvm.evaluate.datasets import SMALL, portraits
     from plvm.evaluate.runner import evaluate
+    from plvm.evaluate.suite import Suite
     from plvm.systems import SYSTEMS, build_system
 
-    if suite not in SUITES:
-        raise RequestError(f'There is no suite "{suite[:40]}".', f"The suites are: {', '.join(SUITES)}.")
+    benchmark: Suite
+    if suite == "portraits":
+        if root is not None or only or check:
+            raise RequestError("The portraits are drawn: they have no folder.", "Leave out --root, --only and --check.")
+        benchmark = portraits("test", seed, SMALL if small else None)
+    else:
+        if small or seed:
+            raise RequestError("--small and --seed draw portraits.", f"Leave them out, or leave out --suite {suite}.")
+        benchmark = _open(suite, root, only or ())
+        if check:
+            _list_defects(benchmark, json)
+            return
+        if benchmark.defects:
+            say(f"{count(len(benchmark.defects), 'flaw')} in {root}; `--check` lists them.")
     if system not in SYSTEMS:
         raise RequestError(f'There is no system "{system[:40]}".', f"The systems are: {', '.join(SYSTEMS)}.")
+    if destination is None:
+        raise RequestError("Nothing says where the results go.", "Name a folder with --out.")
     make_folder(destination)
-    benchmark = portraits("test", seed, SMALL if small else None)
     subject = build_system(system, load_model(model, device, dtype, bits))
     command = shlex.join(["plvm", *sys.argv[1:]])
     with progress() as advance:
@@ -67,6 +107,32 @@ def eval_(
     else:
         out(table(headlines(summary), ("FIGURE", "VALUE", "LOW", "HIGH")))
     say(f"Wrote {destination / 'summary.json'}.")
+
+
+def _open(suite: str, root: Path | None, only: Sequence[str]) -> Gallery:
+    """The suite in a folder."""
+    from plvm.evaluate.suites import SUITES, open_suite
+
+    if root is None and suite in SUITES:
+        raise RequestError(f"The suite {suite} lies in a folder.", "Name it with --root.")
+    return open_suite(suite, root if root is not None else Path(), only)
+
+
+def _list_defects(suite: Gallery, json: bool) -> None:
+    """What is wrong with a folder, to stdout."""
+    from plvm.evaluate.suites.builder import KINDS
+
+    if json:
+        out_json(suite.facts | {"defects": [d.__dict__ | {"means": KINDS[d.kind]} for d in suite.defects]})
+        return
+    if suite.defects:
+        out(table([(d.kind, d.where, d.what) for d in suite.defects], ("FLAW", "WHERE", "WHAT")))
+    facts = suite.facts
+    say(
+        f"{count(facts['identities'], 'concept')}, {count(facts['pictures'], 'query picture')}, "
+        f"{facts['positive']:,} positive and {facts['negative']:,} negative pairs, {facts['text']:,} text and "
+        f"{facts['visual']:,} visual questions; {count(len(suite.defects), 'flaw')}."
+    )
 
 
 def headlines(summary: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -53,6 +53,7 @@ for _name in (
     "demo",
     "synth",
     "evaluate",
+    "report",
     "mini",
     "official",
     "cost",

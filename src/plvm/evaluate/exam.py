@@ -14,27 +14,27 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from plvm.evaluate.album import Album
-from plvm.evaluate.datasets import Benchmark
 from plvm.evaluate.figures import Record
 from plvm.evaluate.items import LETTERS, Choice, Pair
+from plvm.evaluate.suite import Pictures, Suite
 from plvm.evaluate.system import Ask, Known, System
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Any)
 
 
 class Exam:
     """A system, a benchmark and its pictures: who was learned already, and the items as questions to the system."""
 
-    def __init__(self, system: System, benchmark: Benchmark, album: Album) -> None:
-        self.system, self.benchmark, self.album = system, benchmark, album
+    def __init__(self, system: System, benchmark: Suite, album: Pictures) -> None:
+        self.system, self.album = system, album
+        self.benchmark: Any = benchmark  # a part knows which kind of suite it asks
         self._known: dict[str, Known] = {}
 
     def concept(self, key: str, reference: Image.Image | None = None) -> Known:
         """What the system learned from the reference behind `key` (that picture, if it is at hand); learned once."""
         if key not in self._known:
             picture = reference if reference is not None else self.album.reference(key)
-            self._known[key] = self.system.learn(self.benchmark.reference(key)[0], picture)
+            self._known[key] = self.system.learn(self.benchmark.name_of(key), picture)
         return self._known[key]
 
     def concepts(self, keys: Iterable[str]) -> tuple[Known, ...]:
@@ -87,3 +87,9 @@ def ask_choices(exam: Exam, items: Iterable[tuple[Choice, dict[str, Any]]]) -> I
                 "answer": None if said is None else LETTERS[said],
                 "probability": [round(float(x), 6) for x in p] if readable else None, "right": said == item.key,
             }  # fmt: skip
+
+
+def ask_answers(exam: Exam, items: Iterable[T]) -> Iterator[tuple[T, str]]:
+    """Items with the free answers to them."""
+    for chunk in batches(items, 32):
+        yield from zip(chunk, exam.system.answer([exam.ask(item) for item in chunk]), strict=True)
