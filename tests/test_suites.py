@@ -283,6 +283,6 @@ def test_the_command_checks_a_folder_and_measures_a_system_on_it(
     ]
     done = CliRunner().invoke(app, [*words, "--model", str(family)])
     assert done.exit_code == 0, done.stderr
-    assert "text_qa.accuracy" in done.stdout and (out / "summary.json").exists() and "1 flaw" in done.stderr
+    assert "recognition.mean" in done.stdout and (out / "summary.json").exists() and "1 flaw" in done.stderr
     for wrong in (["--suite", "folder"], ["--root", str(root)], ["--suite", "folder", "--root", str(root), "--small"]):
         assert CliRunner().invoke(app, ["eval", *wrong, "--out", str(out)]).exit_code == 2

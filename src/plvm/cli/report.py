@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as _json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -27,30 +27,27 @@ def report(
 ) -> None:
     """Make tables and one HTML page of result files.
 
-    Reads every result below RESULTS; nothing is measured. Writes index.html (it needs nothing but itself), tables.md
-    and table1.json.
+    Reads every result below RESULTS; nothing is measured. Writes index.html, which needs nothing but itself, and
+    tables.md.
 
     \b
     Example:
       plvm report results --out report
     """
     from plvm.report.page import report_page
-    from plvm.report.results import find_runs
-    from plvm.report.tables import markdown, table1_rows, tables_of
+    from plvm.report.results import by_suite, find_runs
+    from plvm.report.tables import markdown, tables_of
 
     runs = find_runs(results)
     make_folder(destination)
-    suites = list(dict.fromkeys(run.suite for run in runs))
-    by_suite = {suite: [run for run in runs if run.suite == suite] for suite in suites}
-    told = [f"## {suite}\n\n" + "\n".join(map(markdown, tables_of(own))) for suite, own in by_suite.items()]
-    first = {"suite": suites[0], "rows": table1_rows(by_suite[suites[0]])}
-    (destination / "tables.md").write_text("\n".join(told), encoding="utf-8")
-    (destination / "table1.json").write_text(_json.dumps(first, indent=2) + "\n", encoding="utf-8")
+    tables = {suite: tables_of(own) for suite, own in by_suite(runs).items()}
+    told = "\n".join(f"## {suite}\n\n" + "\n".join(map(markdown, own)) for suite, own in tables.items())
+    (destination / "tables.md").write_text(told, encoding="utf-8")
     with progress() as advance:
         page = report_page(runs, destination, advance)
     (destination / "index.html").write_text(page, encoding="utf-8")
     if json:
-        out_json(first)
+        out_json({suite: [asdict(table) for table in own] for suite, own in tables.items()})
     else:
-        out(markdown(tables_of(by_suite[suites[0]])[0]))
+        out("\n".join(f"{suite}\n\n{markdown(own[0])}" for suite, own in tables.items()))
     say(f"Wrote {destination / 'index.html'}.")

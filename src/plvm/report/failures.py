@@ -35,7 +35,7 @@ class Identity:
     mistaken: tuple[Miss, ...]
 
 
-def hardest(run: Run, identities: int = 8, pictures: int = 4) -> list[Identity]:
+def hardest(run: Run, identities: int = 6, pictures: int = 3) -> list[Identity]:
     """The identities with most wrong recognition decisions: those overlooked, and strangers taken for them."""
     if run.records is None:
         return []
@@ -78,7 +78,7 @@ class Redrawn:
     @staticmethod
     def can(run: Run) -> bool:
         """Whether the pictures of a run can be drawn again by this version."""
-        return run.suite.startswith(f"portraits/{VERSION}/")
+        return run.key.startswith(f"portraits/{VERSION}/")
 
     def query(self, number: int) -> Image.Image:
         """A query picture."""

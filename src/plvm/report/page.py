@@ -13,7 +13,7 @@ from PIL import Image
 
 from plvm.report.failures import Identity, Miss, Redrawn, hardest
 from plvm.report.plots import roc_svg
-from plvm.report.results import Run
+from plvm.report.results import Run, by_suite
 from plvm.report.tables import Cell, Table, tables_of, text_of
 
 STYLE = """
@@ -48,8 +48,8 @@ Progress = Callable[[str, int, int], None]
 
 def report_page(runs: Sequence[Run], home: Path, progress: Progress = lambda *_: None) -> str:
     """The whole page. `home` is the folder that it will lie in: links to records start there."""
-    suites = list(dict.fromkeys(run.suite for run in runs))
-    sections = [_suite(i, [r for r in runs if r.suite == suite], home, progress) for i, suite in enumerate(suites)]
+    suites = by_suite(runs)
+    sections = [_suite(i, own, home, progress) for i, own in enumerate(suites.values())]
     links = "".join(f'<a href="#suite-{i}">{html.escape(suite)}</a>' for i, suite in enumerate(suites))
     latest = max(run.summary["time"] for run in runs)
     return f"""<!doctype html>
@@ -72,15 +72,12 @@ def _suite(number: int, runs: Sequence[Run], home: Path, progress: Progress) -> 
     tables = "".join(_table(table) for table in tables_of(runs))
     grids = "".join(_failures(run, progress) for run in runs if run.records is not None and Redrawn.can(run))
     return f"""<h2 id="suite-{number}">{html.escape(runs[0].suite)}</h2>
-<p class="facts">{html.escape(_size(runs[0]))}</p>{tables}{_curves(runs)}{grids}{_sources(runs, home)}"""
+<p class="facts">{html.escape(_flaws(runs[0]))}</p>{tables}{_curves(runs)}{grids}{_sources(runs, home)}"""
 
 
-def _size(run: Run) -> str:
-    facts = run.summary["benchmark"]
-    size = facts.get("size", facts)
-    told = f"{size['identities']} identities, {size['pictures']} query pictures"
-    flaws = facts.get("defects")
-    return told + (f"; flaws of the folder: {', '.join(f'{k} {n}' for k, n in flaws.items())}" if flaws else "")
+def _flaws(run: Run) -> str:
+    flaws = run.summary["benchmark"].get("defects")
+    return f"Flaws of the folder: {', '.join(f'{k} {n}' for k, n in flaws.items())}." if flaws else ""
 
 
 def _table(table: Table) -> str:
@@ -134,21 +131,22 @@ def _person(identity: Identity, redrawn: Redrawn) -> str:
         if not misses:
             return f"<div><h4>{title}: none</h4></div>"
         figures = "".join(
-            _figure(redrawn.query(m.picture), "not read" if m.probability is None else f"{m.probability:.3f}", 112)
+            figure(redrawn.query(m.picture), "not read" if m.probability is None else f"{m.probability:.3f}", 112)
             for m in misses
         )
         return f'<div><h4>{title}</h4><div class="row">{figures}</div></div>'
 
     caption = f"&lt;{html.escape(identity.name)}&gt;<br>{identity.wrong} of {identity.asked} wrong"
     return (
-        f'<section class="person"><div class="who">{_figure(redrawn.reference(identity.name), caption, 132)}</div>'
+        f'<section class="person"><div class="who">{figure(redrawn.reference(identity.name), caption, 132)}</div>'
         f"{row('Overlooked', identity.missed)}{row('Somebody else taken for them', identity.mistaken)}</section>"
     )
 
 
-def _figure(picture: Image.Image, caption: str, side: int) -> str:
+def figure(picture: Image.Image, caption: str, side: int) -> str:
+    """A picture inside the page, `side` pixels wide; the caption is HTML."""
     small = picture.copy()
-    small.thumbnail((round(side * 1.5), round(side * 1.5)), Image.Resampling.LANCZOS)
+    small.thumbnail((round(side * 1.3), round(side * 1.3)), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     small.save(file, "WEBP", quality=75)
     data = base64.b64encode(file.getvalue()).decode()

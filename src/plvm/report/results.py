@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,16 @@ class Run:
     records: Path | None = None
 
     @property
-    def suite(self) -> str:
+    def key(self) -> str:
         """The benchmark's key."""
         return str(self.summary["benchmark"]["key"])
+
+    @property
+    def suite(self) -> str:
+        """The benchmark with its size: only runs on the very same items stand in one table."""
+        facts = self.summary["benchmark"]
+        size = facts.get("size", facts)
+        return f"{self.key}: {size['identities']} identities, {size['pictures']} query pictures"
 
     def figure(self, *path: str) -> dict[str, Any] | None:
         """The figure under a path of keys, None where it was not measured."""
@@ -48,6 +55,14 @@ def find_runs(folder: Path) -> list[Run]:
         raise RequestError(f"There is no result in {folder}.", "Make one: plvm eval --system plvm --out results/plvm")
     suites = list(dict.fromkeys(suite for suite, _ in found))
     return sorted(found.values(), key=lambda r: (suites.index(r.suite), r.name != "plvm"))
+
+
+def by_suite(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """The runs of each suite, in order."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.suite, []).append(run)
+    return found
 
 
 def _runs_of(path: Path) -> Iterator[Run]:

@@ -55,7 +55,7 @@ def main_table(runs: Sequence[Run]) -> Table | None:
                ("mean", "recognition", "mean"), ("AUC", "recognition", "auc"),
                ("text QA", "text_qa", "accuracy"), ("visual QA", "visual_qa", "accuracy")]  # fmt: skip
     found = _table("Recognition and multiple choice (Table 1)", runs, columns)
-    if found is None or not runs[0].suite.startswith("portraits"):
+    if found is None or not runs[0].key.startswith("portraits/"):
         return found
     keys = ("positive", "negative", "mean", "", "text_qa", "visual_qa")
     quoted = tuple((f"{name} (paper)", *(f"{row[k]:.1f}" if k else "-" for k in keys)) for name, row in TABLE_1.items())
@@ -69,7 +69,8 @@ def main_table(runs: Sequence[Run]) -> Table | None:
 
 def decisions(runs: Sequence[Run]) -> Table | None:
     """How the recognition decision is made, and how far it can be trusted."""
-    columns: list[tuple[str, ...]] = [("mean, P(Yes) > 0.5", "recognition", "mean"), ("tuned threshold", "recognition", "tuned", "mean"),
+    columns: list[tuple[str, ...]] = [("mean, P(Yes) > 0.5", "recognition", "mean"),
+               ("tuned threshold", "recognition", "tuned", "mean"),
                ("strict answer", "recognition_strict", "mean"), ("EER", "recognition", "eer"),
                ("ECE", "recognition", "ece"), ("unparsable", "recognition_strict", "unparsable")]  # fmt: skip
     note = (
@@ -109,10 +110,11 @@ def lookalikes(runs: Sequence[Run]) -> Table | None:
 
 def several(runs: Sequence[Run]) -> Table | None:
     """Several concepts in one prompt."""
-    columns = [("1: mean", "recognition", "mean"), ("2", "several_concepts", "2", "recognition", "mean"),
-               ("3", "recognition_three_concepts", "mean"), ("4", "several_concepts", "4", "recognition", "mean"),
+    columns: list[tuple[str, ...]] = [("1: mean", "recognition", "mean"),
+               ("2: mean", "several_concepts", "2", "recognition", "mean"),
+               ("3: mean", "recognition_three_concepts", "mean"), ("4: mean", "several_concepts", "4", "recognition", "mean"),
                ("1: visual QA", "visual_qa", "accuracy")]  # fmt: skip
-    columns += [(str(n), "several_concepts", str(n), "visual_qa") for n in (2, 3, 4)]
+    columns += [(f"{n}: visual QA", "several_concepts", str(n), "visual_qa") for n in (2, 3, 4)]
     columns += [("all of them?", "recognition_several", "mean")]
     note = "Recognition mean and visual multiple choice, by the number of concepts in the prompt."
     return _table("Several concepts in one prompt", runs, columns, note)
@@ -120,7 +122,7 @@ def several(runs: Sequence[Run]) -> Table | None:
 
 def names(runs: Sequence[Run]) -> Table | None:
     """Answers that say names."""
-    columns = [(f"who, {n} known", "who", str(n), "right") for n in (1, 2, 3)]
+    columns: list[tuple[str, ...]] = [(f"who, {n} known", "who", str(n), "right") for n in (1, 2, 3)]
     columns += [("stranger refused", "who", "1", "unknown"), ("caption recall", "captions", "all", "recall"),
                 ("caption precision", "captions", "all", "precision"),
                 ("dialogue", "dialogue", "from_start"), ("added later", "dialogue", "added_later")]  # fmt: skip
@@ -170,21 +172,3 @@ def _count(run: Run, path: tuple[str, ...]) -> str:
     for key in path:
         node = node.get(key) if isinstance(node, dict) else None
     return f"{node:,}" if isinstance(node, int) else "-"
-
-
-def table1_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Table 1 for machines."""
-    rows = []
-    for run in runs:
-        if (recognition := run.summary.get("recognition")) is None:
-            continue
-        learned = run.summary.get("timing", {}).get("learning")
-        rows.append({
-            "system": run.name,
-            "recognition": {k: recognition[k] for k in ("positive", "negative", "mean", "auc")},
-            "text_qa": run.figure("text_qa", "accuracy"),
-            "visual_qa": run.figure("visual_qa", "accuracy"),
-            "enroll_seconds": round(learned["seconds"] / learned["n"], 6) if learned and learned["n"] else None,
-            "commit": run.summary["commit"], "seed": run.summary["seed"], "command": run.summary["command"],
-        })  # fmt: skip
-    return rows
