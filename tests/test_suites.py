@@ -188,6 +188,24 @@ def test_every_kind_of_flaw_was_planted() -> None:
     assert {kind for _, kind, _ in PLANTED} == set(KINDS)
 
 
+@pytest.mark.parametrize("name", ["folder", "plvm", "yollava", "rap", "mc-llava"])
+@pytest.mark.parametrize(
+    "content", [[1, "two"], {"ann": 3, "x": [1]}, "text", None, [{"options": ["a", "b"], "concept": "ann"}]]
+)
+def test_json_of_another_shape_is_a_flaw_and_no_crash(at: Callable[[str], Path], name: str, content: Any) -> None:
+    root = at(name)
+    for path in root.rglob("*.json"):
+        if path.name not in ("database.json", "recognition_test.json"):  # without these RAP has nothing to ask
+            write(path, content)
+    assert open_suite(name, root).names
+
+
+def test_the_page_explains_every_flaw_and_every_suite() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "suites.md").read_text(encoding="utf-8")
+    assert all(f"| `{kind}` | {means} |" in page for kind, means in KINDS.items())
+    assert all(f"`{name}`" in page for name in SUITES)
+
+
 def test_repeated_rows_are_asked_once_and_by_their_answer(at: Callable[[str], Path]) -> None:
     root = at("rap")
     clean = open_suite("rap", root)

@@ -188,8 +188,8 @@ POINTS = 100  # of a ROC curve in a result file
 
 def ece(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> Figure:
     """The expected calibration error (Guo et al. 2017): how far the mean P(Yes) of a bin is from its share of Yes, on
-    average over the items. Answers without a probability are left out. The interval always holds the value: a sum of
-    absolute values only grows by resampling's noise."""
+    average over the items. Answers without a probability are left out. Resampling only adds to a sum of absolute values,
+    so the interval is widened to hold the value."""
     known = np.isfinite(scored.probability)
     p, truth = scored.probability[known], scored.truth[known]
     names, index = np.unique(np.asarray(scored.groups)[known], return_inverse=True)
@@ -200,7 +200,7 @@ def ece(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> Figure:
         return figure(float("nan"), np.zeros(0), 0)
     w = weights(len(names), resamples, seed)
     found = figure(np.abs(excess.sum(0)).sum() / len(p), _divide(np.abs(w @ excess).sum(1), w @ asked), len(p))
-    return found | {"low": min(found["low"], found["value"])}
+    return found | {"low": min(found["low"], found["value"]), "high": max(found["high"], found["value"])}
 
 
 def roc(scored: Scored) -> dict[str, list[float]]:

@@ -57,8 +57,10 @@ def main_table(runs: Sequence[Run]) -> Table | None:
     found = _table("Recognition and multiple choice (Table 1)", runs, columns)
     if found is None or not runs[0].key.startswith("portraits/"):
         return found
-    keys = ("positive", "negative", "mean", "", "text_qa", "visual_qa")
-    quoted = tuple((f"{name} (paper)", *(f"{row[k]:.1f}" if k else "-" for k in keys)) for name, row in TABLE_1.items())
+    keys = [name.replace(" QA", "_qa") for name in found.header[1:]]
+    quoted = tuple(
+        (f"{name} (paper)", *(f"{row[k]:.1f}" if k in row else "-" for k in keys)) for name, row in TABLE_1.items()
+    )
     note = (
         "Percent, 95 % intervals over identities. All pairs of a concept and a picture; mean is the mean of positive "
         "and negative. The paper's rows are of photos and 7B to 13B models, ours of drawn portraits: compare orders, "
@@ -117,7 +119,7 @@ def several(runs: Sequence[Run]) -> Table | None:
     columns += [(f"{n}: visual QA", "several_concepts", str(n), "visual_qa") for n in (2, 3, 4)]
     columns += [("all of them?", "recognition_several", "mean")]
     note = "Recognition mean and visual multiple choice, by the number of concepts in the prompt."
-    return _table("Several concepts in one prompt", runs, columns, note)
+    return _table("Several concepts in one prompt", runs, columns, note, beside=("recognition", "visual_qa"))
 
 
 def names(runs: Sequence[Run]) -> Table | None:
@@ -156,13 +158,16 @@ def _per(timing: dict[str, Any] | None) -> str:
     return f"{1000 * timing['seconds'] / timing['n']:.1f}" if timing and timing["n"] else "-"
 
 
-def _table(title: str, runs: Sequence[Run], columns: Sequence[tuple[str, ...]], note: str = "") -> Table | None:
-    """A row per run that has one of the figures; columns that nobody has are left out."""
+def _table(
+    title: str, runs: Sequence[Run], columns: Sequence[tuple[str, ...]], note: str = "", beside: Sequence[str] = ()
+) -> Table | None:
+    """A row per run that has one of the figures; columns that nobody has are left out. Columns of the parts `beside`
+    are for comparison: alone they make no table."""
     cells: Callable[[Run, tuple[str, ...]], Cell] = lambda run, path: run.figure(*path) or _count(run, path)  # noqa: E731
     used = [c for c in columns if any(cells(run, c[1:]) != "-" for run in runs)]
     rows = [(run.name, *(cells(run, c[1:]) for c in used)) for run in runs]
     rows = [row for row in rows if any(cell != "-" for cell in row[1:])]
-    if not rows or used == [c for c in used if c[1] in ("recognition", "visual_qa")] and "Table 1" not in title:
+    if not rows or all(c[1] in beside for c in used):
         return None
     return Table(title, ("system", *(c[0] for c in used)), tuple(rows), note)
 

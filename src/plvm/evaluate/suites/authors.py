@@ -28,8 +28,8 @@ def load(root: Path, only: Collection[str] = ()) -> Gallery:
     if size != PAPER and not only:
         found.note("not-the-papers-size", ".", f"{size[0]} identities and {size[1]} query images, not {PAPER}")
     for name, visual in (("non_query_ques.json", False), ("query_ques.json", True)):
-        for i, row in enumerate(found.json(name) or ()):
-            _add(found, f"{name} item {i}", row, visual)
+        for where, row in found.rows(found.json(name), name):
+            _add(found, where, row, visual)
     return found.build()
 
 

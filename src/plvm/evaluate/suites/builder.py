@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +126,12 @@ class Builder:
         if absolute or not path.is_file():
             if self._by_name is None:
                 self._by_name = {}
-                for file in sorted(self.root.rglob("*")):
+                for file in sorted(p for p in self.root.rglob("*") if p.is_file()):
                     self._by_name.setdefault(file.name, []).append(file)
             ends = {p: _common_end(p.parts, parts) for p in self._by_name.get(parts[-1] if parts else "", ())}
             best = max(ends.values(), default=0)
             nearest = [p for p, n in ends.items() if n == best]
-            if best < min(2, len(parts)) or len(nearest) > 1:
+            if len(nearest) != 1 or best < min(2, len(parts)):
                 self.note("missing-picture", where, f"{text} is not there")
                 return None
             path = nearest[0]
@@ -154,6 +154,17 @@ class Builder:
             self.note("missing-file", names[0], "not in the folder")
         return None
 
+    def rows(self, data: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(where, row) of a JSON file that should be a list of objects; what is not is noted."""
+        if data is not None and not isinstance(data, list):
+            self.note("unreadable-file", name, f"a {type(data).__name__} instead of a list")
+            return
+        for i, row in enumerate(data or ()):
+            if isinstance(row, dict):
+                yield f"{name} item {i}", row
+            else:
+                self.note("unreadable-file", f"{name} item {i}", f"a {type(row).__name__} instead of an object")
+
     # ---- adding
 
     def reference(self, name: str, pictures: Sequence[Path], where: Path | str) -> bool:
@@ -173,22 +184,23 @@ class Builder:
         where: str,
         name: str,
         question: str,
-        options: Mapping[str, Any],
+        options: Any,
         key: Any,
         picture: Path | None = None,
         concepts: Sequence[str] = (),
         kind: str = "",
     ) -> None:
-        """Add a multiple-choice question about `name`; "<sks>" and "sks" in it stand for the name."""
+        """Add a multiple-choice question about `name`; "<sks>" and "sks" in it stand for the name.
+        `options` should be a mapping of letters to answers."""
         if name not in self.references:
             if self.wanted(name):
                 self.note("unknown-concept", where, name)
             return
         text = re.sub(r"<sks>|\bsks\b|<concept>", f"<{name}>", question.replace("<image>", "").strip())
-        letters = list(options)
+        letters = list(options) if isinstance(options, Mapping) else []
         said = [str(options[letter]) for letter in letters]
         if len(set(said)) < max(2, len(said)) or key not in letters:
-            self.note("bad-options", where, f"options {dict(options)}, key {key!r}")
+            self.note("bad-options", where, f"options {options}, key {key!r}")
             return
         if f"<{name}>" not in text:
             if re.search(rf"(?<![\w<]){re.escape(name)}(?![\w>])", text):
@@ -251,7 +263,7 @@ class Builder:
 
     def _drop_leaks(self) -> None:
         """Leave out query pictures that are references, and ask about equal pictures once."""
-        references = {self._digests.get(p[0]): name for name, p in self.references.items()}
+        references = {self._digests.get(p): name for name, paths in self.references.items() for p in paths}
         first: dict[str, Path] = {}
         self._twins: dict[Path, list[Path]] = {}
         for path in list(self.shown):

@@ -29,9 +29,8 @@ def load(root: Path, only: Collection[str] = ()) -> Gallery:
     if (root / OTHERS).is_dir():
         for path in found.in_folder(root / OTHERS):
             found.query(path)
-    for i, row in enumerate(found.json("questions.json", required=False) or ()):
-        where = f"questions.json item {i}"
-        picture = found.find(row["picture"], where) if row.get("picture") else None
+    for where, row in found.rows(found.json("questions.json", required=False), "questions.json"):
+        picture = found.find(str(row["picture"]), where) if row.get("picture") else None
         if row.get("picture") and picture is None:
             continue
         found.choice(where, str(row.get("concept")), str(row.get("question", "")), row.get("options") or {},

@@ -82,6 +82,8 @@ def _members(folder: str, names: Sequence[str]) -> list[str]:
 def _together(found: Builder, folder: Path, members: Sequence[str]) -> list[Path]:
     """The pictures of several, and the question about all of them."""
     positions = found.json(folder / "position.json")
+    if not isinstance(positions, dict) or not all(isinstance(at, dict) for at in positions.values()):
+        positions = None
     here = {Path(p).name: [n for n, place in at.items() if place] for p, at in (positions or {}).items()}
     pictures = found.in_folder(folder)
     for path in pictures:
@@ -106,11 +108,11 @@ def _questions(found: Builder, folder: Path, members: Sequence[str]) -> None:
     if _is_text(open_) and not _is_text(text):
         found.note("swapped-files", folder, "vqa.json holds the text-only questions, qa.json the open ones")
         text = open_
-    for picture, rows in (choice or {}).items():
+    for picture, rows in choice.items() if isinstance(choice, dict) else ():
         where = f"{folder.name}/choice.json {picture}"
         path = found.find(picture, where)
         for row in rows if isinstance(rows, list) else [rows]:
-            if path is not None:
+            if path is not None and isinstance(row, dict):
                 _add(found, where, members, str(row.get("Human", "")), row.get("AI"), path)
     for i, row in enumerate(text if _is_text(text) else ()):
         _add(found, f"{folder.name}/qa.json item {i}", members, str(row["question"]), row.get("answer"), None)

@@ -27,8 +27,9 @@ RECOGNITION = "recognition_test.json"
 def load(root: Path, only: Collection[str] = ()) -> Gallery:
     """The gallery of RAP-MLLM's files."""
     found = Builder("rap", root, WORDING, only)
-    _database(found, found.json(*DATABASES) or {})
-    _recognition(found, found.json(RECOGNITION, f"eval/{RECOGNITION}") or [])
+    database = found.json(*DATABASES)
+    _database(found, database if isinstance(database, dict) else {})
+    _recognition(found, found.json(RECOGNITION, f"eval/{RECOGNITION}"))
     add_visual(found, VISUAL, f"eval/{VISUAL}")
     _compare(found, found.json(VISUAL, required=False), found.json(f"eval/{VISUAL}", required=False))
     add_text(found, TEXT, f"eval/{TEXT}")
@@ -48,19 +49,19 @@ def _database(found: Builder, data: dict[str, Any]) -> None:
             found.note("mislabelled-row", f"database {tag}", f"path_to_concept gives {back.get(image)} for {image}")
 
 
-def _recognition(found: Builder, rows: list[dict[str, Any]]) -> None:
+def _recognition(found: Builder, data: Any) -> None:
     """Each (concept, picture) once; truth is `correct_answer`, not `type`."""
     said: dict[tuple[str, Path], bool] = {}
     against: set[tuple[str, Path]] = set()
     flaws: dict[str, list[str]] = {}
     paths: dict[str, Path | None] = {}
-    for i, row in enumerate(rows):
+    for item, row in found.rows(data, RECOGNITION):
         name, image = str(row.get("concept", "")).strip("<>"), str(row.get("image", ""))
         if not found.wanted(name):
             continue
-        where = f"row {i} ({name}, {image})"
+        where = f"{item} ({name}, {image})"
         if image not in paths:
-            paths[image] = found.find(image, f"{RECOGNITION} row {i}")
+            paths[image] = found.find(image, item)
         path, truth = paths[image], bool(row.get("correct_answer"))
         if name not in found.references:
             flaws.setdefault("unknown-concept", []).append(where)

@@ -77,11 +77,17 @@ def _rows(found: Builder, data: Any, name: str) -> Iterator[tuple[str, str, str,
     flat = False
     for key, value in (data or {}).items():
         concept = key.strip("<>")
+        if not isinstance(value, dict):
+            found.note("unreadable-file", f"{name} {key}", f"a {type(value).__name__} instead of an object")
+            continue
         if "question" in value:
             flat = True
             yield f"{name} {key}", PurePosixPath(key).parent.name, key, value
             continue
         for inner, row in value.items():
-            yield f"{name} {concept} {inner}", concept, inner, row
+            if isinstance(row, dict):
+                yield f"{name} {concept} {inner}", concept, inner, row
+            else:
+                found.note("unreadable-file", f"{name} {concept} {inner}", "no object")
     if flat:
         found.note("flat-questions", name, "questions are not nested by concept")
