@@ -68,7 +68,7 @@ class Builder:
         self.visual: list[Choice] = []
         self.several: list[tuple[Path, Pair]] = []
         self.captions: list[tuple[Path, str]] = []
-        self.rows: set[tuple[str, Path]] | None = None
+        self.asked: set[tuple[str, Path]] | None = None
         self._about: dict[str, Path] = {}  # question id -> its picture
         self._seen: dict[tuple[str, str, Path | None], Choice] = {}
         self._digests: dict[Path, str] = {}
@@ -248,8 +248,8 @@ class Builder:
                 f"See docs/suites.md for the layout of the {self.suite} suite.",
             )
         asked = None
-        if self.rows is not None:
-            asked = frozenset((n, number[p]) for n, p in self.rows if p in number)
+        if self.asked is not None:
+            asked = frozenset((n, number[p]) for n, p in self.asked if p in number)
         visual = [_at(c, number[self._about[c.id]]) for c in self.visual if self._about[c.id] in number]
         for kind, items in (("text", self.text), ("visual", visual)):
             self._look_for_skew(kind, items)

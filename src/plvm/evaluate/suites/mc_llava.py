@@ -32,7 +32,7 @@ OPTION = re.compile(r"(?:^|[\s(])([A-H])[.:)]\s*(.+?)(?=[\s(]+[A-H][.:)]\s|\s*$)
 def load(root: Path, only: Collection[str] = ()) -> Gallery:
     """The gallery of MC-LLaVA's folder."""
     found = Builder("mc-llava", root, WORDING, only)
-    found.rows = set()
+    found.asked = set()
     present = {p.name for p in root.rglob("*.json")}
     for name in CODE_NEEDS:
         if name not in present:
@@ -69,8 +69,8 @@ def _group(found: Builder, group: Path) -> None:
             continue
         shared = _together(found, folder, members)
         scenario = [p for name in members for p in pictures[name]] + shared
-        assert found.rows is not None
-        found.rows |= {(name, path) for name in members for path in scenario}
+        assert found.asked is not None
+        found.asked |= {(name, path) for name in members for path in scenario}
         _questions(found, folder, members)
 
 

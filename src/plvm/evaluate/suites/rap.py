@@ -74,7 +74,7 @@ def _recognition(found: Builder, data: Any) -> None:
                 against.add((name, path))
     for name, path in sorted(against):
         flaws.setdefault("contradictory-rows", []).append(f"{name}, {path.name}")
-    found.rows = set(said) - against
+    found.asked = set(said) - against
     for (name, path), truth in said.items():
         found.query(path, [name] if truth else [])
     missing = len(found.references) * len({path for _, path in said}) - len(said)
