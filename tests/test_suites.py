@@ -17,10 +17,15 @@ from guess import Guess
 from layouts import LAYOUTS, POINTER, change, query, reference, save, text_only, write
 from plvm.cli.main import app
 from plvm.errors import RequestError
+from plvm.evaluate.datasets import SMALL, portraits
+from plvm.evaluate.exam import Exam
 from plvm.evaluate.gallery import Gallery, PhotoAlbum
 from plvm.evaluate.runner import evaluate
 from plvm.evaluate.suites import SUITES, open_suite
 from plvm.evaluate.suites.builder import KINDS
+from plvm.personal import load
+from plvm.systems import SYSTEMS
+from plvm.systems.run import evaluate_system, every_system
 
 pytest_plugins = ["family"]
 
@@ -260,6 +265,21 @@ def test_large_pictures_are_reduced_and_only_some_stay_in_memory(at: Callable[[s
     assert len(album._kept) == 2
 
 
+def test_a_system_learns_from_as_many_references_as_it_takes_and_there_are(at: Callable[[str], Path]) -> None:
+    root = at("yollava")
+    name = sorted(p.name for p in (root / "train").iterdir())[0]
+    before = len(open_suite("yollava", root).references[name])
+    for i in range(2):
+        save(root / "train" / name / f"{90 + i}.png", Image.new("RGB", (64, 64), (i, 9, 9)))
+    suite = open_suite("yollava", root)
+
+    system = Guess()
+    for most in (1, 2, 9):
+        system.references = most
+        assert len(Exam(system, suite, suite.album()).references(name)) == min(most, before + 2)
+    assert suite.album().reference(name, before + 1).getpixel((0, 0)) == (1, 9, 9)
+
+
 # ---------------------------------------------------------------- the runner
 
 
@@ -304,3 +324,25 @@ def test_the_command_checks_a_folder_and_measures_a_system_on_it(
     assert "recognition.mean" in done.stdout and (out / "summary.json").exists() and "1 flaw" in done.stderr
     for wrong in (["--suite", "folder"], ["--root", str(root)], ["--suite", "folder", "--root", str(root), "--small"]):
         assert CliRunner().invoke(app, ["eval", *wrong, "--out", str(out)]).exit_code == 2
+
+
+def test_all_systems_but_the_one_that_is_told_the_truth_are_for_folders(
+    originals: dict[str, Path], family: Path, tmp_path: Path
+) -> None:
+    suite = open_suite("folder", originals["folder"])
+    endpoint = {"url": "http://127.0.0.1"}
+    assert set(SYSTEMS) - set(every_system(endpoint, suite)) == {"llava-prompt-true"}
+    assert set(every_system(endpoint, portraits(size=SMALL))) == set(SYSTEMS)
+    with pytest.raises(RequestError, match="truth") as refused:
+        evaluate_system("llava-prompt-true", lambda: load(family), suite, tmp_path / "true")
+    assert "llava-prompt" in refused.value.hint
+
+
+def test_a_threshold_for_a_folder_comes_from_the_validation_portraits(
+    originals: dict[str, Path], family: Path, tmp_path: Path
+) -> None:
+    suite, vlm = open_suite("folder", originals["folder"]), load(family)
+    found = evaluate_system("embedding", lambda: vlm, suite, tmp_path)
+    facts = found["system"]
+    assert facts["threshold_from"] == "portraits/1/val/0" and facts["threshold"] != 0.5
+    assert found["recognition"]["n_positive"] == suite.facts["positive"] and "text_qa" in found["skipped"]

@@ -1,8 +1,8 @@
 """A benchmark of pictures on disk: what a loader of `suites` makes of somebody's folder.
 
-A concept is learned from its first reference, by a system that takes several from the first ones. Recognition asks about every concept in every picture
-unless `asked_pairs` says which. What is wrong with the folder stands in `defects`, and never stops a run that has
-something left to ask.
+A concept is learned from its first reference; a system that takes several learns from the first ones. Recognition asks
+about every concept in every picture unless `asked_pairs` says which. What is wrong with the folder stands in `defects`,
+and never stops a run that has something left to ask.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The parts of the suite: what each asks of a system, one record per item. Their figures are made in `figures.py`.
 
-The decisions: recognition is Yes where P(Yes) > 0.5 of {Yes, No}, strictly, and, as a part of its own, by what the
-free answer begins with; multiple choice is the option with the
-highest likelihood as the answer, each option being a whole answer sentence (`Chooses.choose`), so that the order of
-the options cannot matter; free answers are read by `judge.py`; what cannot be read is wrong.
+The decisions: recognition is Yes where P(Yes) > 0.5 of {Yes, No}, strictly, and, as a part of its own, by what the free
+answer begins with; multiple choice is the option with the highest likelihood as the answer, each option being a whole
+answer sentence (`Chooses.choose`), so that the order of the options cannot matter; free answers are read by `judge.py`;
+what cannot be read is wrong.
 """
 
 from __future__ import annotations
