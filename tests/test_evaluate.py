@@ -303,7 +303,9 @@ def test_parts_that_a_system_cannot_do_are_skipped_and_named(tmp_path: Path) -> 
     system = OnlyRecognizes()
     assert system.abilities == {RECOGNIZE}
     found = evaluate(system, BENCH, tmp_path)
-    assert "recognition" in found and found["skipped"] == [part for part in PARTS if PARTS[part].needs != RECOGNIZE]
+    assert "recognition" in found and found["skipped"] == [
+        part for part in BENCH.parts if PARTS[part].needs != RECOGNIZE
+    ]
 
 
 def test_unknown_parts_and_systems_are_refused_with_the_nearest_name(tmp_path: Path, vlm: Personal) -> None:

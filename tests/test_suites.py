@@ -344,5 +344,5 @@ def test_a_threshold_for_a_folder_comes_from_the_validation_portraits(
     suite, vlm = open_suite("folder", originals["folder"]), load(family)
     found = evaluate_system("embedding", lambda: vlm, suite, tmp_path)
     facts = found["system"]
-    assert facts["threshold_from"] == "portraits/1/val/0" and facts["threshold"] != 0.5
+    assert facts["threshold_from"] == "portraits, split val, seed 0" and facts["threshold"] != 0.5
     assert found["recognition"]["n_positive"] == suite.facts["positive"] and "text_qa" in found["skipped"]

@@ -50,7 +50,7 @@ class Embedding(System):
         self.vlm_fingerprint = vlm.fingerprint
         self.given = threshold
         self.threshold = 0.5 if threshold is None else threshold
-        self.chosen_on: str | None = None  # the key of the benchmark that the threshold comes from
+        self.chosen_on: str | None = None  # where the threshold comes from
         self._seen: OrderedDict[int, tuple[Image.Image, np.ndarray]] = OrderedDict()
         self._most = pictures
 
@@ -80,7 +80,7 @@ class Embedding(System):
         else:
             bench = portraits("val", size=VALIDATION)
             self.fit(Album(bench))
-        self.chosen_on = bench.key
+        self.chosen_on = f"portraits, split {bench.split}, seed {bench.seed}"
 
     def learn(self, name: str, *images: Image.Image) -> Face:
         """The mean direction of the pictures' features."""
