@@ -28,7 +28,7 @@ from plvm.portraits.person import person_of
 from plvm.portraits.questions import Asker
 from plvm.portraits.scene import draw_portrait, draw_scene
 from plvm.report.dialogue import Dialogue, Exchange, dialogue_page
-from plvm.systems import build_system
+from plvm.systems import DRAWN_ONLY, build_system
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -79,8 +79,8 @@ def main() -> None:
     vlm = personal.load(arguments.model)
     for name in arguments.systems:
         system = build_system(name, vlm)
-        if not isinstance(system, Converses):
-            print(f"{name} holds no dialogue: left out", file=sys.stderr)
+        if not isinstance(system, Converses) or name in DRAWN_ONLY:
+            print(f"{name} holds no dialogue with these people: left out", file=sys.stderr)
             continue
         system.prepare(portraits("test", arguments.seed).album())
         dialogue.answers[name] = converse(system, dialogue, lines)
