@@ -80,7 +80,7 @@ def main() -> None:
 
     with progress() as advance:
         evaluate_systems(
-            arguments.systems or every_system(settings), vlm, bench, arguments.work / bench.key, settings,
+            arguments.systems or every_system(settings, bench), vlm, bench, arguments.work / bench.key, settings,
             command=typed, parts=PARTS, pictures=arguments.work / "pictures", progress=advance, report=report,
             key=os.environ.get("OPENAI_API_KEY", ""),
         )  # fmt: skip

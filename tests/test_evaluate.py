@@ -11,17 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from guess import Guess
 from plvm.errors import RequestError
 from plvm.evaluate.album import Album
 from plvm.evaluate.datasets import SMALL, Benchmark, portraits
 from plvm.evaluate.items import Line
 from plvm.evaluate.judge import is_right, who_is_named, yes_or_no
+from plvm.evaluate.metrics import best_threshold
 from plvm.evaluate.protocols import PARTS
 from plvm.evaluate.runner import evaluate
 from plvm.evaluate.system import ABILITIES, RECOGNIZE, Ask, System, Turn
 from plvm.personal import Personal
 from plvm.systems import SYSTEMS, build_system
-from plvm.systems.embedding import Embedding, best_threshold, views
+from plvm.systems.embedding import Embedding, views
 from plvm.systems.llava import LlavaPrompt, LlavaPromptTrue, truth_of
 from plvm.systems.plvm import Plvm
 from plvm.vocabulary import vocabulary_of
@@ -80,6 +82,9 @@ class Oracle(System):
 
     def answer(self, asks: Sequence[Ask]) -> list[str]:
         items = {(i.question, i.picture, i.concepts): i.answer for c in (1, 2, 3) for i in self.bench.who(c)}
+        items |= {(i.question, i.picture, i.concepts): "Yes." if i.truth else "No." for i in self.bench.pairs}
+        said = {i: "I see " + " and ".join(f"<{n}>" for n in i.shown) + "." for i in self.bench.captions}
+        items |= {(i.question, i.picture, i.concepts): text for i, text in said.items()}
         found = []
         for a in asks:
             assert a.image is not None
@@ -153,6 +158,12 @@ def test_a_system_that_knows_the_truth_scores_one_everywhere(perfect: tuple[dict
         == s["held_out_wordings"]["text_qa"]["lost"]["value"]
         == 0
     )
+    assert s["recognition_strict"]["mean"]["value"] == s["recognition_strict"]["same_as_probability"]["value"] == 1.0
+    assert s["captions"]["all"]["recall"]["value"] == s["captions"]["all"]["precision"]["value"] == 1.0
+    for count in "24":
+        crowd = s["several_concepts"][count]
+        assert crowd["recognition"]["mean"]["value"] == crowd["visual_qa"]["value"] == 1.0
+        assert crowd["lost"]["value"] == 0.0
     assert s["unparsable"] == 0 and s["skipped"] == []
 
 
@@ -187,8 +198,8 @@ def test_there_is_one_record_per_item_and_every_part_makes_as_many_as_it_says(
 ) -> None:
     summary, out = perfect
     records = [json.loads(line) for line in (out / "records.jsonl").read_text().splitlines()]
-    assert len(records) == summary["n"] == sum(part.count(BENCH) for part in PARTS.values())
-    assert {r["part"] for r in records} == set(PARTS)
+    assert len(records) == summary["n"] == sum(PARTS[part].count(BENCH) for part in BENCH.parts)
+    assert {r["part"] for r in records} == set(BENCH.parts)
     assert all("answer" in r and "right" in r and ("truth" in r or "key" in r) for r in records)
 
 
@@ -201,7 +212,10 @@ def test_a_constant_answer_has_a_recognition_mean_of_one_half(tmp_path: Path, ye
 
 
 def test_what_cannot_be_read_is_wrong_and_counted_aloud(tmp_path: Path) -> None:
-    found = evaluate(Constant(float("nan")), BENCH, tmp_path, parts=["recognition", "who", "dialogue"])
+    found = evaluate(
+        Constant(float("nan")), BENCH, tmp_path, parts=["recognition", "who", "dialogue", "recognition_strict"]
+    )
+    assert found["recognition_strict"]["mean"]["value"] == 0 and found["recognition_strict"]["unparsable"] == 6 * 36
     assert found["recognition"]["mean"]["value"] == 0 and found["recognition"]["unparsable"] == 6 * 36
     assert found["who"]["1"]["unparsable"] == sum(BENCH.size.who) and found["who"]["1"]["right"]["value"] == 0
     assert found["unparsable"] > 6 * 36 + 3 * sum(BENCH.size.who)
@@ -211,6 +225,25 @@ def test_always_the_first_option_is_the_constant_control(tmp_path: Path) -> None
     found = evaluate(Constant(0.5), BENCH, tmp_path, parts=["visual_qa", "controls"])
     constant = found["controls"]["visual_qa"]["constant"]["A"]
     assert found["visual_qa"]["accuracy"] == constant and 0.25 < constant["value"] < 0.6
+
+
+def test_the_threshold_comes_from_the_validation_identities(tmp_path: Path) -> None:
+    bench = portraits("test", 3, SMALL)
+    assert bench.validation is not None and bench.validation.split == "val"
+    assert not set(bench.people) & set(bench.validation.people)
+    album, other = bench.album(), bench.validation.album()
+    truth = {a.query(p).tobytes(): set(b.shown(p)) for b, a in ((bench, album), (bench.validation, other))
+             for p in range(len(b.pictures))}  # fmt: skip
+
+    class Timid(Guess):
+        """Knows it, but says Yes to nothing: its threshold is wrong."""
+
+        def chance(self, image: Image.Image, name: str) -> float:
+            return super().chance(image, name) * 0.4
+
+    found = evaluate(Timid("timid", truth, 1.0), bench, tmp_path, parts=["recognition", "validation"])["recognition"]
+    assert found["mean"]["value"] == 0.5 and found["tuned"]["mean"]["value"] > 0.97
+    assert 0.15 < found["tuned"]["threshold"] < 0.25 and found["auc"]["value"] == 1.0
 
 
 class Interrupted(Oracle):
@@ -238,7 +271,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_as_if_it_had_not(
     assert "recognition" not in asked and "text_qa" in asked
     whole, out = perfect
     assert (tmp_path / "records.jsonl").read_bytes() == (out / "records.jsonl").read_bytes()
-    for part in PARTS:
+    for part in BENCH.parts:
         assert found[part] == whole[part]
 
 
@@ -270,7 +303,9 @@ def test_parts_that_a_system_cannot_do_are_skipped_and_named(tmp_path: Path) -> 
     system = OnlyRecognizes()
     assert system.abilities == {RECOGNIZE}
     found = evaluate(system, BENCH, tmp_path)
-    assert "recognition" in found and found["skipped"] == [part for part in PARTS if PARTS[part].needs != RECOGNIZE]
+    assert "recognition" in found and found["skipped"] == [
+        part for part in BENCH.parts if PARTS[part].needs != RECOGNIZE
+    ]
 
 
 def test_unknown_parts_and_systems_are_refused_with_the_nearest_name(tmp_path: Path, vlm: Personal) -> None:
@@ -337,7 +372,7 @@ def tiny() -> Benchmark:
 
 def test_the_whole_suite_runs_through_the_real_engine(vlm: Personal, tiny: Benchmark, tmp_path: Path) -> None:
     found = evaluate(build_system("plvm", vlm, max_tokens=4), tiny, tmp_path)
-    assert found["skipped"] == [] and found["n"] == sum(part.count(tiny) for part in PARTS.values())
+    assert found["skipped"] == [] and found["n"] == sum(PARTS[part].count(tiny) for part in tiny.parts)
     assert 0 <= found["recognition"]["mean"]["value"] <= 1 and found["system"]["architecture"] == "anchored"
     records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
     permuted = [r for r in records if r.get("control") == "permuted"]

@@ -6,9 +6,21 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score, roc_curve
 
-from plvm.evaluate.metrics import Counts, Scored, accuracy, difference, recognition, weights
+from plvm.evaluate.metrics import (
+    BINS,
+    Counts,
+    Scored,
+    accuracy,
+    best_threshold,
+    difference,
+    ece,
+    recognition,
+    roc,
+    weights,
+)  # fmt: skip
 
 
 def some_scores(seed: int = 0, n: int = 600, groups: int = 12, ties: bool = True) -> Scored:
@@ -116,3 +128,43 @@ def test_merged_counts_equal_the_count_of_everything_and_not_the_mean_of_shares(
     assert merged.share == 0.5, "the mean of the shares would be 2/3"
     assert merged == Counts.of([True, False, False, True], ["x", "x", "y", "y"])
     assert merged.figure() == accuracy([True, False, False, True], ["x", "x", "y", "y"])
+
+
+def test_calibration_by_hand() -> None:
+    truth, p = [True, False, True, True], [0.95, 0.95, 0.15, math.nan]
+    found = ece(Scored.of(truth, p, list("abcd")))
+    # bin 0.9..1: mean 0.95 against a share of 0.5, two of three; bin 0.1..0.2: 0.15 against 1, one of three
+    assert found["value"] == pytest.approx((2 * 0.45 + 0.85) / 3, abs=1e-6) and found["n"] == 3
+    assert ece(Scored.of([True], [math.nan], ["a"]))["value"] is None
+
+
+def test_calibration_is_that_of_bins_counted_one_by_one_with_scikit_learns_curve() -> None:
+    s = some_scores(seed=8, ties=False)
+    shares, means = calibration_curve(s.truth, s.probability, n_bins=BINS)
+    counts = np.histogram(s.probability, bins=np.linspace(0, 1, BINS + 1))[0]
+    expected = np.sum(counts[counts > 0] * np.abs(shares - means)) / counts.sum()
+    found = ece(s)
+    assert found["value"] == pytest.approx(expected, abs=1e-6) and found["low"] <= found["value"] < found["high"]
+    honest = np.random.default_rng(0).random(5000)
+    drawn = np.random.default_rng(1).random(5000) < honest
+    assert ece(Scored.of(drawn, honest, [str(i % 40) for i in range(5000)]))["value"] < 0.03
+
+
+@pytest.mark.parametrize("ties", [True, False])
+def test_the_roc_curve_is_scikit_learns(ties: bool) -> None:
+    s = some_scores(seed=4, ties=ties)
+    false, true, _ = roc_curve(s.truth, s.probability, drop_intermediate=False)
+    found = roc(s)
+    assert len(found["false"]) <= 101 and (found["false"][0], found["true"][-1]) == (0, 1)
+    points = {(round(float(a), 5), round(float(b), 5)) for a, b in zip(false, true, strict=True)}
+    assert set(zip(found["false"], found["true"], strict=True)) <= points
+    area = np.trapezoid(found["true"], found["false"])
+    assert area == pytest.approx(roc_auc_score(s.truth, s.probability), abs=0.01)
+
+
+def test_the_best_threshold_is_the_best_of_all_that_could_be_tried() -> None:
+    s = some_scores(seed=6)
+    threshold, balance = best_threshold(s.truth, s.probability)
+    tried = [balanced_accuracy_score(s.truth, s.probability > t) for t in np.linspace(-0.001, 1, 2003)]
+    assert balance == pytest.approx(max(tried)) == balanced_accuracy_score(s.truth, s.probability > threshold)
+    assert best_threshold(np.array([True, True]), np.array([0.1, 0.2]))[0] == 0.5

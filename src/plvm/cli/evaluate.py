@@ -1,4 +1,4 @@
-"""`plvm eval`: how good is it? The benchmark on drawn portraits."""
+"""`plvm eval`: how good is it? On drawn portraits, or on pictures in a folder."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ import sys
 import time
 from collections.abc import Sequence
 from json import loads
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option, Typer
 
 from plvm.cli import options as o
-from plvm.cli.console import out, out_json, progress, say, table
+from plvm.cli.console import count, out, out_json, progress, say, table
 from plvm.cli.session import load_model, make_folder
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 
-SUITES = ("portraits",)
+if TYPE_CHECKING:
+    from plvm.evaluate.gallery import Gallery
+
+
+OptionalOut = Annotated[
+    Path | None, Option("--out", metavar="FOLDER", help="Where the results go.", show_default=False)
+]
 
 
 def register(app: Typer) -> None:
@@ -26,8 +33,25 @@ def register(app: Typer) -> None:
 
 
 def eval_(
-    destination: o.Out,
-    suite: Annotated[str, Option("--suite", metavar="SUITE", help="The benchmark: portraits.")] = "portraits",
+    destination: OptionalOut = None,
+    suite: Annotated[
+        str,
+        Option(
+            "--suite",
+            metavar="SUITE",
+            help="The benchmark: portraits, or what lies in --root: folder, plvm, yollava, rap, myvlm or mc-llava.",
+        ),
+    ] = "portraits",
+    root: Annotated[
+        Path | None, Option("--root", metavar="FOLDER", help="The folder of the suite.", show_default=False)
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        Option("--only", metavar="CONCEPT", help="Only these concepts of --root; may be repeated.", show_default="all"),
+    ] = None,
+    check: Annotated[
+        bool, Option("--check", help="Only list what is missing, inconsistent or duplicated in --root.")
+    ] = False,
     system: Annotated[
         str, Option("--system", metavar="SYSTEM", help='Whom to measure; "all": one after the other.')
     ] = "plvm",
@@ -55,23 +79,38 @@ def eval_(
     key in OPENAI_API_KEY.
 
     \b
-    Example:
+    Examples:
       plvm eval --suite portraits --system plvm --out results/portraits
+      plvm eval --suite folder --root photos --system plvm --out results/photos
     """
     from functools import cache
 
     from plvm.evaluate.datasets import SMALL, portraits
+    from plvm.evaluate.suite import Suite
     from plvm.systems import check_systems
     from plvm.systems.run import evaluate_system, evaluate_systems, every_system
 
-    if suite not in SUITES:
-        raise RequestError(f'There is no suite "{suite[:40]}".', f"The suites are: {', '.join(SUITES)}.")
+    begun = time.perf_counter()
+    benchmark: Suite
+    if suite == "portraits":
+        if root is not None or only or check:
+            raise RequestError("The portraits are drawn: they have no folder.", "Leave out --root, --only and --check.")
+        benchmark = portraits("test", seed, SMALL if small else None)
+    else:
+        if small or seed:
+            raise RequestError("--small and --seed draw portraits.", f"Leave them out, or leave out --suite {suite}.")
+        benchmark = _open(suite, root, only or ())
+        if check:
+            _list_defects(benchmark, json)
+            return
+        if benchmark.defects:
+            say(f"{count(len(benchmark.defects), 'flaw')} in {root}; `--check` lists them.")
     settings = settings_in(setting or ())
     everyone = system == "all"
     check_systems([] if everyone else [system])
+    if destination is None:
+        raise RequestError("Nothing says where the results go.", "Name a folder with --out.")
     make_folder(destination)
-    benchmark = portraits("test", seed, SMALL if small else None)
-    begun = time.perf_counter()
     options: dict[str, Any] = {
         "command": shlex.join(["plvm", *sys.argv[1:]]), "parts": part, "key": os.environ.get("OPENAI_API_KEY", ""),
     }  # fmt: skip
@@ -84,7 +123,7 @@ def eval_(
         options["progress"] = advance
         if everyone:
             options["pictures"] = destination / "pictures"
-            done = evaluate_systems(every_system(settings), vlm, benchmark, destination, settings, **options)
+            done = evaluate_systems(every_system(settings, benchmark), vlm, benchmark, destination, settings, **options)
         else:
             done = evaluate_system(system, vlm, benchmark, destination, settings, **options)
     if json:
@@ -127,6 +166,32 @@ def overview(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         row["system"], *told, "-" if seconds is None else f"{seconds:.4f}", "-" if size is None else str(size)
     )  # fmt: skip
+
+
+def _open(suite: str, root: Path | None, only: Sequence[str]) -> Gallery:
+    """The suite in a folder."""
+    from plvm.evaluate.suites import SUITES, open_suite
+
+    if root is None and suite in SUITES:
+        raise RequestError(f"The suite {suite} lies in a folder.", "Name it with --root.")
+    return open_suite(suite, root if root is not None else Path(), only)
+
+
+def _list_defects(suite: Gallery, json: bool) -> None:
+    """What is wrong with a folder, to stdout."""
+    from plvm.evaluate.suites.builder import KINDS
+
+    if json:
+        out_json(suite.facts | {"defects": [d.__dict__ | {"means": KINDS[d.kind]} for d in suite.defects]})
+        return
+    if suite.defects:
+        out(table([(d.kind, d.where, d.what) for d in suite.defects], ("FLAW", "WHERE", "WHAT")))
+    facts = suite.facts
+    say(
+        f"{count(facts['identities'], 'concept')}, {count(facts['pictures'], 'query picture')}, "
+        f"{facts['positive']:,} positive and {facts['negative']:,} negative pairs, {facts['text']:,} text and "
+        f"{facts['visual']:,} visual questions; {count(len(suite.defects), 'flaw')}."
+    )
 
 
 def headlines(summary: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -55,6 +55,7 @@ for _name in (
     "train",
     "bench",
     "evaluate",
+    "report",
     "mini",
     "official",
     "cost",

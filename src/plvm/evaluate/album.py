@@ -40,6 +40,10 @@ class Album:
         own = (key.partition("=")[2] or key).replace("~", "-lookalike-") + (f"-{number}" if number else "")
         return self._recent(f"reference-{own}", scene, REFERENCE_SIZE)
 
+    def references(self, key: str, most: int) -> list[Image.Image]:
+        """The first `most` reference pictures behind a key: there are always more."""
+        return [self.reference(key, number) for number in range(most)]
+
     def _recent(self, name: str, scene: Scene, size: int) -> Image.Image:
         if name not in self._kept:
             self._kept[name] = self._picture(name, scene, size)

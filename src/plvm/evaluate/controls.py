@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from plvm.evaluate.datasets import Benchmark
 from plvm.evaluate.items import LETTERS, Choice
 from plvm.evaluate.metrics import Figure, accuracy
+from plvm.evaluate.suite import Suite
 
 ASKED = ("permuted", "no_image", "no_reference", "other_reference")
 
@@ -37,18 +37,20 @@ def without_reference(items: Sequence[Choice]) -> list[Choice]:
     return [replace(i, concepts=()) for i in items]
 
 
-def with_other_reference(items: Sequence[Choice], bench: Benchmark, purpose: str) -> list[Choice]:
+def with_other_reference(items: Sequence[Choice], bench: Suite, purpose: str) -> list[Choice]:
     """Every name learned from the reference picture of somebody else, who is not in the picture."""
     rng = bench.rng(f"other-reference-{purpose}")
     found = []
     for i in items:
         absent = bench.names if i.picture is None else bench.absent(i.picture)
-        other = rng.choice([n for n in absent if n != i.about])
-        found.append(replace(i, concepts=tuple(f"{name}={other}" for name in i.concepts)))
+        others = [n for n in absent if n != i.about]
+        if others:  # not so in a small gallery's picture of everyone
+            other = rng.choice(others)
+            found.append(replace(i, concepts=tuple(f"{name}={other}" for name in i.concepts)))
     return found
 
 
-def variants(bench: Benchmark) -> list[tuple[str, str, list[Choice]]]:
+def variants(bench: Suite) -> list[tuple[str, str, list[Choice]]]:
     """(part, control, items) of everything that a system is asked for the controls."""
     found = []
     for part, items in (("text_qa", bench.text_qa), ("visual_qa", bench.visual_qa)):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from plvm.evaluate.datasets import CHANGES, Benchmark
-from plvm.evaluate.items import Line, Pair, Script, Who
+from plvm.evaluate.items import Caption, Choice, Line, Pair, Script, Who
 from plvm.portraits.questions import SCENE_KINDS, WHO_KINDS, Asker, Question, capital
 from plvm.portraits.wordings import HELD_OUT, PROTOCOL, UNKNOWN
 
@@ -50,24 +50,49 @@ def _company(bench: Benchmark, picture: int, taken: Sequence[str], count: int, r
     return chosen
 
 
-def triples(bench: Benchmark) -> tuple[Pair, ...]:
-    """`size.triples` recognition questions with three concepts in the prompt: half Yes, half No, the target at any
-    place."""
-    rng = bench.rng("triples")
+def crowd_pairs(bench: Benchmark, purpose: str, concepts: int, amount: int) -> tuple[Pair, ...]:
+    """`amount` recognition questions with `concepts` in the prompt: half Yes, half No, the target at any place.
+    `purpose` names the stream of random numbers."""
+    rng = bench.rng(purpose)
     shown = [(n, p) for p in range(len(bench.pictures)) for n in bench.shown(p)]
     pairs: list[Pair] = []
-    for i in range(bench.size.triples):
+    for i in range(amount):
         if i % (2 * len(shown)) == 0:
             rng.shuffle(shown)
         name, picture = shown[i // 2 % len(shown)]
         if i % 2:
             name = rng.choice(bench.absent(picture))
-        concepts = [name, *_company(bench, picture, [name], 2, rng)]
-        rng.shuffle(concepts)
-        pairs.append(
-            Pair(f"triple/{i:04}", name, picture, tuple(concepts), _ask(name), i % 2 == 0, concepts.index(name))
-        )
+        names = [name, *_company(bench, picture, [name], concepts - 1, rng)]
+        rng.shuffle(names)
+        pairs.append(Pair(f"{purpose}/{i:04}", name, picture, tuple(names), _ask(name), i % 2 == 0, names.index(name)))
     return tuple(sorted(pairs, key=lambda p: (p.picture, p.id)))
+
+
+def crowd_choices(bench: Benchmark, concepts: int) -> tuple[Choice, ...]:
+    """Every third visual question, with others in the prompt beside the one asked about."""
+    rng, items = bench.rng(f"crowd-choices-{concepts}"), list[Choice]()
+    for item in bench.visual_qa[::3]:
+        assert item.picture is not None
+        names = [item.about, *_company(bench, item.picture, [item.about], concepts - 1, rng)]
+        rng.shuffle(names)
+        items.append(replace(item, concepts=tuple(names)))
+    return tuple(items)
+
+
+CAPTION = "Who is in this photo?"
+
+
+def captions(bench: Benchmark) -> tuple[Caption, ...]:
+    """Every picture with 1, 2, 3 or 4 concepts in the prompt, in turns; one of them at least is in it."""
+    rng, items = bench.rng("captions"), list[Caption]()
+    for picture in range(len(bench.pictures)):
+        here, concepts = bench.shown(picture), 1 + picture % 4
+        first = rng.choice(here)
+        names = [first, *_company(bench, picture, [first], concepts - 1, rng)]
+        rng.shuffle(names)
+        shown = tuple(n for n in names if n in here)
+        items.append(Caption(f"caption/{picture:03}", first, picture, tuple(names), CAPTION, shown))
+    return tuple(items)
 
 
 def who_questions(bench: Benchmark, count: int) -> tuple[Who, ...]:

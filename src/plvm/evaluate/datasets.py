@@ -12,15 +12,22 @@ them).
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plvm.errors import RequestError
-from plvm.evaluate.items import Choice, Pair, Script, Who
+from plvm.evaluate.items import Caption, Choice, Pair, Script, Who
+from plvm.evaluate.suite import Suite
 from plvm.portraits.person import Person, lookalike, person_of
 from plvm.portraits.scene import Scene, crowd_size, draw_portrait, draw_scene
+from plvm.portraits.wordings import PROTOCOL
+
+if TYPE_CHECKING:
+    from plvm.evaluate.album import Album
 
 SPLITS = ("test", "val")
 VERSION = 1  # of the benchmark's make: a change of what is asked changes it
@@ -56,10 +63,11 @@ class Size:
 
 
 SMALL = Size(identities=6, pictures=36, text=18, visual=24, triples=60, who=(14, 2, 6), dialogues=6)  # for smoke runs
+VALIDATION = Size(identities=12, pictures=60)  # to choose thresholds on
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Benchmark(Suite):
     """One benchmark. `names[i]` is the name of `people[i]`, whose reference picture is `references[i]`;
     `lookalikes[i][k-1]` differs from it in k traits. Identity i is in picture j where `present[i, j]`."""
 
@@ -73,6 +81,9 @@ class Benchmark:
     lookalikes: tuple[tuple[Person, ...], ...]
     lookalike_references: tuple[tuple[Scene, ...], ...]
 
+    suite = "portraits"
+    wording = PROTOCOL
+
     @property
     def key(self) -> str:
         """What tells this benchmark from others: "portraits/1/test/0"."""
@@ -82,9 +93,33 @@ class Benchmark:
         """A stream of its own for one purpose."""
         return random.Random(f"plvm-benchmark/{purpose}/{self.split}/{self.seed}")
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Key, split and size."""
+        return {"key": self.key, "split": self.split, "size": asdict(self.size)}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All of them; "validation" where there is another split to choose a threshold on."""
+        from plvm.evaluate.protocols import PARTS
+
+        without = {"recognition_several"} | ({"validation"} if self.validation is None else set())
+        return tuple(part for part in PARTS if part not in without)
+
     @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.names)}
+    def validation(self) -> Benchmark | None:
+        """A small benchmark of other identities, to choose thresholds on; None for one that is validation itself."""
+        return portraits("val", self.seed, VALIDATION) if self.split == "test" else None
+
+    def album(self, folder: Path | None = None) -> Album:
+        """Its pictures, drawn when asked for and kept in `folder`."""
+        from plvm.evaluate.album import Album
+
+        return Album(self, folder)
+
+    def name_of(self, key: str) -> str:
+        """The name that a reference key is learned under: "billie" for "billie~2" too."""
+        return super().name_of(key).partition("~")[0]
 
     def person(self, name: str) -> Person:
         """The identity called `name`."""
@@ -109,18 +144,6 @@ class Benchmark:
     def present(self) -> np.ndarray:
         """bool[identities, pictures]: who is where."""
         return np.array([[scene.find(p) is not None for scene in self.pictures] for p in self.people])
-
-    def pictures_of(self, name: str) -> list[int]:
-        """The numbers of the pictures that show `name`."""
-        return [int(j) for j in np.flatnonzero(self.present[self._numbers[name]])]
-
-    def shown(self, picture: int) -> list[str]:
-        """The names of the identities in a picture."""
-        return [self.names[i] for i in np.flatnonzero(self.present[:, picture])]
-
-    def absent(self, picture: int) -> list[str]:
-        """The names of the identities that are not in a picture."""
-        return [self.names[i] for i in np.flatnonzero(~self.present[:, picture])]
 
     @cached_property
     def text_qa(self) -> tuple[Choice, ...]:
@@ -160,9 +183,27 @@ class Benchmark:
 
     @cached_property
     def triples(self) -> tuple[Pair, ...]:
-        from plvm.evaluate.crowds import triples
+        from plvm.evaluate.crowds import crowd_pairs
 
-        return triples(self)
+        return crowd_pairs(self, "triples", 3, self.size.triples)
+
+    def crowded_pairs(self, concepts: int) -> tuple[Pair, ...]:
+        """A third as many recognition questions with 2 or 4 concepts in the prompt."""
+        from plvm.evaluate.crowds import crowd_pairs
+
+        return crowd_pairs(self, f"crowd-{concepts}", concepts, self.size.triples // 3)
+
+    def crowded_choices(self, concepts: int) -> tuple[Choice, ...]:
+        """A third of the visual questions, with this many concepts in the prompt."""
+        from plvm.evaluate.crowds import crowd_choices
+
+        return crowd_choices(self, concepts)
+
+    @cached_property
+    def captions(self) -> tuple[Caption, ...]:
+        from plvm.evaluate.crowds import captions
+
+        return captions(self)
 
     def who(self, concepts: int) -> tuple[Who, ...]:
         """The WHO questions with this many concepts in the prompt."""

@@ -14,33 +14,33 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from PIL import Image
 
-from plvm.evaluate.album import Album
-from plvm.evaluate.datasets import Benchmark
 from plvm.evaluate.figures import Record
 from plvm.evaluate.items import LETTERS, Choice, Pair
+from plvm.evaluate.suite import Pictures, Suite
 from plvm.evaluate.system import Ask, Complete, Known, System
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Any)
 
 
 class Exam:
     """A system, a benchmark and its pictures: who was learned already, and the items as questions to the system."""
 
-    def __init__(self, system: System, benchmark: Benchmark, album: Album) -> None:
+    def __init__(self, system: System, benchmark: Suite, album: Pictures) -> None:
         self.system = cast(Complete, system)  # it is only asked what it is able to
-        self.benchmark, self.album = benchmark, album
-        self._learner = system
+        self.benchmark: Any = benchmark  # a part knows which kind of suite it asks
+        self.album = album
+        self.learner = system
         self._known: dict[str, Known] = {}
 
     def references(self, key: str) -> list[Image.Image]:
         """The pictures that the system learns from behind `key`."""
-        return [self.album.reference(key, number) for number in range(self._learner.references)]
+        return self.album.references(key, self.learner.references)
 
     def concept(self, key: str, references: Sequence[Image.Image] | None = None) -> Known:
         """What the system learned from the references behind `key` (those, if they are at hand); learned once."""
         if key not in self._known:
             pictures = references if references is not None else self.references(key)
-            self._known[key] = self._learner.learn(self.benchmark.reference(key)[0], *pictures)
+            self._known[key] = self.learner.learn(self.benchmark.name_of(key), *pictures)
         return self._known[key]
 
     def concepts(self, keys: Iterable[str]) -> tuple[Known, ...]:
@@ -93,3 +93,9 @@ def ask_choices(exam: Exam, items: Iterable[tuple[Choice, dict[str, Any]]]) -> I
                 "answer": None if said is None else LETTERS[said],
                 "probability": [round(float(x), 6) for x in p] if readable else None, "right": said == item.key,
             }  # fmt: skip
+
+
+def ask_answers(exam: Exam, items: Iterable[T]) -> Iterator[tuple[T, str]]:
+    """Items with the free answers to them."""
+    for chunk in batches(items, 32):
+        yield from zip(chunk, exam.system.answer([exam.ask(item) for item in chunk]), strict=True)

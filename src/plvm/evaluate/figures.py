@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from plvm.evaluate.controls import constant
 from plvm.evaluate.datasets import CHANGES
 from plvm.evaluate.items import LETTERS
 from plvm.evaluate.judge import NOBODY
-from plvm.evaluate.metrics import Counts, Scored, accuracy, difference, figure, recognition
+from plvm.evaluate.metrics import (
+    Counts,
+    Scored,
+    accuracy,
+    best_threshold,
+    difference,
+    ece,
+    figure,
+    recognition,
+    roc,
+)
 
 Record = dict[str, Any]
 Records = Mapping[str, Sequence[Record]]
@@ -37,7 +48,71 @@ def _scored(records: Sequence[Record]) -> Scored:
 
 
 def recognition_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
-    return recognition(_scored(records)) | {"unparsable": unparsable(records)}
+    """Also the ROC curve, the calibration, and the accuracy at a threshold chosen on the part "validation"."""
+    scored = _scored(records)
+    found = recognition(scored) | {"unparsable": unparsable(records), "ece": ece(scored), "roc": roc(scored)}
+    if (other := every.get("validation")) and records is every.get("recognition"):
+        chosen = _scored(other)
+        threshold, balance = best_threshold(chosen.truth, chosen.ranked)
+        tuned = recognition(replace(scored, threshold=threshold))
+        found["tuned"] = {"threshold": round(threshold, 6), "on_validation": round(balance, 6)} | {
+            k: tuned[k] for k in ("positive", "negative", "mean")
+        }
+    return found
+
+
+def strict_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """Positive, negative and mean by the free answer, and how many answers of `recognition` are the same."""
+    said = {True: 1.0, False: 0.0, None: math.nan}
+    scored = Scored.of(
+        [r["truth"] == "Yes" for r in records],
+        [said[None if r["answer"] is None else r["answer"] == "Yes"] for r in records],
+        [r["about"] for r in records],
+    )
+    whole = recognition(scored)
+    found = {k: whole[k] for k in ("positive", "negative", "mean", "n_positive", "n_negative")}
+    found["unparsable"] = unparsable(records)
+    by_probability = {(r["about"], r["picture"]): r["answer"] for r in every.get("recognition", ())}
+    if by_probability:
+        same = [r["answer"] == by_probability[r["about"], r["picture"]] for r in records]
+        found["same_as_probability"] = accuracy(same, [r["about"] for r in records])
+    return found
+
+
+def crowd_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """By the number of concepts in the prompt; `lost` is against the same questions with one concept."""
+    found: dict[str, Any] = {"unparsable": unparsable(records)}
+    alone = {r["id"]: r for r in every.get("visual_qa", ())}
+    for count in sorted({r["in_prompt"] for r in records}):
+        own = [r for r in records if r["in_prompt"] == count]
+        pairs, choices = ([r for r in own if r["of"] == part] for part in ("recognition", "visual_qa"))
+        found[str(count)] = {"recognition": recognition(_scored(pairs))} if pairs else {}
+        found[str(count)]["visual_qa"] = _accuracy_of(choices)
+        if alone:
+            before = [alone[r["id"]]["right"] for r in choices]
+            about = [r["about"] for r in choices]
+            found[str(count)]["lost"] = difference(before, [r["right"] for r in choices], about)
+    return found
+
+
+def caption_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """recall: of the names that should be said, how many were; precision: of those said, how many should be; by the
+    number of concepts in the prompt, and of all."""
+    found: dict[str, Any] = {}
+    counts = sorted({len(r["names"]) for r in records})
+    for key, own in [("all", list(records)), *((str(c), [r for r in records if len(r["names"]) == c]) for c in counts)]:
+        due = [(name in r["answer"], name) for r in own for name in r["truth"]]
+        told = [(name in r["truth"], name) for r in own for name in r["answer"]]
+        found[key] = {
+            "recall": accuracy(*_columns(due)),
+            "precision": accuracy(*_columns(told)),
+            "exact": _accuracy_of(own),
+        }
+    return found | {"unparsable": unparsable(records)}
+
+
+def _columns(rows: Sequence[tuple[bool, str]]) -> tuple[list[bool], list[str]]:
+    return [right for right, _ in rows], [name for _, name in rows]
 
 
 def lookalike_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:

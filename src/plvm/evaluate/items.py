@@ -57,6 +57,18 @@ class Who:
 
 
 @dataclass(frozen=True)
+class Caption:
+    """A question whose answer should say the names of all whom the prompt defines and the picture shows: `shown`."""
+
+    id: str
+    about: str
+    picture: int
+    concepts: tuple[str, ...]
+    question: str
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Line:
     """A question of a script with its true answer; `options` as in portraits.questions, `asked` where it is judged."""
 

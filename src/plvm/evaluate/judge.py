@@ -21,6 +21,11 @@ def who_is_named(text: str, names: Sequence[str]) -> str | None:
     return min(places, key=lambda name: places[name]) if places else None
 
 
+def names_said(text: str, names: Sequence[str]) -> list[str]:
+    """Those of `names` that stand as `<name>` anywhere in the text."""
+    return [name for name in names if f"<{name}>" in text]
+
+
 def yes_or_no(text: str) -> bool | None:
     """Whether an answer begins with Yes or No."""
     word = re.match(r"\s*(yes|no)\b", text, re.IGNORECASE)

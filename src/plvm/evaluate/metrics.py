@@ -97,13 +97,14 @@ def difference(
 class Scored:
     """Recognition items: truth bool[N], probability float[N] of Yes (NaN: unparsable), groups.
 
-    The decision is strict: Yes where the probability is over 0.5. An unparsable answer is wrong, and ranks as the worst
-    answer there is.
+    The decision is strict: Yes where the probability is over `threshold`. An unparsable answer is wrong, and ranks as
+    the worst answer there is.
     """
 
     truth: np.ndarray
     probability: np.ndarray
     groups: Sequence[str]
+    threshold: float = 0.5
 
     @classmethod
     def of(cls, truth: Sequence[bool], probability: Sequence[float], groups: Sequence[str]) -> Scored:
@@ -112,7 +113,7 @@ class Scored:
     @property
     def right(self) -> np.ndarray:
         """bool[N]."""
-        return np.isfinite(self.probability) & ((self.probability > 0.5) == self.truth)
+        return np.isfinite(self.probability) & ((self.probability > self.threshold) == self.truth)
 
     @property
     def ranked(self) -> np.ndarray:
@@ -179,3 +180,52 @@ def _eer(score: np.ndarray, truth: np.ndarray, index: np.ndarray, w: np.ndarray)
         part = _divide(-before, after - before)
         found.append(false[rows, j - 1] + part * (false[rows, j] - false[rows, j - 1]))
     return np.concatenate(found)
+
+
+BINS = 10  # of equal width, for calibration
+POINTS = 100  # of a ROC curve in a result file
+
+
+def ece(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> Figure:
+    """The expected calibration error (Guo et al. 2017): how far the mean P(Yes) of a bin is from its share of Yes, on
+    average over the items. Answers without a probability are left out. Resampling only adds to a sum of absolute values,
+    so the interval is widened to hold the value."""
+    known = np.isfinite(scored.probability)
+    p, truth = scored.probability[known], scored.truth[known]
+    names, index = np.unique(np.asarray(scored.groups)[known], return_inverse=True)
+    cell = index * BINS + np.minimum((p * BINS).astype(int), BINS - 1)
+    excess = np.bincount(cell, p - truth, len(names) * BINS).reshape(len(names), BINS)  # per identity and bin
+    asked = np.bincount(index, minlength=len(names))
+    if not len(p):
+        return figure(float("nan"), np.zeros(0), 0)
+    w = weights(len(names), resamples, seed)
+    found = figure(np.abs(excess.sum(0)).sum() / len(p), _divide(np.abs(w @ excess).sum(1), w @ asked), len(p))
+    return found | {"low": min(found["low"], found["value"]), "high": max(found["high"], found["value"])}
+
+
+def roc(scored: Scored) -> dict[str, list[float]]:
+    """The ROC curve: the shares of negatives and of positives over each threshold, from the strictest one; at most
+    POINTS + 1 of its points, evenly along the curve."""
+    order = np.argsort(-scored.ranked, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(scored.ranked[order]) != 0, True)) if len(order) else np.zeros(0, int)
+    curves = []
+    for of in (~scored.truth, scored.truth):
+        reached = of[order].cumsum()[ends]
+        curves.append(np.concatenate([[0.0], _divide(reached, np.full(len(ends), of.sum()))]))
+    along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(curves[0])) + np.abs(np.diff(curves[1])))])
+    kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], POINTS + 1)))
+    return {k: [round(float(x), 5) for x in c[kept]] for k, c in zip(("false", "true"), curves, strict=True)}
+
+
+def best_threshold(truth: np.ndarray, score: np.ndarray) -> tuple[float, float]:
+    """(threshold, balanced accuracy) of the cut `score > threshold`, midway between two scores, with the best
+    balance; (0.5, nan) where there is nothing to choose from."""
+    order = np.argsort(score)
+    score, truth = score[order], truth[order]
+    cuts = np.flatnonzero(np.diff(score) > 0)
+    if not len(cuts) or truth.all() or not truth.any():
+        return 0.5, float("nan")
+    missed, refused = truth.cumsum()[cuts] / truth.sum(), (~truth).cumsum()[cuts] / (~truth).sum()
+    balance = ((1 - missed) + refused) / 2
+    best = int(balance.argmax())
+    return float((score[cuts[best]] + score[cuts[best] + 1]) / 2), float(balance[best])

@@ -13,17 +13,15 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from plvm.errors import RequestError
-from plvm.evaluate.album import Album
-from plvm.evaluate.datasets import Benchmark
 from plvm.evaluate.exam import Exam
 from plvm.evaluate.figures import Record
 from plvm.evaluate.protocols import PARTS
 from plvm.evaluate.provenance import machine, provenance, version_of
+from plvm.evaluate.suite import Suite
 from plvm.evaluate.system import System
 from plvm.types import nearest_names
 
@@ -33,7 +31,7 @@ RECORDS, SUMMARY, STATE = "records.jsonl", "summary.json", "state.json"
 
 def evaluate(
     system: System,
-    benchmark: Benchmark,
+    benchmark: Suite,
     out: Path,
     *,
     command: str = "",
@@ -43,15 +41,15 @@ def evaluate(
 ) -> dict[str, Any]:
     """Run `system` on `benchmark` and return what `out`/summary.json says.
 
-    `parts` (default: all) are keys of `PARTS`; parts that the system has no ability for are skipped and named.
-    `pictures` keeps the drawn pictures in a folder; without it they are drawn again each time. `command` is what the
-    user typed.
+    `parts` (default: all that the benchmark has) are keys of `PARTS`; parts that the system has no ability for are
+    skipped and named. `pictures` keeps the drawn pictures in a folder; without it they are drawn again each time.
+    `command` is what the user typed.
     """
-    wanted = _check(parts)
+    wanted = _check(parts, benchmark)
     report: Progress = progress if progress is not None else lambda *_: None
     out.mkdir(parents=True, exist_ok=True)
     journal = Journal(out, _digest(system, benchmark))
-    exam = Exam(system, benchmark, Album(benchmark, pictures))
+    exam = Exam(system, benchmark, benchmark.album(pictures))
     able = [p for p in wanted if PARTS[p].needs in system.abilities]
     if missing := [p for p in able if p not in journal.parts]:
         _prepare(system, exam, journal, report)
@@ -67,19 +65,19 @@ def evaluate(
     return json.loads(text)
 
 
-def _check(parts: Sequence[str] | None) -> list[str]:
+def _check(parts: Sequence[str] | None, benchmark: Suite) -> list[str]:
     for part in parts or ():
-        if part not in PARTS:
-            near = nearest_names(part, PARTS, 1)
+        if part not in benchmark.parts:
+            near = nearest_names(part, benchmark.parts, 1)
             raise RequestError(
                 f'The suite has no part "{part[:40]}".' + (f' Perhaps "{near[0]}"?' if near else ""),
-                f"Its parts are: {', '.join(PARTS)}.",
+                f"Its parts are: {', '.join(benchmark.parts)}.",
             )
-    return [p for p in PARTS if parts is None or p in parts]
+    return [p for p in benchmark.parts if parts is None or p in parts]
 
 
-def _digest(system: System, benchmark: Benchmark) -> str:
-    deciding = [system.name, system.fingerprint, benchmark.key, asdict(benchmark.size), version_of("plvm")]
+def _digest(system: System, benchmark: Suite) -> str:
+    deciding = [system.name, system.fingerprint, benchmark.key, benchmark.facts, version_of("plvm")]
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
@@ -119,14 +117,14 @@ def _run(part: str, exam: Exam, report: Progress) -> tuple[list[Record], float]:
 
 
 def _summary(
-    system: System, benchmark: Benchmark, command: str, records: dict[str, list[Record]], journal: Journal
+    system: System, benchmark: Suite, command: str, records: dict[str, list[Record]], journal: Journal
 ) -> dict[str, Any]:
     times = {p: {"seconds": journal.parts[p], "n": len(records[p])} for p in records}
     figures = {p: PARTS[p].figures(records[p], records) for p in PARTS if p in records}
     return {
         "system": {"name": system.name, "fingerprint": system.fingerprint} | (journal.facts or system.facts),
-        "suite": "portraits",
-        "benchmark": {"key": benchmark.key, "split": benchmark.split, "size": asdict(benchmark.size)},
+        "suite": benchmark.suite,
+        "benchmark": benchmark.facts,
         **provenance(command, benchmark.seed),
         "n": sum(map(len, records.values())),
         "unparsable": sum(r["answer"] is None for rows in records.values() for r in rows),

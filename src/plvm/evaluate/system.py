@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from plvm.evaluate.album import Album
+    from plvm.evaluate.suite import Pictures
 
 RECOGNIZE, VERIFY, CHOOSE, ANSWER, CONVERSE = "recognize", "verify", "choose", "answer", "converse"
 Known = Any  # what a system's `learn` returns: opaque to the evaluation
@@ -131,6 +131,6 @@ class System(ABC):
         done."""
         return None
 
-    def prepare(self, album: Album) -> None:  # noqa: B027 - most systems need nothing
+    def prepare(self, album: Pictures) -> None:  # noqa: B027 - most systems need nothing
         """Get ready for a benchmark, once and before anybody is learned: a threshold chosen on its validation split,
         pictures of strangers, whatever a system may know beforehand."""

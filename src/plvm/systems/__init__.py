@@ -44,6 +44,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> its class, and wha
     "yollava-5": ("plvm.systems.yollava:YoLlava", {"references": 5}),
     "openai": ("plvm.systems.openai_api:OpenAI", {}),
 }
+DRAWN_ONLY = frozenset({"llava-prompt-true"})  # have to know who was drawn in the portraits benchmark
 NO_MODEL = frozenset({"openai"})  # systems that need no model of ours
 PARTS = (
     "vlm",

@@ -21,7 +21,9 @@ from PIL import Image
 from torch.nn import functional as F
 
 from plvm.evaluate.album import Album
-from plvm.evaluate.datasets import portraits
+from plvm.evaluate.datasets import VALIDATION, portraits
+from plvm.evaluate.metrics import best_threshold
+from plvm.evaluate.suite import Pictures
 from plvm.evaluate.system import Ask, System
 from plvm.personal import Personal
 
@@ -39,7 +41,7 @@ class Face:
 
 
 class Embedding(System):
-    """Cosine of encoder features. `threshold` decides; where none is given, `fit` chooses it on the validation split."""
+    """Cosine of encoder features. `threshold` decides; where none is given, `prepare` chooses it."""
 
     name = "embedding"
 
@@ -48,6 +50,7 @@ class Embedding(System):
         self.vlm_fingerprint = vlm.fingerprint
         self.given = threshold
         self.threshold = 0.5 if threshold is None else threshold
+        self.chosen_on: str | None = None  # where the threshold comes from
         self._seen: OrderedDict[int, tuple[Image.Image, np.ndarray]] = OrderedDict()
         self._most = pictures
 
@@ -61,14 +64,23 @@ class Embedding(System):
         return {
             "encoder": Path(self.encoder.name).name,
             "threshold": self.threshold,
+            "threshold_from": self.chosen_on,
             "crops": 1 + len(SCALES) * GRID**2,
         }
 
-    def prepare(self, album: Album) -> None:
-        """Choose the threshold on the validation split of the same seed and size of benchmark."""
-        if self.given is None:
-            bench = album.benchmark
-            self.fit(Album(portraits("val", bench.seed, bench.size), album.folder))
+    def prepare(self, album: Pictures) -> None:
+        """Choose the threshold on portraits of the validation split: of drawn portraits in the same seed and size. A
+        folder has no validation people of its own, so there it is a transferred threshold; the area under the curve does
+        not depend on it."""
+        if self.given is not None:
+            return
+        if isinstance(album, Album):
+            bench = portraits("val", album.benchmark.seed, album.benchmark.size)
+            self.fit(Album(bench, album.folder))
+        else:
+            bench = portraits("val", size=VALIDATION)
+            self.fit(Album(bench))
+        self.chosen_on = f"portraits, split {bench.split}, seed {bench.seed}"
 
     def learn(self, name: str, *images: Image.Image) -> Face:
         """The mean direction of the pictures' features."""
@@ -136,14 +148,3 @@ def views(image: Image.Image) -> list[Image.Image]:
                 x, y = round((image.width - side) * j / (GRID - 1)), round((image.height - side) * i / (GRID - 1))
                 found.append(image.crop((x, y, x + side, y + side)))
     return found
-
-
-def best_threshold(truth: np.ndarray, score: np.ndarray) -> tuple[float, float]:
-    """(threshold, balanced accuracy): the cut `score > threshold`, midway between two scores, with the best balance."""
-    order = np.argsort(score)
-    score, truth = score[order], truth[order]
-    cuts = np.flatnonzero(np.diff(score) > 0)
-    missed, refused = truth.cumsum()[cuts] / truth.sum(), (~truth).cumsum()[cuts] / (~truth).sum()
-    balance = ((1 - missed) + refused) / 2
-    best = int(balance.argmax())
-    return float((score[cuts[best]] + score[cuts[best] + 1]) / 2), float(balance[best])

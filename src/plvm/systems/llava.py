@@ -19,8 +19,10 @@ from typing import Any, Literal
 from PIL import Image
 
 from plvm.engine.prefix import digest_of
+from plvm.errors import RequestError
 from plvm.evaluate.album import Album
 from plvm.evaluate.datasets import CHANGES
+from plvm.evaluate.suite import Pictures
 from plvm.evaluate.system import Ask, Turn
 from plvm.personal import Personal
 from plvm.portraits.person import SLOTS
@@ -135,12 +137,20 @@ class LlavaPromptTrue(LlavaPrompt):
         super().__init__(vlm, tokens=len(SLOTS) * 8, names=names)
         self.truth = truth
 
-    def prepare(self, album: Album) -> None:
-        self.truth = truth_of(album) if self.truth is None else self.truth
+    def prepare(self, album: Pictures) -> None:
+        if self.truth is None and isinstance(album, Album):
+            other = album.benchmark.validation
+            self.truth = truth_of(album) | (truth_of(other.album()) if other is not None else {})
 
     def describe(self, image: Image.Image) -> str:
-        assert self.truth is not None, "prepare() gives the truth"
-        return self.truth[digest_of(image)]
+        known = (self.truth or {}).get(digest_of(image))
+        if known is None:
+            raise RequestError(
+                f"{self.name} is told the truth about the people of the portraits benchmark, and of this picture there "
+                "is none.",
+                "Measure another system, for example llava-prompt.",
+            )
+        return known
 
 
 def truth_of(album: Album) -> dict[str, str]:

@@ -30,8 +30,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.engine.prefix import digest_of
-from plvm.evaluate.album import Album
 from plvm.evaluate.datasets import NAMES
+from plvm.evaluate.suite import Pictures
 from plvm.evaluate.system import Ask, System
 from plvm.personal import Personal
 from plvm.prompt import Tokens
@@ -140,7 +140,7 @@ class MyVlm(System):
         seen = self.faces.facts if self.head == "face" else {"encoder": self.faces.facts["encoder"]}
         return self.engine.facts | seen | {"head": self.head, "tuning": asdict(self.tuning)}
 
-    def prepare(self, album: Album) -> None:
+    def prepare(self, album: Pictures) -> None:
         if self.head == "face":
             self.faces.prepare(album)
         if self.strangers is None:

@@ -1,4 +1,4 @@
-"""Runs systems on the portraits benchmark: one into its folder, or many into folders of their own beside an overview."""
+"""Runs systems on a benchmark: one into its folder, or many into folders of their own beside an overview."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 from plvm.errors import RequestError
 from plvm.evaluate.datasets import SMALL, Benchmark, portraits
 from plvm.evaluate.runner import Progress, evaluate
+from plvm.evaluate.suite import Suite
 from plvm.personal import Personal, load
-from plvm.systems import NO_MODEL, SYSTEMS, build_system, check_systems, keeps, settings_for, settings_of
+from plvm.systems import DRAWN_ONLY, NO_MODEL, SYSTEMS, build_system, check_systems, keeps, settings_for, settings_of
 
 OVERVIEW = "systems.json"
 KEPT = "kept"  # the folder of what a system keeps, beside its records
@@ -21,7 +22,7 @@ KEPT = "kept"  # the folder of what a system keeps, beside its records
 def evaluate_system(
     name: str,
     vlm: Callable[[], Personal],
-    benchmark: Benchmark,
+    benchmark: Suite,
     out: Path,
     settings: Mapping[str, Any] | None = None,
     *,
@@ -42,7 +43,7 @@ def evaluate_system(
 def evaluate_systems(
     names: Sequence[str],
     vlm: Callable[[], Personal],
-    benchmark: Benchmark,
+    benchmark: Suite,
     out: Path,
     settings: Mapping[str, Any] | None = None,
     *,
@@ -91,9 +92,13 @@ def row_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def every_system(settings: Mapping[str, Any]) -> list[str]:
-    """What "all" means: every system; those that need an endpoint only where one is set."""
-    return [name for name in SYSTEMS if name not in NO_MODEL or settings.get("url")]
+def every_system(settings: Mapping[str, Any], benchmark: Suite) -> list[str]:
+    """What "all" means: every system; those that need an endpoint only where one is set, those that have to know who was
+    drawn only on drawn portraits."""
+    drawn = isinstance(benchmark, Benchmark)
+    return [
+        name for name in SYSTEMS if (name not in NO_MODEL or settings.get("url")) and (name not in DRAWN_ONLY or drawn)
+    ]
 
 
 def evaluate_model(

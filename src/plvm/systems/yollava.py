@@ -25,7 +25,7 @@ from torch import Tensor
 from plvm.engine.prefix import digest_of
 from plvm.engine.score import yes_of
 from plvm.engine.session import Request
-from plvm.evaluate.album import Album
+from plvm.evaluate.suite import Pictures
 from plvm.personal import Personal
 from plvm.prompt import Prompt
 from plvm.systems.names import with_prompt
@@ -102,7 +102,7 @@ class YoLlava(Plvm):
         facts = {k: v for k, v in super().facts.items() if k not in ("architecture", "aligner")}
         return facts | {"references": self.references, "tuning": asdict(self.tuning)}
 
-    def prepare(self, album: Album) -> None:
+    def prepare(self, album: Pictures) -> None:
         if self.strangers is None:
             self.strangers = drawn_strangers(
                 self.vlm.encoder, self.tuning.hard + self.tuning.others, self.tuning.others
