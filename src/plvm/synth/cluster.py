@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -34,6 +35,7 @@ def make_on_ray(job: Job, shards: Sequence[Shard], address: str, workers: int) -
         raise RequestError("--ray needs Ray.", 'Install it with: pip install "plvm[ray]"') from None
     from ray.util import ActorPool
 
+    _check_reachable(address)
     try:
         ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
     except Exception as error:  # Ray has many ways not to find a cluster
@@ -51,3 +53,14 @@ def make_on_ray(job: Job, shards: Sequence[Shard], address: str, workers: int) -
         raise PlvmError(f"A worker died: {error}", "Start again: finished shards are kept.") from None
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise RequestError where nobody listens at host:port or ray://host:port: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise RequestError(f"There is no Ray cluster at {address} ({type(error).__name__}).", "Check --ray.") from None
