@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from plvm.portraits.person import SLOTS, Person, draw_person, lookalike
 from plvm.portraits.questions import NAMED_KINDS, SCENE_KINDS, TRAIT_VERB, WHO_KINDS, Asker, Question
 from plvm.portraits.scene import Figure, Scene
+from plvm.portraits.wordings import PRACTICE
 
 LOOK_KINDS = ("hat", "glasses", "expression")
 WORN = 8  # a hat or glasses that are there are asked about so many times as often: few people wear any
@@ -124,7 +125,13 @@ def draw_dialogue(
 def _draw_question(
     scene: Scene | None, known: dict[str, Named], mix: DialogueMix, rng: random.Random
 ) -> Question | None:
-    asker = Asker(scene, {n: p.person for n, p in known.items()}, rng, present={n: p.figure for n, p in known.items()})
+    asker = Asker(
+        scene,
+        {n: p.person for n, p in known.items()},
+        rng,
+        PRACTICE,
+        present={n: p.figure for n, p in known.items()},
+    )
     families, weights = zip(*mix.kinds, strict=True)
     family = rng.choices(families, weights)[0]
     if scene is None and family not in ("trait", "has", "who_has"):

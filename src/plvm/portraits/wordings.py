@@ -1,7 +1,7 @@
 """The sentences of the portraits world: how each kind of question may be worded.
 
-For every kind the list `TRAIN[kind]` is used in training and the protocol; `HELD_OUT[kind]` never is: the evaluation asks
-with it whether a new wording is understood. `{x}` is the name asked about, `{y}` a second one, `{p}` a position, `{a}` an
+For every kind the list `TRAIN[kind]` is used in training and the protocol; `PRACTICE` is `TRAIN` with more wordings of the
+traits, for training alone; `HELD_OUT[kind]` is in neither: the evaluation asks with it whether a new wording is understood. `{x}` is the name asked about, `{y}` a second one, `{p}` a position, `{a}` an
 activity, `{c}` clothes, `{v}` a phrase such as "red hair".
 """
 
@@ -142,5 +142,37 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
     "mark": ("What marks does {x} have?",),
     "facial_hair": ("Describe the beard of {x}.",),
 }
+
+NOUNS = {
+    "gender": "gender",
+    "age": "age",
+    "skin": "skin",
+    "hair_color": "hair color",
+    "hairstyle": "hairstyle",
+    "eye_color": "eye color",
+    "eye_shape": "eye shape",
+    "brows": "eyebrows",
+    "nose": "nose",
+    "face": "face shape",
+    "facial_hair": "beard",
+    "mark": "marks",
+    "lips": "lips",
+    "earrings": "earrings",
+}
+TRAIT_FORMS = (
+    "What {n} does {x} have?",
+    "What kind of {n} does {x} have?",
+    "Describe the {n} of {x}.",
+    "Tell me about the {n} of {x}.",
+)
+
+
+def _practice(kind: str) -> tuple[str, ...]:
+    """The wordings of a kind and, for a trait, every form that is not held out."""
+    forms = [form.replace("{n}", NOUNS[kind]) for form in TRAIT_FORMS if kind in NOUNS]
+    return tuple(dict.fromkeys([*TRAIN[kind], *(f for f in forms if f not in HELD_OUT.get(kind, ()))]))
+
+
+PRACTICE: dict[str, tuple[str, ...]] = {kind: _practice(kind) for kind in TRAIN}
 
 UNKNOWN = "someone I do not know"
