@@ -42,7 +42,7 @@ def main() -> None:
         weights = arguments.build / f"weights-{arm}"
         export(build, arm, weights)
         system = Plvm(load(weights / "aligner"))
-        found[arm] = {"training": last_figures(arguments.build, f"aligner-{arm}")}
+        found[arm] = {"training": last_figures(arguments.build / f"aligner-{arm}" / "run" / "aligner.jsonl")}
         for split, parts in (("val", VAL), ("test", TEST)):
             found[arm][split] = evaluate(
                 system,

@@ -1,13 +1,15 @@
 """One table of ablations: every arm trained by `plvm train`'s trainer, measured on the benchmark, written to a result file.
 
-The base is the form of the paper's Aligner that learns to recognise at all between the mini family's frozen parts: rows keep
-the size of the frozen ones ("bounded", results/arms.json), learning rate 1e-3 with Muon. Finished arms are kept: started
-again with the same arguments, a script goes on with what is missing.
+The base is the paper's training, its tasks, w, p and K, of the anchored form, since the paper's own form learns nothing between
+the mini family's frozen parts (results/arms.json). Finished arms are kept by their settings: started again, a script goes on
+with what is missing, and what tables have in common is trained once.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import hashlib
 import json
 import shlex
 import sys
@@ -17,12 +19,16 @@ from typing import Any
 
 from plvm.config import changed, parse_overrides
 from plvm.evaluate.provenance import provenance
+from plvm.synth.dataset import read_manifest
 from plvm.systems.run import evaluate_model
 from plvm.train.prepare import prepare
 from plvm.train.settings import Settings
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-BASE = {"aligner.bounded": True, "train.lr": 1e-3, "train.optimizer": "muon", "train.warmup": 50, "train.trackers": ""}
+BASE = {
+    "aligner.architecture": "anchored", "aligner.blocks": 2, "train.anchor": 0.5, "train.lr": 1e-3,
+    "train.optimizer": "muon", "train.warmup": 50, "train.trackers": "", "train.validate": 300,
+}  # fmt: skip
 FIGURES = ("positive", "negative", "mean")
 
 
@@ -33,7 +39,7 @@ def run_table(name: str, about: str, arms: Mapping[str, Mapping[str, Any]], pape
     parser.add_argument("settings", nargs="*", help="section.key=value for all arms")
     parser.add_argument("--arms", help=f"comma-separated, of: {', '.join(arms)}")
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each arm")
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--model", default="mini", help="whose frozen parts")
     parser.add_argument("--work", type=Path, default=Path("build/runs"), help="where the trainings are")
     parser.add_argument("--out", type=Path, default=RESULTS / f"{name}.json")
@@ -46,7 +52,7 @@ def run_table(name: str, about: str, arms: Mapping[str, Mapping[str, Any]], pape
         for arm in chosen:
             own = {**BASE, "train.steps": arguments.steps, **parse_overrides(arguments.settings), **arms[arm]}
             settings = changed(Settings(), own | {"train.seed": seed})
-            folder = arguments.work / name / f"{arm}-{seed}"
+            folder = arguments.work / digest(settings, arguments)
             found = train_and_measure(settings, folder, arguments)
             rows.append({"arm": arm, "seed": seed, "settings": own, "paper": paper.get(arm), **found})
             write(arguments.out, seed, {"benchmark": "small" if arguments.small else "test", "rows": rows})
@@ -66,6 +72,12 @@ def train_and_measure(settings: Settings, folder: Path, arguments: argparse.Name
         "best_step": record["step"], "steps": settings.train.steps, "validation": record["validation"],
         "recognition": found["recognition"], "n": found["n"],
     }  # fmt: skip
+
+
+def digest(settings: Settings, arguments: argparse.Namespace) -> str:
+    """What names a training: its settings, its data and its model."""
+    told = [dataclasses.asdict(settings), read_manifest(arguments.data).content, arguments.model]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def write(path: Path, seed: int, figures: Mapping[str, Any]) -> None:

@@ -15,15 +15,14 @@ import torch
 import plvm
 from plvm.engine.session import Request, Session
 from plvm.errors import PlvmError, RequestError
-from plvm.mini.align import ARMS, start_aligner, whiten
+from plvm.mini.align import ARMS
 from plvm.mini.build import STAGES, build_mini, stages_of
 from plvm.mini.draw import DATA, World, draw_world
 from plvm.mini.parts import LOOK_LAYER, SHOWN_HEADS, build_vlm, image_processor
-from plvm.mini.pretrain import NameRows, Pretrainer
+from plvm.mini.pretrain import Pretrainer
 from plvm.mini.recipe import FULL
 from plvm.mini.words import POSITION_SHARE, WordPictures, look_words, shown_words, word_codes
 from plvm.mini.world import patch_figures, portrait_scene_of, reference_people, reference_scene, scene_of
-from plvm.model.aligner import AnchoredAligner
 from plvm.model.backbone import Backbone
 from plvm.portraits import scene as S
 from plvm.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
@@ -36,6 +35,7 @@ from plvm.synth.dataset import changed_files, read_rows
 from plvm.synth.spec import Identity
 from plvm.synth.tables import read_pictures, write_pictures
 from plvm.train.data import write_dialogue
+from plvm.train.start import read_names
 from plvm.vocabulary import vocabulary_of
 from toys import RECIPE, a_concept, picture
 
@@ -153,50 +153,6 @@ def test_a_dataset_that_lacks_a_picture_makes_no_array(tmp_path: Path) -> None:
     with pytest.raises(PlvmError, match="lacks the picture 000011_0-0"):
         draw_world(DRAWN, tmp_path, 1, silent, shard=6)
     assert not (tmp_path / "scenes.npy").exists()
-
-
-# ---- white codes
-
-
-def correlated(n: int, width: int) -> np.ndarray:
-    """Numbers [n, width] that are anything but white: mixed, stretched and far from 0."""
-    rng = np.random.default_rng(5)
-    return rng.normal(size=(n, width)) @ rng.normal(size=(width, width)) * rng.uniform(0.2, 3, width) + 7
-
-
-def assert_white(codes: np.ndarray, tolerance: float) -> None:
-    np.testing.assert_allclose(codes.mean(0), 0, atol=tolerance)
-    np.testing.assert_allclose(np.cov(codes.T, ddof=0), np.eye(codes.shape[1]), atol=tolerance)
-
-
-def test_whitened_features_have_the_unit_covariance() -> None:
-    z = correlated(500, 12)
-    linear = torch.nn.Linear(12, 5).double()
-    whiten(linear, torch.from_numpy(z))
-    assert_white(z @ linear.weight.detach().numpy().T + linear.bias.detach().numpy(), 1e-9)
-
-
-def test_the_whitened_coordinates_are_those_of_the_largest_variance() -> None:
-    z = correlated(500, 12)
-    linear = torch.nn.Linear(12, 5).double()
-    whiten(linear, torch.from_numpy(z))
-    values, vectors = np.linalg.eigh(np.cov(z.T, ddof=0))
-    largest = vectors[:, np.argsort(values)[::-1][:5]]
-    rows = linear.weight.detach().numpy()
-    np.testing.assert_allclose(rows @ largest @ largest.T, rows, atol=1e-9)
-
-
-def test_the_anchored_aligner_starts_with_white_codes_and_the_name_rows_of_pretraining(backbone: Backbone) -> None:
-    features = np.random.default_rng(1).normal(size=(300, 3, RECIPE.encoder_width)).astype(np.float16)
-    features[:, 0] = correlated(300, RECIPE.encoder_width) / 10
-    names = NameRows(RECIPE)
-    aligner = start_aligner(ARMS["anchored"], RECIPE, backbone, names, features)
-    assert isinstance(aligner, AnchoredAligner)
-    codes = aligner.code(torch.from_numpy(features[:, 0].astype(np.float32))).detach().numpy()
-    assert codes.shape == (300, RECIPE.code)
-    assert_white(codes.astype(np.float64), 1e-2)
-    code = torch.randn(4, RECIPE.code)
-    assert torch.equal(aligner.word(code), names.word(code)) and torch.equal(aligner.head(code), names.head(code))
 
 
 # ---- training writes what chat writes
@@ -343,7 +299,7 @@ def test_at_birth_a_traits_word_attends_to_the_patches_that_show_it_and_the_help
         having = [j for j, f in enumerate(scene.figures) if PHRASES[slot][f.person[slot]] == phrase]
         patches = torch.isin(head, torch.tensor(having, dtype=head.dtype))
         mass = seen[i, order.index(phrase) % SHOWN_HEADS, first : first + 100][patches].sum()
-        assert mass > 0.9, phrase
+        assert mass > 0.8, phrase
 
 
 def test_patches_that_change_on_their_way_up_cost_what_the_stock_models_hidden_states_say(tokenizer: Any) -> None:
@@ -402,16 +358,20 @@ def test_one_command_builds_a_family_that_loads_and_answers_and_a_second_run_tra
         summary = [p for p in (out / "evaluation").rglob("*.json") if json.loads(p.read_text())]
         assert summary, "the evaluation must leave its results"
 
-        trained = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(out.glob("*.pt"))}
-        aligners = {f"aligner-{arm}.pt" for arm in ARMS}
-        assert {p.name for p in trained} >= {"tower.pt", "encoder.pt", "language.pt", "vision.pt"} | aligners
+        trained = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(out.rglob("*.pt"))}
+        aligners = {f"aligner-{arm}/run/aligner.pt" for arm in ARMS}
+        stages = {"tower.pt", "encoder.pt", "language.pt", "vision.pt"}
+        assert {p.relative_to(out).as_posix() for p in trained} == stages | aligners
+        assert read_names(str(weights / "backbone")) is not None, (
+            "the names of pretraining are shipped for other Aligners"
+        )
         told.clear()
-        again = ["draw", "tower", "encoder", "language", "vision", "features", "align"]
+        again = ["draw", "tower", "encoder", "language", "vision", "align"]
         build_mini(out, "smoke", ",".join(again), report=report, workers=1, threads=2)
         worked = [t for t in told if "seconds" not in t[3] and not t[0].startswith("draw")]
         assert not worked, "a finished stage must not be trained again"
         assert all(step == steps for stage, step, steps, _ in told if stage.startswith("draw"))
-        assert trained == {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(out.glob("*.pt"))}
+        assert trained == {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(out.rglob("*.pt"))}
         assert not list(out.glob("*.partial"))
 
         with pytest.raises(RequestError, match="another recipe") as caught:

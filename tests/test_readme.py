@@ -20,7 +20,15 @@ from plvm.portraits.draw import draw
 pytest_plugins = ["family"]
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NOT_RUN = {"bench", "demo", "eval", "mini", "report", "synth", "train"}  # these take their time; their options are checked
+NOT_RUN = {
+    "bench",
+    "demo",
+    "eval",
+    "mini",
+    "report",
+    "synth",
+    "train",
+}  # these take their time; their options are checked
 
 
 def blocks(language: str) -> list[str]:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -35,7 +36,7 @@ from plvm.synth.spec import Spec
 from plvm.train import trainer as training
 from plvm.train.album import Album, Sentence
 from plvm.train.batch import pieces, write_sample
-from plvm.train.draw import Group, Sample, check_split, draw_groups
+from plvm.train.draw import Group, Sample, Turn, check_split, draw_groups
 from plvm.train.features import Cache, Features, fingerprint_of
 from plvm.train.memory import peak_bytes
 from plvm.train.settings import Data, Settings
@@ -54,6 +55,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def album(data: Path) -> Album:
     return Album(data)
+
+
+def asked(sample: Sample) -> int:
+    """The number of the person that the sample's one question is about."""
+    (turn,) = sample.turns
+    (number,) = set(re.findall(r"<n(\d)>", turn.question))
+    return int(number)
+
+
+def plain(sample: Sample) -> Sentence:
+    """The sample's one question as the dataset has it: about <n0>."""
+    (turn,) = sample.turns
+    return Sentence(*(re.sub(r"<n\d>", "<n0>", text) for text in (turn.question, turn.answer)))
 
 
 def curve(out: Path) -> list[float]:
@@ -88,21 +102,21 @@ def test_positives_and_kinds_of_questions_come_as_often_as_the_settings_say(
     split = album.split("train")
     groups = [g for _ in range(1500) for g in draw_groups(split, settings, rng, 2, 2)]
     present = dict(split.pictures)
-    here = Counter(s.here for g in groups for s in g.samples)
+    here = Counter(t.here for g in groups for s in g.samples for t in s.turns)
     share = recognition / (recognition + attribute)
     assert sum(bool(g.picture) for g in groups) / len(groups) == pytest.approx(share, abs=0.03)
     assert here[True] / (here[True] + here[False]) == pytest.approx(p, abs=0.03)
     for group in groups:
         for s in group.samples:
-            person = s.people[s.asked]
-            assert (s.here is None) == (not group.picture)
-            assert s.here is None or s.here == (person in present[group.picture])
-            assert s.here is None or s.sentence.answer.startswith("Yes" if s.here else "No")
-            assert s.here is not None or (person, s.sentence) in split.attributes
-    asked = [
-        Counter(s.sentence.question for g in groups for s in g.samples if s.here is here) for here in (True, False)
+            person, (turn,) = s.people[asked(s)], s.turns
+            assert (turn.here is None) == (not group.picture)
+            assert turn.here is None or turn.here == (person in present[group.picture])
+            assert turn.here is None or turn.answer.startswith("Yes" if turn.here else "No")
+            assert turn.here is not None or (person, plain(s)) in split.attributes
+    wordings = [
+        {plain(s).question for g in groups for s in g.samples if s.turns[0].here is here} for here in (True, False)
     ]
-    assert asked[0].keys() == asked[1].keys(), "no wording tells the answer"
+    assert wordings[0] == wordings[1], "no wording tells the answer"
 
 
 def test_distractors_are_other_people_in_the_share_of_steps_that_is_asked_for(album: Album) -> None:
@@ -112,7 +126,7 @@ def test_distractors_are_other_people_in_the_share_of_steps_that_is_asked_for(al
         (group,) = draw_groups(split, Data(distractors=0.25), rng, 1, 3)
         counts[len(group.samples[0].people)] += 1
         for s in group.samples:
-            others = [x for i, x in enumerate(s.people) if i != s.asked]
+            others = [x for i, x in enumerate(s.people) if i != asked(s)]
             assert len(set(s.people)) == len(s.people) == len(group.samples[0].people)
             assert not group.picture or not set(present[group.picture]) & set(others)
     assert 1 - counts[1] / 600 == pytest.approx(0.25, abs=0.06) and set(counts) == {1, 2, 3, 4}
@@ -123,14 +137,15 @@ def test_friends_who_are_pictured_together_are_all_there_and_never_asked_about_a
     synthesize(spec, tmp_path / "friends")
     split, rng = Album(tmp_path / "friends").split("train"), random.Random(0)
     truth = {r["picture"]: set(r["people"]) for r in read_rows(tmp_path / "friends", split="train") if r["name"] == "0"}
-    asked: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = {}
     for _ in range(200):
         for group in draw_groups(split, Data(attribute=0), rng, 2, 4):
             for s in group.samples:
-                assert s.here == (s.people[s.asked] in truth[group.picture])
-                if s.here:
-                    asked.setdefault(group.picture, set()).add(s.people[s.asked])
-    assert asked == truth and max(map(len, truth.values())) >= 2, "everybody in a picture is asked about"
+                person, (turn,) = s.people[asked(s)], s.turns
+                assert turn.here == (person in truth[group.picture])
+                if turn.here:
+                    found.setdefault(group.picture, set()).add(person)
+    assert found == truth and max(map(len, truth.values())) >= 2, "everybody in a picture is asked about"
 
 
 def test_every_recognition_answer_has_its_yes_or_no_marked_for_w_and_nothing_else_is(
@@ -142,10 +157,11 @@ def test_every_recognition_answer_has_its_yes_or_no_marked_for_w_and_nothing_els
             for s in group.samples:
                 tokens = write_sample(prompt, s, 100_000, 4)
                 marked = [i for i, kind in zip(tokens.ids, tokens.supervise, strict=True) if kind == VERDICT]
-                expected = [] if s.here is None else [prompt.yes_id if s.here else prompt.no_id]
+                here = s.turns[0].here
+                expected = [] if here is None else [prompt.yes_id if here else prompt.no_id]
                 assert marked == expected and tokens.supervise[-1] == ANSWER
                 names = [i - 100_000 for i in tokens.ids if 100_000 <= i < 100_000 + len(s.people)]
-                assert set(names[len(s.people) :]) <= {s.asked}, "questions and answers speak of the one asked about"
+                assert set(names[len(s.people) :]) <= {asked(s)}, "questions and answers speak of the one asked about"
 
 
 def test_pieces_and_processes_share_all_groups_and_put_similar_lengths_together(album: Album) -> None:
@@ -153,7 +169,7 @@ def test_pieces_and_processes_share_all_groups_and_put_similar_lengths_together(
     shared = [g for rank in range(3) for piece, _ in pieces(groups, 2, rank, 3) for g in piece]
     assert sorted(map(id, shared)) == sorted(map(id, groups))
     lengths = [
-        [max(len(s.sentence.question + s.sentence.answer) for s in g.samples) for g in piece]
+        [max(len(s.turns[0].question + s.turns[0].answer) for s in g.samples) for g in piece]
         for piece, _ in pieces(groups, 3)
         if piece[0].picture
     ]
@@ -266,7 +282,7 @@ def test_w_weighs_yes_and_no_in_the_loss(data: Path, tmp_path: Path) -> None:
         t = a_trainer(data, tmp_path / str(w), small({"train.w": w}))
         split = t.splits["train"]
         picture, present = split.pictures[0]
-        sample = Sample(present, 0, Sentence("Is <n0> here?", "Yes."), True)
+        sample = Sample(present, (Turn("Is <n0> here?", "Yes.", True),), (0,))
         with torch.no_grad():
             bare[w] = float(t._measure([Group(picture, (sample,))])[0])
     mean, word = bare[1.0], bare[1e9]

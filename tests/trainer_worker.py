@@ -17,6 +17,7 @@ from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
 from plvm.prompt import Prompt
 from plvm.train.album import Album
+from plvm.train.features import Cache, Features
 from plvm.train.settings import Settings
 from plvm.train.team import Team
 from plvm.train.trainer import RUN, Trainer
@@ -46,13 +47,12 @@ def small(changes: Mapping[str, Any] | None = None) -> Settings:
 def a_trainer(data: Path, out: Path, settings: Settings, model: str = "toy", cache: Path | None = None) -> Trainer:
     backbone, encoder = parts()
     team = Team("cpu", settings.train.trackers, out / RUN)
-    aligner = an_aligner(backbone, "paper", backbone="../backbone", encoder="../encoder")
+    form = settings.aligner.architecture
+    aligner = an_aligner(backbone, form, backbone="../backbone", encoder="../encoder")
     if settings.train.shard:
         team.shard(backbone)
-    return Trainer(
-        Album(data), out, settings, backbone=backbone, encoder=encoder, prompt=Prompt(backbone.tokenizer),
-        aligner=aligner, team=team, model=model, cache=cache,
-    )  # fmt: skip
+    features = Features(backbone, encoder, Album(data), Cache(cache, 1e9) if cache is not None else None)
+    return Trainer(features, out, settings, prompt=Prompt(backbone.tokenizer), aligner=aligner, team=team, model=model)
 
 
 if __name__ == "__main__":

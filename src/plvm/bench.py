@@ -25,11 +25,10 @@ from plvm.model.families import Pixels
 from plvm.prompt import Prompt
 from plvm.synth.wordings import ASK, NO, YES
 from plvm.timing import wait_for
-from plvm.train.album import Sentence
 from plvm.train.aligner import Packed, image_prefix, rows_of, suffix_logits, vocabulary_from
 from plvm.train.batch import write_sample
 from plvm.train.data import pad_rows
-from plvm.train.draw import Sample
+from plvm.train.draw import Sample, Turn
 from plvm.train.loss import answer_loss
 from plvm.train.memory import peak_bytes
 
@@ -136,11 +135,9 @@ def _packed(backbone: Backbone, prompt: Prompt, config: AlignerConfig, m: int, s
     written = []
     for i in range(m):
         here = rng.random() < 0.5
-        answer = rng.choice(YES if here else NO).format(x="<n0>")
-        sentence = Sentence(rng.choice(ASK).format(x="<n0>"), answer)
-        written.append(
-            write_sample(prompt, Sample((str(i),), 0, sentence, here), backbone.vocabulary_size, config.context_tokens)
-        )
+        question, answer = (rng.choice(texts).format(x="<n0>") for texts in (ASK, YES if here else NO))
+        sample = Sample((str(i),), (Turn(question, answer, here),), (0,))
+        written.append(write_sample(prompt, sample, backbone.vocabulary_size, config.context_tokens))
     tokens = (FULL.reference_size // FULL.reference_patch) ** 2 + 1
     return Packed(
         Pixels({"pixel_values": torch.randn(1, 3, side, side, generator=generator)}),

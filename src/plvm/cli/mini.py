@@ -36,7 +36,7 @@ def build(
     stages: Annotated[
         str,
         Option("--stages", metavar="all|A,B", help="Of tokenizer, draw, tower, encoder, language, vision, "
-               "features, align, export, evaluate."),
+               "align, export, evaluate."),
     ] = "all",
     scale: Annotated[
         str, Option("--scale", metavar="full|smoke", help="full is what the package ships; smoke proves that all runs.")

@@ -1,6 +1,6 @@
 """`plvm mini build`: the whole mini family from nothing, stage by stage, resumable.
 
-    tokenizer -> draw -> tower, encoder, language -> vision -> features -> align -> export -> evaluate
+    tokenizer -> draw -> tower, encoder, language -> vision -> align -> export -> evaluate
 
 Each stage writes into the build folder. What has been drawn and trained is not drawn or trained again, and what was
 interrupted goes on from its last checkpoint; tokenizer, export and evaluate are short and are repeated. `export` writes the
@@ -10,14 +10,12 @@ family as the package ships it: stock `save_pretrained` folders and an Aligner f
 from __future__ import annotations
 
 import json
-import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from plvm.errors import CheckpointError, RequestError
@@ -26,16 +24,19 @@ from plvm.mini.draw import draw_world
 from plvm.mini.pretrain import Pretrainer
 from plvm.mini.recipe import SCALES, Recipe
 from plvm.mini.tokenizer import build_tokenizer
-from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone
+from plvm.model.checkpoint import load_aligner, save_aligner
 from plvm.model.encoder import Encoder
 from plvm.runtime import choose_device
+from plvm.synth.pipeline import synthesize
 from plvm.train.loop import Report
+from plvm.train.start import Names, write_names
+from plvm.train.trainer import Trainer
 
 STAGES = (
-    "tokenizer", "draw", "tower", "encoder", "language", "vision", "features", "align", "export", "evaluate",
+    "tokenizer", "draw", "tower", "encoder", "language", "vision", "align", "export", "evaluate",
 )  # fmt: skip
-TRAINED = ("tower", "encoder", "language", "vision", "features", "align")  # where a GPU helps
+TRAINED = ("tower", "encoder", "language", "vision", "align")  # where a GPU helps
 SHIPPED_ARM = "anchored"
 
 
@@ -47,6 +48,7 @@ class Build:
     folder: Path
     report: Report
     workers: int = 2
+    device: str | None = None
 
     def tokenizer(self) -> Any:
         """The trained tokenizer of this folder."""
@@ -61,7 +63,7 @@ class Build:
         """The trained parts of a finished stage."""
         path = self.folder / f"{stage}.pt"
         if not path.exists():
-            raise CheckpointError(f"{path} is missing.", f"Run the stage `{stage.removeprefix('aligner-')}` first.")
+            raise CheckpointError(f"{path} is missing.", f"Run the stage `{stage}` first.")
         return torch.load(path, map_location="cpu", weights_only=True)["parts"]
 
     def vlm(self, *stages: str) -> Any:
@@ -81,14 +83,16 @@ class Build:
         return model
 
     def backbone(self, *stages: str) -> Backbone:
-        return Backbone(self.vlm(*stages), self.tokenizer(), parts.image_processor(self.recipe.image_size))
+        return Backbone(
+            self.vlm(*stages), self.tokenizer(), parts.image_processor(self.recipe.image_size), "../backbone"
+        )
 
     def encoder(self, trained: bool = True) -> Encoder:
         torch.manual_seed(self.recipe.seed + 1)
         model = parts.build_encoder(self.recipe)
         if trained:
             model.load_state_dict(self.parts_of("encoder")["encoder"])
-        return Encoder(model, parts.image_processor(self.recipe.reference_size))
+        return Encoder(model, parts.image_processor(self.recipe.reference_size), "../encoder")
 
     def pretrainer(self, *stages: str) -> Pretrainer:
         pretrainer = Pretrainer(self.recipe, self.backbone(*stages))
@@ -99,15 +103,14 @@ class Build:
                 pretrainer.helpers.load_state_dict(trained["helpers"])
         return pretrainer
 
-    def aligner(self, arm: str, trained: bool = True) -> Aligner:
-        features = np.load(self.folder / "features.npy", mmap_mode="r")
-        torch.manual_seed(self.recipe.seed + 2)
-        backbone = self.backbone("tower", "vision")
-        names = align.names_from(self.folder, self.recipe)
-        aligner = align.start_aligner(align.ARMS[arm], self.recipe, backbone, names, features)
-        if trained:
-            aligner.load_state_dict(self.parts_of(f"aligner-{arm}")["aligner"])
-        return aligner
+    def names(self) -> Names:
+        """How the trained language model's names are made of codes."""
+        return self.parts_of("vision")["names"]
+
+    def trainer(self, arm: str) -> Trainer:
+        """The training of an arm's Aligner between the trained parts."""
+        backbone, encoder = self.backbone("tower", "vision"), self.encoder()
+        return align.prepare_arm(arm, self.recipe, backbone, encoder, self.names(), self.folder, self.device)
 
     # ---- stages
     def run_tokenizer(self) -> None:
@@ -116,6 +119,10 @@ class Build:
 
     def run_draw(self) -> None:
         draw_world(self.recipe, self.folder, self.workers, lambda what, done, of: self.report(what, done, of, {}))
+        synthesize(
+            align.spec_of(self.recipe), self.folder / "people", workers=self.workers,
+            report=lambda done, of: self.report("draw people", done, of, {}),
+        )  # fmt: skip
 
     def run_tower(self) -> None:
         vision.train_tower(self.recipe, self.vlm(), self.folder, self.report)
@@ -130,13 +137,15 @@ class Build:
         pretrainer = self.pretrainer("tower", "language")
         vision_language.train_vision(self.recipe, pretrainer, self.folder, self.report)
 
-    def run_features(self) -> None:
-        align.write_features(self.recipe, self.encoder(), self.folder, self.report)
-
     def run_align(self, arms: Sequence[str] = tuple(align.ARMS)) -> None:
         for arm in arms:
-            backbone, aligner = self.backbone("tower", "vision"), self.aligner(arm, trained=False)
-            align.train_arm(arm, align.ARMS[arm], self.recipe, backbone, aligner, self.folder, self.report)
+            self._align(arm)
+
+    def _align(self, arm: str) -> None:
+        def report(_: str, step: int, steps: int, figures: Mapping[str, float]) -> None:
+            self.report(f"aligner-{arm}", step, steps, figures)
+
+        self.trainer(arm).run(report)
 
     def run_export(self, arm: str = SHIPPED_ARM) -> None:
         export(self, arm, self.folder / "weights")
@@ -151,43 +160,23 @@ class Build:
 
 def export(build: Build, arm: str, out: Path) -> None:
     """Write the family as float16 safetensors: `backbone/`, `encoder/`, `aligner/`."""
-    from plvm.model.checkpoint import save_aligner
-    from plvm.prompt import Template
-
+    aligner, template, record = load_aligner(build.folder / f"aligner-{arm}")
     vlm = build.vlm("tower", "vision").half()
     vlm.save_pretrained(out / "backbone")
     build.tokenizer().save_pretrained(out / "backbone")
     parts.image_processor(build.recipe.image_size).save_pretrained(out / "backbone")
+    write_names(build.names(), out / "backbone")
     encoder = build.encoder()
     encoder.model.half().save_pretrained(out / "encoder")
     parts.image_processor(build.recipe.reference_size).save_pretrained(out / "encoder")
-    record = {
-        "recipe": build.recipe.to_dict(),
-        "arm": arm,
-        "versions": versions(),
-        "figures": {
-            stage: last_figures(build.folder, stage) for stage in ("tower", "encoder", "vision", f"aligner-{arm}")
-        },
-    }
-    save_aligner(out / "aligner", build.aligner(arm).half(), Template(), record)
+    figures = {stage: last_figures(build.folder / f"{stage}.jsonl") for stage in ("tower", "encoder", "vision")}
+    about = {"recipe": build.recipe.to_dict(), "arm": arm, "figures": figures, "training": record}
+    save_aligner(out / "aligner", aligner.half(), template, about)
     build.report("export", 1, 1, {})
 
 
-def versions() -> dict[str, str]:
-    """What the family was built with."""
-    import transformers
-
-    import plvm
-
-    return {
-        "python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__,
-        "plvm": plvm.__version__,
-    }  # fmt: skip
-
-
-def last_figures(folder: Path, stage: str) -> dict[str, float]:
-    """The last line of a stage's log."""
-    path = folder / f"{stage}.jsonl"
+def last_figures(path: Path) -> dict[str, float]:
+    """The last line of a log."""
     return json.loads(path.read_text().splitlines()[-1]) if path.exists() else {}
 
 
@@ -219,7 +208,7 @@ def build_mini(
         raise RequestError(f"{folder} holds a build of another recipe.", "Choose another --out, or remove that folder.")
     stamp.write_text(json.dumps(recipe.to_dict(), indent=1))
     torch.set_num_threads(threads)
-    build = Build(recipe, folder, report, workers)
+    build = Build(recipe, folder, report, workers, device)
     for stage in stages_of(stages):
         started = time.monotonic()
         with torch.device(choose_device(device).value if stage in TRAINED else "cpu"):

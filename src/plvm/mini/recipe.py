@@ -20,6 +20,8 @@ class Recipe:
     scenes: int = 26_000
     portraits: int = 2_000
     references: int = 36_000
+    people: int = 6_000
+    pictures_each: int = 3
     image_size: int = 160
     patch: int = 16
     reference_size: int = 112
@@ -44,7 +46,7 @@ class Recipe:
     vision_steps: int = 5_000
     images: int = 2
     packs: int = 4
-    aligner_steps: int = 1_600
+    aligner_steps: int = 2_400
     learning_rate: float = 1e-3
 
     @property
@@ -63,6 +65,8 @@ SMOKE = replace(
     scenes=96,
     portraits=16,
     references=160,
+    people=32,
+    pictures_each=2,
     width=64,
     heads=2,
     head_width=32,

@@ -1,8 +1,9 @@
 """The sentences of the portraits world: how each kind of question may be worded.
 
 For every kind the list `TRAIN[kind]` is used in training and the protocol; `PRACTICE` is `TRAIN` with more wordings of the
-traits, for training alone; `HELD_OUT[kind]` is in neither: the evaluation asks with it whether a new wording is understood. `{x}` is the name asked about, `{y}` a second one, `{p}` a position, `{a}` an
-activity, `{c}` clothes, `{v}` a phrase such as "red hair".
+traits, for training alone; `HELD_OUT[kind]` is in neither: the evaluation asks with it whether a new wording is
+understood. `{x}` is the name asked about, `{y}` a second one, `{p}` a position, `{a}` an activity, `{c}` clothes, `{v}` a
+phrase such as "red hair".
 """
 
 from __future__ import annotations

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
 from plvm.model.aligner import Rows
 from plvm.prompt import Prompt, Tokens
 from plvm.train.aligner import Packed, vocabulary_from
-from plvm.train.data import pad_rows
+from plvm.train.data import pad_rows, write_turns
 from plvm.train.draw import Group, Sample
 from plvm.train.features import Features
 
 
 def write_sample(prompt: Prompt, sample: Sample, base: int, k: int) -> Tokens:
-    """The suffix of one question: all its people defined in order, named n0, n1, .., then the question and its answer."""
+    """The suffix of one dialogue: its people defined where they join, each question and its answer."""
     count = len(sample.people)
     blank = torch.zeros(count, 1)
     vocabulary = vocabulary_from(Rows(blank, blank, torch.zeros(count, k, 1)), base, 1)  # for its ids alone
-    tokens, names = Tokens(), [f"n{i}" for i in range(count)]
-    question, answer = (
-        re.sub("<n0>", f"<n{sample.asked}>", text) for text in (sample.sentence.question, sample.sentence.answer)
-    )
-    prompt.turn(
-        tokens, question, names, vocabulary, joining=range(count), answer=answer, verdict=sample.here is not None
-    )
-    return tokens
+    turns = [(t.question, t.answer, t.here is not None) for t in sample.turns]
+    return write_turns(prompt, [f"n{i}" for i in range(count)], sample.joins, turns, vocabulary)
 
 
-def pack(groups: Sequence[Group], features: Features, prompt: Prompt, k: int, augment: str | None = None) -> Packed:
-    """Groups that all have a picture, or all have none, and as many questions each, as one batch on the backbone's device."""
+def pack(
+    groups: Sequence[Group], features: Features, prompt: Prompt, k: int, augment: str | None = None,
+    anchors: Callable[[str], Sequence[int]] | None = None,
+) -> Packed:  # fmt: skip
+    """Groups that all have a picture, or all have none, and as many questions each, as one batch on the backbone's device.
+    `anchors` gives the words of a person that anchored tokens are told."""
     backbone, samples = features.backbone, [s for g in groups for s in g.samples]
     written = [write_sample(prompt, s, backbone.vocabulary_size, k) for s in samples]
     references = {p: features.reference(p, augment) for p in dict.fromkeys(p for s in samples for p in s.people)}
@@ -43,6 +40,7 @@ def pack(groups: Sequence[Group], features: Features, prompt: Prompt, k: int, au
         pad_rows([t.ids for t in written], prompt.end_id).to(device),
         pad_rows([t.supervise for t in written], 0).to(device),
         z_ref.to(device),
+        torch.tensor([[anchors(p) for p in s.people] for s in samples], device=device) if anchors else None,
     )
 
 
@@ -65,4 +63,4 @@ def pieces(
 
 
 def _length(group: Group) -> int:
-    return max(len(s.sentence.question) + len(s.sentence.answer) for s in group.samples)
+    return max(sum(len(t.question) + len(t.answer) for t in s.turns) for s in group.samples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,20 +12,28 @@ from plvm.prompt import Prompt, Tokens
 from plvm.vocabulary import ConceptVocabulary
 
 
+def write_turns(
+    prompt: Prompt, names: Sequence[str], joins: Sequence[int], turns: Iterable[tuple[str, str, bool]],
+    vocabulary: ConceptVocabulary, words: Sequence[str | None] = (),
+) -> Tokens:  # fmt: skip
+    """A dialogue's suffix: definitions in the turns where names join, questions, supervised answers. A turn is (question, answer,
+    whether the answer's first word is weighed); `words` stand in place of the names' context tokens."""
+    tokens, described = Tokens(), dict(enumerate(words))
+    for number, (question, answer, verdict) in enumerate(turns):
+        prompt.turn(
+            tokens, question, names, vocabulary, joining=[i for i, turn in enumerate(joins) if turn == number],
+            descriptions=described, first=number == 0, answer=answer, verdict=verdict,
+        )  # fmt: skip
+    return tokens
+
+
 def write_dialogue(
     prompt: Prompt, dialogue: Dialogue, vocabulary: ConceptVocabulary, words: Callable[[Named], str] | None = None
 ) -> Tokens:
-    """The dialogue's suffix: definitions where names join, questions, supervised answers. `words` describes people in words;
-    without it their context tokens stand there."""
-    tokens, names = Tokens(), dialogue.names
-    described = {i: words(named) if words is not None else None for i, named in enumerate(dialogue.named)}
-    for turn, q in enumerate(dialogue.questions):
-        joining = [i for i, named in enumerate(dialogue.named) if named.joins == turn]
-        prompt.turn(
-            tokens, q.text, names, vocabulary, joining=joining, descriptions=described, first=turn == 0,
-            answer=q.answer, verdict=q.verdict,
-        )  # fmt: skip
-    return tokens
+    """A drawn dialogue's suffix. `words` describes people in words; without it their context tokens stand there."""
+    turns = [(q.text, q.answer, q.verdict) for q in dialogue.questions]
+    said = [words(named) for named in dialogue.named] if words is not None else ()
+    return write_turns(prompt, dialogue.names, [n.joins for n in dialogue.named], turns, vocabulary, said)
 
 
 def pad_rows(rows: Sequence[Sequence[int]], value: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What one step asks: pictures, and the people and questions about them, drawn from a split by a seed."""
+"""What one step of the paper's tasks asks: pictures, and the people and questions about them, drawn from a split by a seed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ OTHERS = (1, 2, 3)  # further people in a prompt with distractors
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A question and its answer; `here`: whether the answer is Yes, None where it is neither Yes nor No."""
+
+    question: str
+    answer: str
+    here: bool | None = None
+
+
+@dataclass(frozen=True)
 class Sample:
-    """One question about concept number `asked` of `people`; `here` is None where no picture is asked about."""
+    """A dialogue with `people`, whose names are <n0>, <n1>, ..; `joins`: the turn in which each is defined."""
 
     people: tuple[str, ...]
-    asked: int
-    sentence: Sentence
-    here: bool | None
+    turns: tuple[Turn, ...]
+    joins: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ def check_split(split: Split, data: Data) -> None:
             "Make a dataset with more identities.",
         )
     shown = max(len(present) for _, present in split.pictures)
-    most = shown + 1 + (max(OTHERS) if data.distractors > 0 else 0)
+    most = shown + 1 + (max(OTHERS) if data.distractors > 0 or data.tasks == "grounded" else 0)
     if len(split.people) < most:
         raise RequestError(
             f'The split "{split.name}" has {len(split.people)} people; {most} are needed.',
@@ -70,22 +78,27 @@ def draw_groups(split: Split, data: Data, rng: random.Random, count: int, packs:
 def _recognition(split: Split, present: tuple[str, ...], p: float, crowd: int, rng: random.Random) -> Sample:
     here = rng.random() < p
     person = rng.choice(present) if here else _others(split, set(present), 1, rng)[0]
-    people, asked = _prompt(split, person, {*present, person}, crowd, rng)
+    people = _prompt(split, person, {*present, person}, crowd, rng)
     sentence = Sentence(rng.choice(split.asks), rng.choice(split.yes if here else split.no))
-    return Sample(people, asked, sentence, here)
+    return _about(people, person, sentence, here)
 
 
 def _attribute(split: Split, crowd: int, rng: random.Random) -> Sample:
     person, sentence = rng.choice(split.attributes)
-    return Sample(*_prompt(split, person, {person}, crowd, rng), sentence, None)
+    return _about(_prompt(split, person, {person}, crowd, rng), person, sentence, None)
 
 
-def _prompt(
-    split: Split, person: str, excluded: set[str], crowd: int, rng: random.Random
-) -> tuple[tuple[str, ...], int]:
+def _about(people: tuple[str, ...], person: str, sentence: Sentence, here: bool | None) -> Sample:
+    """One question about one of `people`."""
+    name = f"<n{people.index(person)}>"
+    question, answer = (text.replace("<n0>", name) for text in (sentence.question, sentence.answer))
+    return Sample(people, (Turn(question, answer, here),), (0,) * len(people))
+
+
+def _prompt(split: Split, person: str, excluded: set[str], crowd: int, rng: random.Random) -> tuple[str, ...]:
     people = [person, *_others(split, excluded, crowd, rng)]
     rng.shuffle(people)
-    return tuple(people), people.index(person)
+    return tuple(people)
 
 
 def _others(split: Split, excluded: set[str], count: int, rng: random.Random) -> list[str]:

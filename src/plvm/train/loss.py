@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from plvm.model.aligner import AnchoredAligner
 from plvm.prompt import VERDICT
+from plvm.train.aligner import Packed
 
 
 def answer_loss(logits: Tensor, ids: Tensor, supervise: Tensor, w: float) -> Tensor:
@@ -28,3 +30,13 @@ def answer_loss(logits: Tensor, ids: Tensor, supervise: Tensor, w: float) -> Ten
     count = int(begins.sum())
     zero = losses.new_zeros(count)
     return (zero.index_add(0, answer, weight * losses) / zero.index_add(0, answer, weight)).mean()
+
+
+def anchor_loss(aligner: AnchoredAligner, packed: Packed) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the words that anchored tokens point at, and the share that is right. Tokens beyond the anchors, and
+    anchors beyond the tokens, are not told."""
+    assert packed.anchors is not None
+    logits, _ = aligner.word_logits(packed.z_ref.flatten(0, 1)[:, 1:])
+    told = min(logits.shape[1], packed.anchors.shape[-1])
+    guess, target = logits[:, :told].flatten(0, 1), packed.anchors[..., :told].flatten()
+    return F.cross_entropy(guess, target), (guess.argmax(-1) == target).float().mean()

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from plvm.model.aligner import Aligner, AlignerConfig, PaperAligner, build_aligner
+from plvm.model.aligner import Aligner, AnchoredAligner
 from plvm.model.assembly import load_parts
-from plvm.model.backbone import Backbone
-from plvm.model.encoder import Encoder
 from plvm.model.frozen import load_encoder
 from plvm.personal import MINI
 from plvm.prompt import Prompt
 from plvm.train.album import Album
-from plvm.train.settings import Settings, Shape
+from plvm.train.features import Cache, Features
+from plvm.train.settings import Settings
+from plvm.train.start import read_names, untrained, whiten
 from plvm.train.team import Team
 from plvm.train.trainer import RUN, Trainer, precision_of
+
+WHITENED = 1000  # references that an anchored Aligner's codes are measured on
 
 
 def prepare(
@@ -44,25 +46,16 @@ def prepare(
         encoder = load_encoder(settings.aligner.encoder, device=team.device, dtype=dtype, offline=offline)
     backbone = parts.backbone
     prompt = parts.prompt if not parts.prompt.definitions_first else Prompt(backbone.tokenizer, backbone.template())
-    aligner = untrained(settings.aligner, parts.aligner.config, backbone, encoder, settings.train.seed)
-    return Trainer(
-        album, out, settings, backbone=backbone, encoder=encoder, prompt=prompt, aligner=aligner, team=team,
-        model=model, cache=cache,
-    )  # fmt: skip
+    kept = Cache(cache, settings.train.cache * 1e9) if cache is not None and settings.train.cache else None
+    features = Features(backbone, encoder, album, kept)
+    names = read_names(backbone.name)
+    aligner = untrained(settings.aligner, parts.aligner.config, backbone, encoder, settings.train.seed, names)
+    trainer = Trainer(features, out, settings, prompt=prompt, aligner=aligner, team=team, model=model)
+    whitened(aligner, features, trainer.splits["train"].people)
+    return trainer
 
 
-def untrained(shape: Shape, own: AlignerConfig, backbone: Backbone, encoder: Encoder, seed: int) -> Aligner:
-    """An Aligner of that shape as training begins, with the widths of `own`, between these frozen parts."""
-    rms = float(backbone.word_rows.float().square().mean().sqrt())
-    config = dataclasses.replace(
-        own, architecture=shape.architecture, context_tokens=shape.K, blocks=shape.blocks, bounded=shape.bounded,
-        encoder_width=encoder.width, global_token=encoder.global_token, row_rms=rms,
-        free_tokens=min(own.free_tokens, shape.K - 1), backbone=backbone.name, encoder=encoder.name,
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        aligner = build_aligner(config)
-    aligner.use_words(backbone.word_rows)
-    if isinstance(aligner, PaperAligner) and shape.bounded and config.global_token:
-        aligner.start_from(backbone.word_rows.float().mean(0).cpu(), backbone.head_rows.float().mean(0).cpu())
-    return aligner
+def whitened(aligner: Aligner, features: Features, people: Sequence[str]) -> None:
+    """Let an anchored Aligner's codes start with independent coordinates over the references of `people`."""
+    if isinstance(aligner, AnchoredAligner):
+        whiten(aligner.code, torch.stack([features.reference(p)[0].cpu() for p in people[:WHITENED]]))

@@ -10,14 +10,17 @@ from plvm.model.aligner import ARCHITECTURES
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 OPTIMIZERS = ("adamw", "muon")
+TASKS = ("paper", "grounded")
 
 
 @dataclass(frozen=True)
 class Data:
-    """Which questions are drawn. p: share of recognition questions whose person is in the picture; recognition, attribute:
+    """Which questions are drawn. tasks: the paper's single questions, or "grounded", whole dialogues about one to three people,
+    which need a drawn dataset (ours); p: share of recognition questions whose person is in the picture; recognition, attribute:
     how often each is asked, relative to each other; distractors: share of steps whose prompts define one to three further
     people; augment: references are mirrored, cut and lit at random; validation: samples of the validation identities."""
 
+    tasks: str = "paper"
     p: float = 0.5
     recognition: float = 1.0
     attribute: float = 1.0
@@ -26,6 +29,7 @@ class Data:
     validation: int = 256
 
     def __post_init__(self) -> None:
+        _require(self.tasks in TASKS, "data.tasks", self.tasks, f"one of {', '.join(TASKS)}")
         for name in ("p", "distractors"):
             _require(0 <= getattr(self, name) <= 1, f"data.{name}", getattr(self, name), "a share from 0 to 1")
         for name in ("recognition", "attribute"):
@@ -33,6 +37,10 @@ class Data:
         _require(
             self.recognition + self.attribute > 0, "data.attribute", self.attribute, "more than 0 without recognition"
         )
+        if self.tasks == "grounded":
+            _require(
+                self.distractors == 0, "data.distractors", self.distractors, "0 with grounded tasks: they have some"
+            )
         _require(self.validation >= 1, "data.validation", self.validation, "1 or more")
 
 
@@ -57,9 +65,10 @@ class Shape:
 @dataclass(frozen=True)
 class Steps:
     """How it is trained. A step draws `pictures` (the paper's batch) with `packs` questions each, in `accumulate` pieces;
-    lr falls from its peak, reached after `warmup` steps, to `floor` times it along a cosine; w weighs Yes/No (Eq. 2); clip is
-    the longest gradient. Every `validate` steps the validation loss is measured; after `patience` times without a better one
-    training ends (0: never). shard: spread the backbone's layers over the processes (FSDP). save: seconds between checkpoints;
+    lr falls from its peak, reached after `warmup` steps, to `floor` times it along a cosine; w weighs Yes/No (Eq. 2);
+    anchor: for which share of the training anchored tokens are told the words of a drawn person (ours); clip is the longest
+    gradient. Every `validate` steps the validation loss is measured; after `patience` times without a better one training
+    ends (0: never). shard: spread the backbone's layers over the processes (FSDP). save: seconds between checkpoints;
     cache: GB of frozen features kept on disk (0: none)."""
 
     steps: int = 10_000
@@ -67,6 +76,7 @@ class Steps:
     packs: int = 4
     accumulate: int = 1
     w: float = 20.0
+    anchor: float = 0.0
     optimizer: str = "adamw"
     lr: float = 1e-4
     warmup: int = 100
@@ -89,6 +99,7 @@ class Steps:
             _require(0 < getattr(self, name) < math.inf, f"train.{name}", getattr(self, name), "more than 0")
         for name in ("warmup", "floor", "seed", "patience", "save", "cache"):
             _require(0 <= getattr(self, name) < math.inf, f"train.{name}", getattr(self, name), "0 or more")
+        _require(0 <= self.anchor <= 1, "train.anchor", self.anchor, "a share from 0 to 1")
         for name, known in (("precision", PRECISIONS), ("optimizer", OPTIMIZERS)):
             _require(getattr(self, name) in known, f"train.{name}", getattr(self, name), f"one of {', '.join(known)}")
 
@@ -100,6 +111,11 @@ class Settings:
     data: Data = field(default_factory=Data)
     aligner: Shape = field(default_factory=Shape)
     train: Steps = field(default_factory=Steps)
+
+    def __post_init__(self) -> None:
+        if self.train.anchor > 0:
+            anchored = self.aligner.architecture == "anchored"
+            _require(anchored, "train.anchor", self.train.anchor, "0 unless aligner.architecture is anchored")
 
 
 def _require(holds: bool, key: str, value: object, wanted: str) -> None:

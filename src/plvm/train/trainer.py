@@ -15,6 +15,7 @@ import math
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,23 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from plvm.errors import RequestError
-from plvm.model.aligner import Aligner
-from plvm.model.backbone import Backbone
+from plvm.model.aligner import Aligner, AnchoredAligner
 from plvm.model.checkpoint import save_aligner
-from plvm.model.encoder import Encoder
 from plvm.prompt import VERDICT, Prompt
 from plvm.runtime import choose_dtype
 from plvm.synth.dataset import versions
 from plvm.synth.tables import whole_file
-from plvm.train.album import Album
 from plvm.train.aligner import image_prefix, rows_of, suffix_logits
 from plvm.train.batch import pack, pieces
 from plvm.train.draw import Group, check_split, draw_groups
-from plvm.train.features import Cache, Features
+from plvm.train.features import Features
+from plvm.train.grounded import Grounded
 from plvm.train.loop import Report, Watch, run_stage
-from plvm.train.loss import answer_loss
+from plvm.train.loss import anchor_loss, answer_loss
 from plvm.train.memory import peak_bytes
 from plvm.train.settings import Settings
 from plvm.train.team import Team
+from plvm.train.truth import anchors_of, read_truth
 
 NAME, RUN = "aligner", "run"
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -59,20 +59,20 @@ class Estimate:
 
 
 class Trainer:
-    """One training, ready to run. Raises RequestError where the dataset or the folder does not fit."""
+    """One training between the frozen parts of `features`, ready to run. Raises RequestError where the dataset or the folder does
+    not fit."""
 
     def __init__(
-        self, album: Album, out: Path, settings: Settings, *, backbone: Backbone, encoder: Encoder, prompt: Prompt,
-        aligner: Aligner, team: Team, model: str, cache: Path | None = None,
+        self, features: Features, out: Path, settings: Settings, *, prompt: Prompt, aligner: Aligner, team: Team, model: str
     ) -> None:  # fmt: skip
-        self.album, self.out, self.settings, self.team, self.model = album, out, settings, team, model
-        self.backbone, self.encoder, self.prompt = backbone, encoder, prompt
-        self.aligner = aligner.to(backbone.device).train()
-        self.splits = {name: album.split(name) for name in ("train", "val")}
+        self.features, self.out, self.settings, self.team, self.model = features, out, settings, team, model
+        self.album, self.backbone, self.encoder = features.album, features.backbone, features.encoder
+        self.prompt, self.aligner = prompt, aligner.to(features.backbone.device).train()
+        self.splits = {name: self.album.split(name) for name in ("train", "val")}
         for split in self.splits.values():
             check_split(split, settings.data)
-        kept = Cache(cache, settings.train.cache * 1e9) if cache is not None and settings.train.cache else None
-        self.features = Features(backbone, encoder, album, kept)
+        drawn = settings.data.tasks == "grounded" or settings.train.anchor > 0
+        self.truths = {name: read_truth(self.album, name) for name in self.splits} if drawn else {}
         self.dtype = precision_of(settings, team.device)
         steps = -(-settings.data.validation // (settings.train.pictures * settings.train.packs))
         self.validation = [self.groups(random.Random(f"validation/{i}"), "val") for i in range(steps)]
@@ -81,19 +81,28 @@ class Trainer:
     # ---- one step
     def groups(self, rng: random.Random, split: str = "train") -> list[Group]:
         """All that one step asks, of all processes."""
-        train = self.settings.train
-        return draw_groups(self.splits[split], self.settings.data, rng, train.pictures, train.packs)
+        data, train = self.settings.data, self.settings.train
+        if data.tasks == "grounded":
+            return self._grounded[split].groups(rng, train.pictures, train.packs)
+        return draw_groups(self.splits[split], data, rng, train.pictures, train.packs)
+
+    @cached_property
+    def _grounded(self) -> dict[str, Grounded]:
+        return {k: Grounded(split, self.truths[k], self.settings.data) for k, split in self.splits.items()}
 
     def losses(self, step: int, rng: random.Random) -> Iterator[Mapping[str, Tensor]]:
-        """This process's pieces of a step; `total` and `yes_no` (share of right Yes/No words) add up to the step's."""
-        groups = self.groups(rng)
+        """This process's pieces of a step; `total` and `yes_no` (share of right Yes/No words) add up to the step's, and so does
+        `read` (share of anchored tokens that point at their word) while they are told."""
+        train, groups = self.settings.train, self.groups(rng)
         samples = [s for g in groups for s in g.samples]
-        verdicts, drawn = sum(s.here is not None for s in samples), False
-        augment = f"{self.settings.train.seed}/{step}" if self.settings.data.augment else None
+        verdicts, drawn = sum(t.here is not None for s in samples for t in s.turns), False
+        augment = f"{train.seed}/{step}" if self.settings.data.augment else None
+        told = 1 - step / (train.anchor * train.steps) if step < train.anchor * train.steps else 0.0
         for piece, mine in self._pieces(groups):
-            loss, right, _ = self._measure(piece, augment)
-            own, drawn = sum(len(g.samples) for g in piece) * mine, True
-            yield {"total": loss * own / len(samples), "yes_no": right.sum() * mine / (verdicts or math.nan)}
+            loss, right, _, read = self._measure(piece, augment, told)
+            share, drawn = sum(len(g.samples) for g in piece) * mine / len(samples), True
+            figures = {"total": loss * share, "yes_no": right.sum() * mine / (verdicts or math.nan)}
+            yield figures | ({"read": read * share} if read is not None else {})
         if not drawn:  # more processes than pictures: nothing to add, but something to add up
             nothing = sum(p.sum() for p in self.aligner.parameters()) * 0.0
             yield {"total": torch.as_tensor(nothing), "yes_no": torch.zeros(())}
@@ -102,20 +111,29 @@ class Trainer:
         train = self.settings.train
         return pieces(groups, train.accumulate, self.team.rank, self.team.size, even=train.shard)
 
-    def _measure(self, groups: Sequence[Group], augment: str | None = None) -> tuple[Tensor, Tensor, list[bool]]:
-        """The mean loss of some groups; for each recognition question, whether Yes and No are in the right order, and whether
-        the person is there."""
-        packed = pack(groups, self.features, self.prompt, self.aligner.config.context_tokens, augment)
+    def _measure(
+        self, groups: Sequence[Group], augment: str | None = None, told: float = 0.0
+    ) -> tuple[Tensor, Tensor, list[bool], Tensor | None]:
+        """The mean loss of some groups, with `told` times that of the anchored tokens; for each Yes/No question, whether Yes and
+        No are in the right order, and whether the answer is Yes; the share of anchored tokens that point right."""
+        anchors = self._anchors if told else None
+        packed = pack(groups, self.features, self.prompt, self.aligner.config.context_tokens, augment, anchors)
         device = self.backbone.device.type
         with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
             prefix = image_prefix(self.backbone, self.prompt, packed.pixels)
             logits = suffix_logits(self.backbone, prefix, packed, rows_of(self.aligner, packed))
-            loss = answer_loss(logits, packed.ids, packed.supervise, self.settings.train.w)
+            loss, read = answer_loss(logits, packed.ids, packed.supervise, self.settings.train.w), None
+            if isinstance(self.aligner, AnchoredAligner) and packed.anchors is not None:
+                anchored, read = anchor_loss(self.aligner, packed)
+                loss = loss + told * anchored
         marked = packed.supervise[:, 1:] == VERDICT
         said = logits[:, :-1][marked].detach()
         yes = packed.ids[:, 1:][marked] == self.prompt.yes_id
         right = (said[:, self.prompt.yes_id] > said[:, self.prompt.no_id]) == yes
-        return loss, right.float(), yes.tolist()
+        return loss, right.float(), yes.tolist(), read
+
+    def _anchors(self, person: str) -> list[int]:
+        return anchors_of(self.truths["train"].people[person], self.prompt)
 
     # ---- around the steps
     @torch.no_grad()
@@ -123,7 +141,7 @@ class Trainer:
         """Loss on validation identities; for recognition the shares of right Yes and No, and their mean."""
         own = dict.fromkeys(("loss", "samples", "yes", "no", "yes_right", "no_right"), 0.0)
         for piece, mine in (found for groups in self.validation for found in self._pieces(groups)):
-            loss, right, here = self._measure(piece)
+            loss, right, here, _ = self._measure(piece)
             if not mine:
                 continue
             answers = sum(len(g.samples) for g in piece)
