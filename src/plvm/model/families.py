@@ -14,6 +14,7 @@ every family's template, so that its keys and values depend on no concept.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -49,7 +50,7 @@ class ImageTokens:
     advance: int
 
 
-class Family:
+class Family(ABC):
     """What all families share. `model` is the stock model, frozen; `axes` is how many numbers a token's position has."""
 
     types: ClassVar[tuple[str, ...]] = ()
@@ -61,9 +62,9 @@ class Family:
         self.image_processor = image_processor
         self.image_id: int = model.config.image_token_id
 
+    @abstractmethod
     def template(self) -> Template:
         """How this family's dialogues are written, as its chat template does it."""
-        raise NotImplementedError
 
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
         """Pictures -> pixel inputs, by the family's own image processor, on the CPU."""
