@@ -106,10 +106,6 @@ class Suite(ABC):
         """The name that a reference key is learned under."""
         return key.partition("=")[0]
 
-    def pictures_of(self, name: str) -> list[int]:
-        """The numbers of the pictures that show `name`."""
-        return [int(j) for j in np.flatnonzero(self.present[self._numbers[name]])]
-
     def shown(self, picture: int) -> list[str]:
         """The names of the identities in a picture."""
         return [self.names[i] for i in np.flatnonzero(self.present[:, picture])]
