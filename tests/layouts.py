@@ -30,13 +30,16 @@ def reference(i: int, other: int = 0) -> Image.Image:
     return rasterize(scene_svg(scene), 96)
 
 
+def pictures_of(i: int) -> list[int]:
+    """The numbers of the pictures that show person `i`."""
+    return [p for p, here in enumerate(world().present[i]) if here]
+
+
 @cache
 def query(i: int, which: int) -> Image.Image:
     """A picture with only person `i` of the first three in it."""
     bench = world()
-    alone = [
-        p for p in bench.pictures_of(bench.names[i]) if not {*bench.shown(p)} & ({*bench.names[:3]} - {bench.names[i]})
-    ]
+    alone = [p for p in pictures_of(i) if not {*bench.shown(p)} & ({*bench.names[:3]} - {bench.names[i]})]
     return rasterize(scene_svg(bench.pictures[alone[which]]), 96)
 
 
@@ -162,7 +165,7 @@ def mc_llava(root: Path) -> Path:
     both.paste(query(0, 0))
     both.paste(query(1, 0), (96, 0))
     save(multi / "0.png", both)
-    alone = rasterize(scene_svg(bench.pictures[bench.pictures_of(bench.names[0])[-1]]), 72)
+    alone = rasterize(scene_svg(bench.pictures[pictures_of(0)[-1]]), 72)
     save(multi / "1.png", alone)
     write(multi / "position.json", {"0.png": {"ann": "left", "ben": "right"}, "1.png": {"ann": "center", "ben": None}})
     rows = [{"Human": f"What is <{n}> doing? A. reading B. waving", "AI": "A"} for n in NAMES[:2]]

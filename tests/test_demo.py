@@ -12,11 +12,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import plvm
-from plvm.cards import Bubble, Card, Portrait, card_of, draw_card
+from plvm.cards import Bubble, Card, Portrait, draw_card
 from plvm.cli.main import app
 from plvm.demo.run import Answered, Joined, Opened, Recognized, Show, write
 from plvm.demo.story import PEOPLE, STORY, Step, Truth, person, truth_of
-from plvm.personal import Personal
 from plvm.types import Answer, SamplingParams
 from toys import picture
 
@@ -134,19 +133,6 @@ def test_plvm_demo_tells_it_all(family: Path, tmp_path: Path, home: Path, monkey
 
 
 # ---------------------------------------------------------------- cards
-
-
-def test_a_card_of_any_dialogue(vlm: Personal) -> None:
-    billie, zed = vlm.enroll("billie", picture(1)), vlm.enroll("zed", picture(2))
-    chat = vlm.chat(picture(3), [billie])
-    short = SamplingParams(max_tokens=3)
-    chat.ask("Where is <billie>?", short)
-    chat.add(zed)
-    chat.ask("And <zed>?", short)
-    card = card_of(chat, picture(3), "A dialogue")
-    assert [p.name for p in card.people] == ["billie", "zed"]
-    assert [bubble.joins for bubble in card.bubbles] == ["", "", "zed", "", ""]
-    assert draw_card(card).size[0] == 1160
 
 
 def test_a_card_grows_with_what_is_said_and_keeps_its_width() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from plvm.errors import RequestError
-from plvm.runtime import Choice, choose_device, choose_dtype, choose_seed, choose_threads, home_folder
+from plvm.runtime import Choice, choose_device, choose_dtype, home_folder
 
 
 @pytest.fixture
@@ -52,15 +52,6 @@ def test_the_number_format_follows_the_device(two_gpus: None, monkeypatch: pytes
     assert choose_dtype("float32", device="cuda") == Choice(torch.float32, "as requested")
     with pytest.raises(RequestError, match="int4"):
         choose_dtype("int4")
-
-
-def test_threads_and_seeds_are_checked() -> None:
-    assert choose_threads(3).value == 3 and choose_threads().value >= 1
-    assert choose_seed(0).value == 0 and 0 <= choose_seed().value < 2**32
-    assert choose_seed().reason == "drawn for this run"
-    for bad in (lambda: choose_threads(0), lambda: choose_seed(-1), lambda: choose_seed(2**32)):
-        with pytest.raises(RequestError):
-            bad()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Dialogue cards: a picture at the left, what was said about it at the right, and who the names are. Pillow alone.
 
-`Card` is a value; `card_of` makes one of any `Chat`, `draw_card` turns it into a picture. Everything is drawn at twice
-its size and scaled down, so that round corners are smooth.
+`Card` is a value, `draw_card` turns it into a picture. Everything is drawn at twice its size and scaled down, so that
+round corners are smooth.
 """
 
 from __future__ import annotations
@@ -10,14 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
-
-from plvm.images import Source, open_image
-
-if TYPE_CHECKING:
-    from plvm.chat import Chat
 
 S = 2  # drawn at this scale, then reduced
 WIDTH, MARGIN, PHOTO, GAP, LINE = 1160, 36, 460, 40, 27
@@ -55,17 +49,6 @@ class Card:
     picture: Image.Image | None
     people: tuple[Portrait, ...]
     bubbles: tuple[Bubble, ...]
-
-
-def card_of(chat: Chat, picture: Source | None = None, title: str = "") -> Card:
-    """The card of a dialogue; `picture` is what it is about."""
-    bubbles: list[Bubble] = []
-    for number, turn in enumerate(chat.turns):
-        if number:
-            bubbles += [Bubble(f"<{name}> joins", joins=name) for name in turn.joined]
-        bubbles += [Bubble(turn.question, asked=True), Bubble(turn.answer.text, seconds=turn.answer.seconds)]
-    people = tuple(Portrait(c.name, open_image(c.references[0])) for c in chat.concepts if c.references)
-    return Card(title, None if picture is None else open_image(picture), people, tuple(bubbles))
 
 
 def draw_card(card: Card) -> Image.Image:

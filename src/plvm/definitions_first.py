@@ -15,10 +15,10 @@ stands, before the next question, so that nothing earlier is computed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from plvm.prompt import Prompt, Template, Tokens, split_names
+from plvm.prompt import Prompt, Template, Tokens, UserTurn, split_names
 from plvm.vocabulary import ConceptVocabulary
 
 
@@ -59,32 +59,18 @@ class DefinitionsFirst(Prompt):
         known = isinstance(found, int) and found != self.tokenizer.unk_token_id
         return (found,) if known else self.text(text)
 
-    def turn(
-        self,
-        tokens: Tokens,
-        question: str,
-        names: Sequence[str],
-        vocabulary: ConceptVocabulary,
-        *,
-        joining: Iterable[int] = (),
-        descriptions: Mapping[int, str | None] | None = None,
-        first: bool = True,
-        image: Sequence[int] = (),
-        answer: str | None = None,
-        verdict: bool = False,
-    ) -> None:
-        """Write one whole turn: the definitions of the `joining` concepts, the user's cue, the picture if this turn
-        holds it (`image`, its ids), the question, and the `answer` if there is one."""
-        for concept in joining:
-            self.define(tokens, concept, vocabulary, None if descriptions is None else descriptions.get(concept))
+    def user_turn(self, tokens: Tokens, turn: UserTurn) -> None:
+        """Write the user's half of a turn: the definitions of those who join, the user's cue, the picture if this turn
+        holds it, the question, and the cue that makes the model answer."""
+        for concept in turn.joining:
+            self.define(tokens, concept, turn.vocabulary, turn.descriptions.get(concept))
         cue = self.template.user
-        if image:
+        if turn.image:
             tokens.add(self.text(cue))
-            tokens.add(image)
+            tokens.add(turn.image)
             cue = self.template.after_image
-        tokens.add(self.named_text(f"{cue}{question.strip()}{self.template.assistant}", names, vocabulary))
-        if answer is not None:
-            self.answer(tokens, answer, names, vocabulary, verdict)
+        words = f"{cue}{turn.question.strip()}{self.template.assistant}"
+        tokens.add(self.named_text(words, turn.names, turn.vocabulary))
 
 
 FORMS: dict[str, type[Prompt]] = {"image-first": Prompt, "definitions-first": DefinitionsFirst}

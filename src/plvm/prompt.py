@@ -70,6 +70,25 @@ class Tokens:
         return len(self.ids)
 
 
+@dataclass(frozen=True, eq=False)
+class UserTurn:
+    """The user's half of a turn: the `question`, in which `<name>` stands for one of `names`, and the numbers of the
+    concepts that are `joining`.
+
+    `descriptions` gives, by concept number, words that stand in place of the context tokens. `first`: nothing was said
+    before. `image` are the ids of a picture that stands in this turn; with the image first there are none, the prefix
+    has them.
+    """
+
+    question: str
+    names: Sequence[str]
+    vocabulary: ConceptVocabulary
+    joining: tuple[int, ...]
+    descriptions: Mapping[int, str | None]
+    first: bool
+    image: tuple[int, ...]
+
+
 class Prompt:
     """Writes requests as token ids for one tokenizer and template. Concepts are numbered 0 .. C-1 as in the request."""
 
@@ -158,21 +177,23 @@ class Prompt:
         answer: str | None = None,
         verdict: bool = False,
     ) -> None:
-        """Write one whole turn in the one order there is: the user's cue (not in the `first` turn, where the image
-        prefix has it), the definitions of the `joining` concepts, the question, and the `answer` if there is one.
-
-        `descriptions` gives, by concept number, words that stand in place of the context tokens. `image` are the ids
-        of a picture that stands in this turn; with the image first there are none, the prefix has them.
-        """
-        gap = self.template.first_gap if first else self.template.next_gap
-        if not first:
-            self.next_turn(tokens)
-        for concept in joining:
-            self.define(tokens, concept, vocabulary, None if descriptions is None else descriptions.get(concept))
-            gap = " "
-        self.question(tokens, question, names, vocabulary, gap)
+        """Write one whole turn: the user's half, a `UserTurn` of these arguments, and the `answer` if there is one."""
+        self.user_turn(
+            tokens, UserTurn(question, names, vocabulary, tuple(joining), descriptions or {}, first, tuple(image))
+        )
         if answer is not None:
             self.answer(tokens, answer, names, vocabulary, verdict)
+
+    def user_turn(self, tokens: Tokens, turn: UserTurn) -> None:
+        """Write the user's half in the one order there is: the user's cue (not in the first turn, where the image prefix
+        has it), the definitions of those who join, the question, and the cue that makes the model answer."""
+        gap = self.template.first_gap if turn.first else self.template.next_gap
+        if not turn.first:
+            self.next_turn(tokens)
+        for concept in turn.joining:
+            self.define(tokens, concept, turn.vocabulary, turn.descriptions.get(concept))
+            gap = " "
+        self.question(tokens, turn.question, turn.names, turn.vocabulary, gap)
 
 
 @lru_cache(maxsize=200_000)

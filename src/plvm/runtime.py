@@ -1,4 +1,4 @@
-"""Where and how things run: device, dtype, threads, seed and the home folder. Every choice comes with its reason.
+"""Where and how things run: device, dtype, quantisation, memory and the home folder. Every choice comes with its reason.
 
 Nothing here reads the environment: whoever owns it (the command line, the server) passes it in.
 """
@@ -6,8 +6,6 @@ Nothing here reads the environment: whoever owns it (the command line, the serve
 from __future__ import annotations
 
 import importlib.util
-import os
-import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 STORE_FILE = "concepts.db"
 _DTYPES = ("float32", "bfloat16", "float16")
-_MAX_SEED = 2**32  # numpy takes no more
 
 
 @dataclass(frozen=True)
@@ -148,27 +145,6 @@ def mixed_precision() -> torch.autocast:
     kind = torch.get_default_device().type
     able = torch.cuda.is_bf16_supported() if kind == "cuda" else kind == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.autocast(kind, torch.bfloat16, enabled=able)
-
-
-def choose_threads(requested: int | None = None) -> Choice[int]:
-    """How many CPU threads to compute with. Without a request: as many as this process may use."""
-    if requested is not None:
-        if requested < 1:
-            raise RequestError(f"{requested} threads cannot compute anything.", "Ask for at least 1 thread.")
-        return Choice(requested, "as requested")
-    if hasattr(os, "sched_getaffinity"):  # respects taskset and container CPU sets; not on macOS or Windows
-        return Choice(len(os.sched_getaffinity(0)), "the cores that this process may use")
-    count = os.cpu_count()
-    return Choice(1, "the number of cores is unknown") if count is None else Choice(count, "the cores of this machine")
-
-
-def choose_seed(requested: int | None = None) -> Choice[int]:
-    """A seed in [0, 2**32). Without a request one is drawn, so that the run can be repeated by asking for it."""
-    if requested is None:
-        return Choice(secrets.randbelow(_MAX_SEED), "drawn for this run")
-    if not 0 <= requested < _MAX_SEED:
-        raise RequestError(f"The seed {requested} is out of range.", f"Use a whole number from 0 to {_MAX_SEED - 1}.")
-    return Choice(requested, "as requested")
 
 
 def home_folder(

@@ -8,6 +8,7 @@ someone else's reference.
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +41,7 @@ class Pictures(Protocol):
         ...
 
 
-class Suite:
+class Suite(ABC):
     """The base of all benchmarks. `parts` are the keys of `protocols.PARTS` that it has items for."""
 
     suite: str
@@ -50,48 +51,48 @@ class Suite:
     pictures: Sequence[Any]
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """What tells this benchmark from others; records of another key are never resumed."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def facts(self) -> dict[str, Any]:
         """What a reader of the results wants to know about it, for summary.json."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def parts(self) -> tuple[str, ...]:
         """The parts that it has items for."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def text_qa(self) -> tuple[Choice, ...]:
         """Multiple choice without a picture."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def visual_qa(self) -> tuple[Choice, ...]:
         """Multiple choice about pictures."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def captions(self) -> tuple[Caption, ...]:
         """Questions whose answers should say names."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def present(self) -> np.ndarray:
         """bool[identities, pictures]: who is where."""
-        raise NotImplementedError
 
     @property
     def asked(self) -> np.ndarray:
         """bool[identities, pictures]: which pairs its recognition asks about."""
         return np.ones_like(self.present)
 
+    @abstractmethod
     def album(self, folder: Path | None = None) -> Pictures:
         """Its pictures; `folder` keeps those that have to be drawn."""
-        raise NotImplementedError
 
     def rng(self, purpose: str) -> random.Random:
         """A stream of random numbers of its own for one purpose."""
@@ -104,10 +105,6 @@ class Suite:
     def name_of(self, key: str) -> str:
         """The name that a reference key is learned under."""
         return key.partition("=")[0]
-
-    def pictures_of(self, name: str) -> list[int]:
-        """The numbers of the pictures that show `name`."""
-        return [int(j) for j in np.flatnonzero(self.present[self._numbers[name]])]
 
     def shown(self, picture: int) -> list[str]:
         """The names of the identities in a picture."""

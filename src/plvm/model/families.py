@@ -14,8 +14,9 @@ every family's template, so that its keys and values depend on no concept.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -49,7 +50,7 @@ class ImageTokens:
     advance: int
 
 
-class Family:
+class Family(ABC):
     """What all families share. `model` is the stock model, frozen; `axes` is how many numbers a token's position has."""
 
     types: ClassVar[tuple[str, ...]] = ()
@@ -61,9 +62,9 @@ class Family:
         self.image_processor = image_processor
         self.image_id: int = model.config.image_token_id
 
+    @abstractmethod
     def template(self) -> Template:
         """How this family's dialogues are written, as its chat template does it."""
-        raise NotImplementedError
 
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
         """Pictures -> pixel inputs, by the family's own image processor, on the CPU."""
@@ -102,23 +103,18 @@ class Llava(Family):
         return Template(begin=f"{self.tokenizer.bos_token or ''}USER: ", after_image=" \n", first_gap="")
 
 
+ASSISTANT = "<|im_start|>assistant\n"
+CHATML = Template(after_image="", first_gap="", next_gap="", yes="Yes", no="No", end="<|im_end|>")
+
+
 class Onevision(Family):
     """LLaVA-OneVision: the whole picture, then tiles of it in full resolution, without the padding, each line ended."""
 
     types = ("llava_onevision",)
 
     def template(self) -> Template:
-        return Template(
-            begin="<|im_start|>user ",
-            after_image="\n",
-            first_gap="",
-            user="<|im_start|>user \n",
-            next_gap="",
-            assistant="<|im_end|><|im_start|>assistant\n",
-            yes="Yes",
-            no="No",
-            end="<|im_end|>",
-        )
+        start = "<|im_start|>user "
+        return replace(CHATML, begin=start, after_image="\n", user=start + "\n", assistant="<|im_end|>" + ASSISTANT)
 
 
 class Qwen(Family):
@@ -129,17 +125,8 @@ class Qwen(Family):
     axes = 3
 
     def template(self) -> Template:
-        return Template(
-            begin="<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n",
-            after_image="",
-            first_gap="",
-            user="\n<|im_start|>user\n",
-            next_gap="",
-            assistant="<|im_end|>\n<|im_start|>assistant\n",
-            yes="Yes",
-            no="No",
-            end="<|im_end|>",
-        )
+        begin = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+        return replace(CHATML, begin=begin, user="\n<|im_start|>user\n", assistant="<|im_end|>\n" + ASSISTANT)
 
     def _ids(self, pixels: Pixels, index: int, count: int) -> tuple[int, ...]:
         config = self.model.config

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -34,7 +34,7 @@ from plvm.evaluate.datasets import NAMES
 from plvm.evaluate.suite import Pictures
 from plvm.evaluate.system import Ask, System
 from plvm.personal import Personal
-from plvm.prompt import Tokens
+from plvm.prompt import Tokens, UserTurn
 from plvm.systems.embedding import Embedding, Face
 from plvm.systems.llava import Llava
 from plvm.systems.names import PlainNames, nameless
@@ -60,22 +60,12 @@ class AfterImage(PlainNames):
     def prefix(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return self.control(self.template.begin), ()
 
-    def turn(
-        self,
-        tokens: Tokens,
-        question: str,
-        names: Sequence[str],
-        vocabulary: ConceptVocabulary,
-        *,
-        joining: Iterable[int] = (),
-        descriptions: Mapping[int, str | None] | None = None,
-        **rest: Any,
-    ) -> None:
-        for concept in joining:
-            if (descriptions or {}).get(concept) != "":  # "": the head does not see the concept
-                tokens.add(vocabulary.context_ids(concept), owner=concept)
+    def user_turn(self, tokens: Tokens, turn: UserTurn) -> None:
+        for concept in turn.joining:
+            if turn.descriptions.get(concept) != "":  # "": the head does not see the concept
+                tokens.add(turn.vocabulary.context_ids(concept), owner=concept)
         tokens.add(self.control(self.template.after_image))
-        super().turn(tokens, question, names, vocabulary, **rest)
+        super().user_turn(tokens, replace(turn, joining=()))
 
 
 @dataclass(frozen=True)

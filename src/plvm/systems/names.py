@@ -4,14 +4,14 @@ answer "billie" is read as `<billie>` again."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from plvm.model.backbone import Backbone
 from plvm.personal import Personal
-from plvm.prompt import Prompt, Tokens
+from plvm.prompt import Prompt, Tokens, UserTurn
 from plvm.types import Concept, ConceptTokens
 from plvm.vocabulary import ConceptVocabulary
 
@@ -23,41 +23,25 @@ class PlainNames(Prompt):
     def named_text(self, text: str, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
         return list(self.text(unmarked(text, names)))
 
-    def turn(
-        self,
-        tokens: Tokens,
-        question: str,
-        names: Sequence[str],
-        vocabulary: ConceptVocabulary,
-        *,
-        joining: Iterable[int] = (),
-        descriptions: Mapping[int, str | None] | None = None,
-        first: bool = True,
-        image: Sequence[int] = (),
-        answer: str | None = None,
-        verdict: bool = False,
-    ) -> None:
-        """One turn as in `Prompt.turn`."""
-        if not first:
+    def user_turn(self, tokens: Tokens, turn: UserTurn) -> None:
+        if not turn.first:
             self.next_turn(tokens)
-        gap = self.template.first_gap if first else self.template.next_gap
+        gap = self.template.first_gap if turn.first else self.template.next_gap
         said = ""  # words that wait to be spelled: one piece of text as far as there is no context token
-        for concept in joining:
-            before, after = self.template.define.replace("{name}", names[concept]).split("{context}")
-            words = (descriptions or {}).get(concept)
+        for concept in turn.joining:
+            before, after = self.template.define.replace("{name}", turn.names[concept]).split("{context}")
+            words = turn.descriptions.get(concept)
             if words == "":
                 continue
             if words is not None:
                 said += f"{gap}{before}{words}{after}"
             else:
                 tokens.add(self.text((said + gap + before).rstrip(" ")))
-                tokens.add(vocabulary.context_ids(concept), owner=concept)
+                tokens.add(turn.vocabulary.context_ids(concept), owner=concept)
                 said = after
             gap = " "
-        tokens.add(self.named_text(said + gap + question.strip(), names, vocabulary))
+        tokens.add(self.named_text(said + gap + turn.question.strip(), turn.names, turn.vocabulary))
         tokens.add(self.control(self.template.assistant))
-        if answer is not None:
-            self.answer(tokens, answer, names, vocabulary, verdict)
 
 
 def unmarked(text: str, names: Sequence[str]) -> str:
