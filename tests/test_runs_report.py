@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from plvm.portraits.person import PHRASES, person_of
+
 pytest_plugins = ["family"]
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +52,31 @@ def test_figure_4_is_a_dialogue_that_four_people_join(run: Any, tmp_path: Path) 
     assert all(f"<{turn['joins']}>" in turn["question"] and turn["truth"] for turn in said)
     page = (tmp_path / "f4" / "index.html").read_text()
     assert page.count("data:image/webp") == 5 and "http" not in page
+
+
+def test_table_9_asks_about_each_context_token_and_counts_what_is_true(run: Any) -> None:
+    found = run("runs/table9.py", "--small", "--people", "2", "--out", "t9.json", out="t9.json")
+    assert [row["token"] for row in found["tokens"]] == [1, 2, 3, 4] and found["anchored_tokens"] == 3
+    assert found["points_at"]["n"] == 3 * 6 and found["forms"]["paper"]["right"]["n"] == 4 * 6 == found["n"]
+    assert found["tokens"][3]["points_at"] is None and found["tokens"][0]["points_at"]["n"] == 6
+    shown = found["people"][0]["tokens"]
+    assert len(found["people"]) == 2 and set(shown[0]) == {"token", "word", "paper", "described", "asked", "right"}
+    assert [table["title"][:20] for table in found["tables"]] == [
+        "What each context to",
+        "How often that is tr",
+        "Ways to ask about a ",
+    ]
+
+
+def test_what_a_text_says_of_a_person_is_true_where_all_of_it_is() -> None:
+    table9 = runpy.run_path(str(ROOT / "runs" / "table9.py"))
+    person = person_of("test", 0)
+    own, other = (
+        person.phrase("hair_color"),
+        next(p for p in PHRASES["hair_color"].values() if p != person.phrase("hair_color")),
+    )
+    cases = {f"<n0> has {own}.": True, f"<n0> has {other}.": False, f"{own}, {other}": False, "<n0> is waving.": False}
+    assert {text: table9["is_true"](text, person) for text in cases} == cases
 
 
 def test_recognition_is_measured_against_the_number_of_enrolled_people(run: Any) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from plvm.prompt import Prompt, Template, Tokens, split_names
+from plvm.prompt import Description, Prompt, Template, Tokens, Words, between, chosen, split_names
 from plvm.vocabulary import ConceptVocabulary
 
 
@@ -41,16 +41,18 @@ class DefinitionsFirst(Prompt):
         return ids
 
     def define(
-        self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: str | None = None
+        self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: Description = None
     ) -> None:
-        """Write "<name> is <c1>..<cK>."; with a `description` in words, that stands in place of the context tokens."""
+        """Write "<name> is <c1>..<cK>."; see `Prompt.define` for a `description`."""
         before, after = self.template.define.split("{context}")
         head, middle = before.split("{name}")
         tokens.add(self.text(head.strip(" ")))
         tokens.add([vocabulary.word_id(concept)])
         tokens.add(self.text(middle.strip(" ")), owner=concept)
-        body = vocabulary.context_ids(concept) if description is None else self.text(description.strip(" "))
-        tokens.add(body, owner=concept)
+        if isinstance(description, str):
+            tokens.add(self.text(description.strip(" ")), owner=concept)
+        else:
+            tokens.add(chosen(vocabulary, concept, description), owner=concept)
         tokens.add(self._clinging(after), owner=concept)
 
     def _clinging(self, text: str) -> tuple[int, ...]:
@@ -62,12 +64,12 @@ class DefinitionsFirst(Prompt):
     def turn(
         self,
         tokens: Tokens,
-        question: str,
+        question: Words,
         names: Sequence[str],
         vocabulary: ConceptVocabulary,
         *,
         joining: Iterable[int] = (),
-        descriptions: Mapping[int, str | None] | None = None,
+        descriptions: Mapping[int, Description] | None = None,
         first: bool = True,
         image: Sequence[int] = (),
         answer: str | None = None,
@@ -76,13 +78,15 @@ class DefinitionsFirst(Prompt):
         """Write one whole turn: the definitions of the `joining` concepts, the user's cue, the picture if this turn
         holds it (`image`, its ids), the question, and the `answer` if there is one."""
         for concept in joining:
-            self.define(tokens, concept, vocabulary, None if descriptions is None else descriptions.get(concept))
+            description = None if descriptions is None else descriptions.get(concept)
+            if description != ():
+                self.define(tokens, concept, vocabulary, description)
         cue = self.template.user
         if image:
             tokens.add(self.text(cue))
             tokens.add(image)
             cue = self.template.after_image
-        tokens.add(self.named_text(f"{cue}{question.strip()}{self.template.assistant}", names, vocabulary))
+        tokens.add(self.words(between(cue, question, self.template.assistant), names, vocabulary))
         if answer is not None:
             self.answer(tokens, answer, names, vocabulary, verdict)
 

@@ -6,7 +6,8 @@ depends on no concept: that part is the image prefix, and this file keeps it apa
 
 Text is text. A piece typed by a user is tokenised with special tokens switched off; `<name>` becomes a concept's id only if
 `name` is among the request's concepts. A concept token absorbs the blank before it, as words of the tokenizer do. Only the
-template's own cues may hold control tokens.
+template's own cues may hold control tokens. A single context token stands in a question only as a `ContextToken`, which no
+text can spell.
 """
 
 from __future__ import annotations
@@ -20,6 +21,18 @@ from typing import Any
 from plvm.vocabulary import ConceptVocabulary
 
 IGNORED, ANSWER, VERDICT = 0, 1, 2  # what a token is to the loss: nothing, part of an answer, its Yes/No word
+
+
+@dataclass(frozen=True)
+class ContextToken:
+    """One context token in a question: number `number` (0 .. K-1) of concept number `concept` of the request."""
+
+    concept: int
+    number: int
+
+
+Words = str | tuple[str | ContextToken, ...]  # a question: text, or text with single context tokens in it
+Description = str | tuple[int, ...] | None  # see `Prompt.turn`
 
 
 LATER = {"later": True}  # marks fields that came after the first templates were saved
@@ -109,24 +122,40 @@ class Prompt:
             ids += [vocabulary.word_id(concept)] if concept >= 0 else self.text(piece)
         return ids
 
+    def words(self, words: Words, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
+        """The same for a question that may hold context tokens; each absorbs the one blank before it, as names do.
+        Raises RequestError for a token that the concept does not have."""
+        pieces = (words,) if isinstance(words, str) else words
+        ids: list[int] = []
+        for i, piece in enumerate(pieces):
+            if isinstance(piece, ContextToken):
+                ids.append(vocabulary.context_id(piece.concept, piece.number))
+            else:
+                followed = i + 1 < len(pieces) and isinstance(pieces[i + 1], ContextToken)
+                ids += self.named_text(piece.removesuffix(" ") if followed else piece, names, vocabulary)
+        return ids
+
     def define(
-        self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: str | None = None
+        self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: Description = None
     ) -> None:
-        """Write "<name> is <c1>..<cK>."; with a `description` in words, that stands in place of the context tokens."""
+        """Write "<name> is <c1>..<cK>."; with a `description` in words, that stands in place of the context tokens;
+        with numbers, only those context tokens do."""
         before, after = self.template.define.split("{context}")
         head, middle = before.split("{name}")
         tokens.add(self.text(head))
         tokens.add([vocabulary.word_id(concept)])
         tokens.add(self.text(middle.rstrip(" ")), owner=concept)
-        body = vocabulary.context_ids(concept) if description is None else self.text(" " + description)
+        body = (
+            self.text(" " + description) if isinstance(description, str) else chosen(vocabulary, concept, description)
+        )
         tokens.add(body, owner=concept)
         tokens.add(self.text(after), owner=concept)
 
     def question(
-        self, tokens: Tokens, text: str, names: Sequence[str], vocabulary: ConceptVocabulary, gap: str = " "
+        self, tokens: Tokens, words: Words, names: Sequence[str], vocabulary: ConceptVocabulary, gap: str = " "
     ) -> None:
         """Write the user's words, `gap` before them, and the cue that makes the model answer."""
-        tokens.add(self.named_text(gap + text.strip(), names, vocabulary))
+        tokens.add(self.words(between(gap, words), names, vocabulary))
         tokens.add(self.control(self.template.assistant))
 
     def answer(
@@ -147,12 +176,12 @@ class Prompt:
     def turn(
         self,
         tokens: Tokens,
-        question: str,
+        question: Words,
         names: Sequence[str],
         vocabulary: ConceptVocabulary,
         *,
         joining: Iterable[int] = (),
-        descriptions: Mapping[int, str | None] | None = None,
+        descriptions: Mapping[int, Description] | None = None,
         first: bool = True,
         image: Sequence[int] = (),
         answer: str | None = None,
@@ -161,14 +190,19 @@ class Prompt:
         """Write one whole turn in the one order there is: the user's cue (not in the `first` turn, where the image
         prefix has it), the definitions of the `joining` concepts, the question, and the `answer` if there is one.
 
-        `descriptions` gives, by concept number, words that stand in place of the context tokens. `image` are the ids
-        of a picture that stands in this turn; with the image first there are none, the prefix has them.
+        `descriptions` gives, by concept number, what stands in a definition in place of all context tokens: words, or
+        the numbers of some of them (no number: the concept is not defined, though its tokens can be asked about).
+        `image` are the ids of a picture that stands in this turn; with the image first there are none, the prefix has
+        them.
         """
         gap = self.template.first_gap if first else self.template.next_gap
         if not first:
             self.next_turn(tokens)
         for concept in joining:
-            self.define(tokens, concept, vocabulary, None if descriptions is None else descriptions.get(concept))
+            description = None if descriptions is None else descriptions.get(concept)
+            if description == ():
+                continue
+            self.define(tokens, concept, vocabulary, description)
             gap = " "
         self.question(tokens, question, names, vocabulary, gap)
         if answer is not None:
@@ -192,6 +226,24 @@ def _single(word: str, ids: Sequence[int]) -> int:
     if len(ids) != 1:
         raise ValueError(f"{word!r} must be one token of the tokenizer, it is {len(ids)}")
     return ids[0]
+
+
+def between(before: str, words: Words, after: str = "") -> Words:
+    """`words`, a user's text without the blanks around it, with text before and after; neighbouring texts are one."""
+    if isinstance(words, str):
+        return before + words.strip() + after
+    joined: list[str | ContextToken] = [before]
+    for piece in (*words, after):
+        if isinstance(piece, str) and isinstance(joined[-1], str):
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return tuple(joined)
+
+
+def chosen(vocabulary: ConceptVocabulary, concept: int, numbers: Sequence[int] | None) -> list[int]:
+    """The ids of those context tokens of a concept, None: all of them. Raises RequestError where it has no such one."""
+    return vocabulary.context_ids(concept) if numbers is None else [vocabulary.context_id(concept, n) for n in numbers]
 
 
 def split_names(text: str, names: Sequence[str]) -> list[tuple[str, int]]:

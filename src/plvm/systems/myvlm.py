@@ -34,7 +34,7 @@ from plvm.evaluate.datasets import NAMES
 from plvm.evaluate.suite import Pictures
 from plvm.evaluate.system import Ask, System
 from plvm.personal import Personal
-from plvm.prompt import Tokens
+from plvm.prompt import Description, Tokens, Words
 from plvm.systems.embedding import Embedding, Face
 from plvm.systems.llava import Llava
 from plvm.systems.names import PlainNames, nameless
@@ -63,12 +63,12 @@ class AfterImage(PlainNames):
     def turn(
         self,
         tokens: Tokens,
-        question: str,
+        question: Words,
         names: Sequence[str],
         vocabulary: ConceptVocabulary,
         *,
         joining: Iterable[int] = (),
-        descriptions: Mapping[int, str | None] | None = None,
+        descriptions: Mapping[int, Description] | None = None,
         **rest: Any,
     ) -> None:
         for concept in joining:

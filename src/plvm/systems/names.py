@@ -11,7 +11,7 @@ from torch import Tensor
 
 from plvm.model.backbone import Backbone
 from plvm.personal import Personal
-from plvm.prompt import Prompt, Tokens
+from plvm.prompt import Description, Prompt, Tokens, Words, between, chosen
 from plvm.types import Concept, ConceptTokens
 from plvm.vocabulary import ConceptVocabulary
 
@@ -26,12 +26,12 @@ class PlainNames(Prompt):
     def turn(
         self,
         tokens: Tokens,
-        question: str,
+        question: Words,
         names: Sequence[str],
         vocabulary: ConceptVocabulary,
         *,
         joining: Iterable[int] = (),
-        descriptions: Mapping[int, str | None] | None = None,
+        descriptions: Mapping[int, Description] | None = None,
         first: bool = True,
         image: Sequence[int] = (),
         answer: str | None = None,
@@ -45,16 +45,16 @@ class PlainNames(Prompt):
         for concept in joining:
             before, after = self.template.define.replace("{name}", names[concept]).split("{context}")
             words = (descriptions or {}).get(concept)
-            if words == "":
+            if words == "" or words == ():
                 continue
-            if words is not None:
+            if isinstance(words, str):
                 said += f"{gap}{before}{words}{after}"
             else:
                 tokens.add(self.text((said + gap + before).rstrip(" ")))
-                tokens.add(vocabulary.context_ids(concept), owner=concept)
+                tokens.add(chosen(vocabulary, concept, words), owner=concept)
                 said = after
             gap = " "
-        tokens.add(self.named_text(said + gap + question.strip(), names, vocabulary))
+        tokens.add(self.words(between(said + gap, question), names, vocabulary))
         tokens.add(self.control(self.template.assistant))
         if answer is not None:
             self.answer(tokens, answer, names, vocabulary, verdict)
