@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from plvm.evaluate.datasets import SMALL, portraits
 from plvm.portraits.person import PHRASES, person_of
 
 pytest_plugins = ["family"]
@@ -77,6 +79,22 @@ def test_what_a_text_says_of_a_person_is_true_where_all_of_it_is() -> None:
     )
     cases = {f"<n0> has {own}.": True, f"<n0> has {other}.": False, f"{own}, {other}": False, "<n0> is waving.": False}
     assert {text: table9["is_true"](text, person) for text in cases} == cases
+
+
+def test_figure_5_shows_two_questions_of_each_kind(run: Any, tmp_path: Path) -> None:
+    found = run("runs/figure5.py", "--small", "--out", "f5", out="f5/figure5.json")
+    asked = found["examples"]
+    assert [e["kind"] for e in asked] == [kind for kind in ("recognition", "text_qa", "visual_qa") for _ in range(2)]
+    bench = portraits("test", 0, SMALL)
+    for example, truth in zip(asked[:2], (True, False), strict=True):
+        assert bench.present[bench.names.index(example["about"]), example["picture"]] == truth == (example["key"] == 0)
+    assert all((e["picture"] is None) == (e["kind"] == "text_qa") for e in asked)
+    assert all(sum(e["shares"]) == pytest.approx(1, abs=1e-3) and len(e["shares"]) == len(e["options"]) for e in asked)
+    assert found["right"] == sum(e["shares"][e["key"]] == max(e["shares"]) for e in asked)
+    with Image.open(tmp_path / "f5" / "figure5.png") as picture:
+        assert picture.width == 1596 and len(picture.getcolors(10**6) or []) > 1000
+    page = (tmp_path / "f5" / "index.html").read_text()
+    assert page.count("data:image/webp") == 6 + 4 and "http" not in page
 
 
 def test_recognition_is_measured_against_the_number_of_enrolled_people(run: Any) -> None:
