@@ -13,6 +13,8 @@ from PIL import Image
 
 from plvm.evaluate.datasets import SMALL, portraits
 from plvm.portraits.person import PHRASES, person_of
+from test_openai import Server
+from test_openai import server as server
 
 pytest_plugins = ["family"]
 
@@ -56,6 +58,24 @@ def test_figure_4_is_a_dialogue_that_four_people_join(run: Any, tmp_path: Path) 
     assert page.count("data:image/webp") == 5 and "http" not in page
 
 
+def test_figure_4_has_a_column_of_an_endpoint_that_is_asked_once(
+    run: Any, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-figure")
+    server.plan = lambda number, body: f"Answer {len([m for m in body['messages'] if m['role'] == 'user'])}."
+    words = ("--systems", "openai", "--set", f"url={server.url}", "model=m", "--out", "f4")
+    for _ in range(2):
+        said = run("runs/figure4.py", *words, out="f4/figure4.json")["dialogue"]["systems"]["openai"]
+        assert [turn["answer"] for turn in said] == [f"Answer {i}." for i in (1, 2, 3, 4)]
+    assert len(server.bodies) == 4 and set(server.keys) == {"Bearer sk-figure"}
+    assert "sk-figure" not in "".join(p.read_text(errors="ignore") for p in tmp_path.rglob("*.json"))
+
+
+def test_figure_4_without_an_endpoint_says_what_is_missing(run: Any) -> None:
+    with pytest.raises(SystemExit, match="needs an endpoint"):
+        run("runs/figure4.py", "--systems", "openai", "--out", "f4", out="f4/figure4.json")
+
+
 def test_table_9_asks_about_each_context_token_and_counts_what_is_true(run: Any) -> None:
     found = run("runs/table9.py", "--small", "--people", "2", "--out", "t9.json", out="t9.json")
     assert [row["token"] for row in found["tokens"]] == [1, 2, 3, 4] and found["anchored_tokens"] == 3
@@ -95,6 +115,17 @@ def test_figure_5_shows_two_questions_of_each_kind(run: Any, tmp_path: Path) -> 
         assert picture.width == 1596 and len(picture.getcolors(10**6) or []) > 1000
     page = (tmp_path / "f5" / "index.html").read_text()
     assert page.count("data:image/webp") == 6 + 4 and "http" not in page
+
+
+def test_table_7_counts_the_papers_parameters_and_times_what_is_here(run: Any) -> None:
+    found = run("runs/table7.py", "--small", "--out", "t7.json", out="t7.json")
+    full, mini = found["full_size"], found["mini"]
+    assert round(full["aligner_trainable"] / 1e6) in (128, 129) and round(full["backbone"] / 1e6) == 7063
+    assert round(full["aligner_share"], 3) == found["paper"]["Aligner"]["share_of_parameters"] == 0.018
+    seconds = mini["seconds"]
+    assert all(value > 0 for value in seconds.values()) and mini["aligner_trainable"] < mini["backbone"]
+    assert mini["aligner_over_answer"] == pytest.approx(seconds["aligner"] / seconds["answer"], rel=0.01)
+    assert found["tables"][0]["rows"][1][1:3] == ["128.8 M", "128 M"]
 
 
 def test_recognition_is_measured_against_the_number_of_enrolled_people(run: Any) -> None:
