@@ -2,6 +2,7 @@
 
     python runs/figure4.py                             # plvm; results/figure4/index.html and figure4.json
     python runs/figure4.py --systems plvm llava-prompt in-context
+    python runs/figure4.py --systems plvm openai --set url=https://host/v1 --set model=NAME    # the key: OPENAI_API_KEY
 
 One picture of four people of the test split, drawn for this; in each turn one more is enrolled and asked about, and at
 the end who is there. Every system that can hold a dialogue answers after its own earlier answers; ticks and crosses come
@@ -11,6 +12,7 @@ from the drawing's own truth. An illustration of one dialogue, not a measurement
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import time
@@ -18,6 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from plvm import personal
+from plvm.cli.evaluate import settings_in
+from plvm.errors import PlvmError
 from plvm.evaluate.album import QUERY_SIZE, REFERENCE_SIZE
 from plvm.evaluate.datasets import portraits
 from plvm.evaluate.items import Line
@@ -28,7 +32,7 @@ from plvm.portraits.person import person_of
 from plvm.portraits.questions import Asker
 from plvm.portraits.scene import draw_portrait, draw_scene
 from plvm.report.dialogue import Dialogue, Exchange, dialogue_page
-from plvm.systems import DRAWN_ONLY, build_system
+from plvm.systems import DRAWN_ONLY, NO_MODEL, build_system, settings_for
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -71,14 +75,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help='"mini" or the folder of a trained Aligner')
     parser.add_argument("--systems", nargs="+", default=["plvm"])
+    parser.add_argument("--set", nargs="*", action="extend", default=[], help="settings, NAME=VALUE")
+    parser.add_argument("--work", type=Path, default=Path("build/figure4"), help="answers of an endpoint, asked once")
     parser.add_argument("--seed", type=int, default=0, help="of the people and the picture")
     parser.add_argument("--out", type=Path, default=RESULTS / "figure4")
     arguments = parser.parse_args()
 
     dialogue, lines = draw(arguments.seed)
-    vlm = personal.load(arguments.model)
+    vlm, settings = personal.load(arguments.model), settings_in(arguments.set)
     for name in arguments.systems:
-        system = build_system(name, vlm)
+        own = settings_for(name, settings)
+        if name in NO_MODEL:
+            own |= {"key": os.environ.get("OPENAI_API_KEY", ""), "keep": arguments.work / name}
+        try:
+            system = build_system(name, vlm, **own)
+        except PlvmError as error:
+            raise SystemExit(f"{error.message} {error.hint}") from None
         if not isinstance(system, Converses) or name in DRAWN_ONLY:
             print(f"{name} holds no dialogue with these people: left out", file=sys.stderr)
             continue

@@ -97,7 +97,12 @@ def test_without_a_picture_only_what_a_reference_tells_is_asked(album: Album, tr
             for turn in sample.turns:
                 phrases = {PHRASES[s][truth.people[p][s]] for p in sample.people for s in SLOTS}
                 said = turn.answer.rstrip(".").removeprefix("Yes, ").removeprefix("No, ")
-                assert said in ("Yes", "No") or any(said.endswith(p) for p in phrases) or "<n" in said or "not know" in said
+                assert (
+                    said in ("Yes", "No")
+                    or any(said.endswith(p) for p in phrases)
+                    or "<n" in said
+                    or "not know" in said
+                )
 
 
 def test_a_step_has_as_many_people_in_every_prompt_and_pictures_in_the_share_asked_for(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from plvm.prompt import ANSWER, IGNORED, VERDICT, Prompt, Template, Tokens, mentioned, split_names
+from plvm.errors import RequestError
+from plvm.prompt import ANSWER, IGNORED, VERDICT, ContextToken, Prompt, Template, Tokens, mentioned, split_names
 from plvm.types import Concept
 from plvm.vocabulary import ConceptVocabulary, vocabulary_of
 
@@ -90,7 +91,51 @@ def test_a_description_in_words_stands_where_the_context_tokens_stand(
     assert not set(vocabulary.context_ids(0)) & set(tokens.ids)
 
 
+def test_a_question_may_hold_single_context_tokens(
+    prompt: Prompt, tokenizer: Any, vocabulary: ConceptVocabulary
+) -> None:
+    tokens, base = Tokens(), len(tokenizer)
+    words = ("Describe ", ContextToken(1, 2), " in detail, <billie>.")
+    prompt.turn(tokens, words, NAMES, vocabulary, joining=[0, 1], descriptions={0: (), 1: (3, 0)})
+    own = [i for i in tokens.ids if i >= base]
+    second = vocabulary.context_ids(1)
+    assert own == [base + 1, second[3], second[0], second[2], base], "billie is not defined, but has a name"
+    assert tokenizer.decode([i for i in tokens.ids if i < base]) == " is. Describe in detail,. ASSISTANT:"
+
+
+def test_no_text_is_a_context_token(prompt: Prompt, vocabulary: ConceptVocabulary) -> None:
+    typed = Tokens()
+    prompt.turn(typed, "Describe <token_2>, (2), ContextToken(0, 2) in detail.", NAMES, vocabulary)
+    assert max(typed.ids) < vocabulary.base
+
+
+@pytest.mark.parametrize("token", [ContextToken(0, 4), ContextToken(0, -1), ContextToken(2, 0), ContextToken(-1, 0)])
+def test_a_context_token_that_does_not_exist_is_refused(
+    prompt: Prompt, vocabulary: ConceptVocabulary, token: ContextToken
+) -> None:
+    with pytest.raises(RequestError, match="no context token"):
+        prompt.turn(Tokens(), ("Describe ", token, "."), NAMES, vocabulary)
+
+
 def test_yes_and_no_must_be_single_tokens(tokenizer: Any) -> None:
     assert Prompt(tokenizer).yes_id != Prompt(tokenizer).no_id
     with pytest.raises(ValueError, match="one token"):
         Prompt(tokenizer, Template(yes=" Yes indeed"))
+
+
+def test_nothing_that_a_user_wrote_is_kept_and_the_templates_pieces_are_spelled_once(
+    tokenizer: Any, vocabulary: ConceptVocabulary
+) -> None:
+    fresh = Prompt(tokenizer)
+    fresh.turn(Tokens(), "Is <billie> at the clinic again?", NAMES, vocabulary, joining=[0])
+    kept = " ".join(piece for piece, _ in fresh._spelled)
+    assert "clinic" not in kept and "billie" not in kept
+    spelled, real = [], fresh._spell
+
+    def spell(text: str, control: bool) -> tuple[int, ...]:
+        spelled.append(text)
+        return real(text, control)
+
+    fresh._spell = spell  # type: ignore[method-assign]
+    fresh.turn(Tokens(), fresh.template.recognize.replace("{name}", "<billie>"), NAMES, vocabulary, joining=[0])
+    assert spelled == []

@@ -19,9 +19,10 @@ from plvm.evaluate.runner import evaluate
 from plvm.report.failures import Redrawn, hardest
 from plvm.report.page import report_page
 from plvm.report.plots import roc_svg
-from plvm.report.results import Run, find_runs
+from plvm.report.results import Run, find_runs, find_sheets
 from plvm.report.tables import main_table, markdown, percent, tables_of
 
+SHARE = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 9}
 TINY = Size(4, 20, text=6, visual=6, triples=12, who=(3, 1, 2), dialogues=1)
 PARTS = ["recognition", "recognition_strict", "text_qa", "visual_qa", "controls"]
 
@@ -34,6 +35,16 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         evaluate(Guess(name), bench, folder / name, command=f"plvm eval --system {name}", parts=PARTS)
     (folder / "broken.json").write_text("{")
     (folder / "enroll.json").write_text('{"command": "x", "n": 3}')
+    table = {
+        "title": "Tokens & words",
+        "header": ["token", "true"],
+        "rows": [["<1>", SHARE]],
+        "note": "Seen.",
+        "quoted": 0,
+    }
+    (folder / "sheet.json").write_text(
+        json.dumps({"command": "y", "commit": None, "seed": 2, "n": 9, "tables": [table]})
+    )
     return folder
 
 
@@ -133,10 +144,22 @@ def test_a_curve_is_drawn_where_its_points_are() -> None:
 def test_the_command_writes_page_tables_and_json(results: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(results), "--out", str(tmp_path / "r"), "--json"])
     assert done.exit_code == 0, done.stderr
-    (tables,) = json.loads(done.stdout).values()
+    tables, sheet = json.loads(done.stdout).values()
+    assert sheet[0]["rows"] == [["<1>", SHARE]]
     assert tables[0]["title"].startswith("Recognition") and tables[0]["rows"][0][0] == "plvm"
     assert "### Multiple choice and its controls" in (tmp_path / "r" / "tables.md").read_text()
     assert (tmp_path / "r" / "index.html").read_text().startswith("<!doctype html>")
+
+
+def test_files_with_tables_of_their_own_stand_on_the_page_with_their_command(
+    runs: list[Run], results: Path, tmp_path: Path
+) -> None:
+    (sheet,) = find_sheets(results)
+    bare = [Run(r.name, r.summary, r.file) for r in runs]  # without records no pictures are drawn
+    page = report_page(bare, tmp_path, sheets=[sheet])
+    assert "<h3>Tokens &amp; words</h3>" in page and "&lt;1&gt;" in page and "<1>" not in page
+    assert "<td>50.0<small>25.0 to 75.0</small></td>" in page and "<code>y</code>, commit none, seed 2, n 9." in page
+    assert "#more" not in report_page(bare, tmp_path)
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:

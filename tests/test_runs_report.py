@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+
+from plvm.evaluate.datasets import SMALL, portraits
+from plvm.portraits.person import PHRASES, person_of
+from test_openai import Server
+from test_openai import server as server
 
 pytest_plugins = ["family"]
 
@@ -50,6 +56,89 @@ def test_figure_4_is_a_dialogue_that_four_people_join(run: Any, tmp_path: Path) 
     assert all(f"<{turn['joins']}>" in turn["question"] and turn["truth"] for turn in said)
     page = (tmp_path / "f4" / "index.html").read_text()
     assert page.count("data:image/webp") == 5 and "http" not in page
+
+
+def test_figure_4_has_a_column_of_an_endpoint_that_is_asked_once(
+    run: Any, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-figure")
+    server.plan = lambda number, body: f"Answer {len([m for m in body['messages'] if m['role'] == 'user'])}."
+    words = ("--systems", "openai", "--set", f"url={server.url}", "model=m", "--out", "f4")
+    for _ in range(2):
+        said = run("runs/figure4.py", *words, out="f4/figure4.json")["dialogue"]["systems"]["openai"]
+        assert [turn["answer"] for turn in said] == [f"Answer {i}." for i in (1, 2, 3, 4)]
+    assert len(server.bodies) == 4 and set(server.keys) == {"Bearer sk-figure"}
+    assert "sk-figure" not in "".join(p.read_text(errors="ignore") for p in tmp_path.rglob("*.json"))
+
+
+def test_figure_4_without_an_endpoint_says_what_is_missing(run: Any) -> None:
+    with pytest.raises(SystemExit, match="needs an endpoint"):
+        run("runs/figure4.py", "--systems", "openai", "--out", "f4", out="f4/figure4.json")
+
+
+def test_table_9_asks_about_each_context_token_and_counts_what_is_true(run: Any) -> None:
+    found = run("runs/table9.py", "--small", "--people", "2", "--out", "t9.json", out="t9.json")
+    assert [row["token"] for row in found["tokens"]] == [1, 2, 3, 4] and found["anchored_tokens"] == 3
+    assert found["points_at"]["n"] == 3 * 6 and found["forms"]["paper"]["right"]["n"] == 4 * 6 == found["n"]
+    assert found["tokens"][3]["points_at"] is None and found["tokens"][0]["points_at"]["n"] == 6
+    shown = found["people"][0]["tokens"]
+    assert len(found["people"]) == 2 and set(shown[0]) == {"token", "word", "paper", "described", "asked", "right"}
+    assert [table["title"][:20] for table in found["tables"]] == [
+        "What each context to",
+        "How often that is tr",
+        "Ways to ask about a ",
+    ]
+
+
+def test_what_a_text_says_of_a_person_is_true_where_all_of_it_is() -> None:
+    table9 = runpy.run_path(str(ROOT / "runs" / "table9.py"))
+    person = person_of("test", 0)
+    own, other = (
+        person.phrase("hair_color"),
+        next(p for p in PHRASES["hair_color"].values() if p != person.phrase("hair_color")),
+    )
+    cases = {f"<n0> has {own}.": True, f"<n0> has {other}.": False, f"{own}, {other}": False, "<n0> is waving.": False}
+    assert {text: table9["is_true"](text, person) for text in cases} == cases
+
+
+def test_figure_5_shows_two_questions_of_each_kind(run: Any, tmp_path: Path) -> None:
+    found = run("runs/figure5.py", "--small", "--out", "f5", out="f5/figure5.json")
+    asked = found["examples"]
+    assert [e["kind"] for e in asked] == [kind for kind in ("recognition", "text_qa", "visual_qa") for _ in range(2)]
+    bench = portraits("test", 0, SMALL)
+    for example, truth in zip(asked[:2], (True, False), strict=True):
+        assert bench.present[bench.names.index(example["about"]), example["picture"]] == truth == (example["key"] == 0)
+    assert all((e["picture"] is None) == (e["kind"] == "text_qa") for e in asked)
+    assert all(sum(e["shares"]) == pytest.approx(1, abs=1e-3) and len(e["shares"]) == len(e["options"]) for e in asked)
+    assert found["right"] == sum(e["shares"][e["key"]] == max(e["shares"]) for e in asked)
+    with Image.open(tmp_path / "f5" / "figure5.png") as picture:
+        assert picture.width == 1596 and len(picture.getcolors(10**6) or []) > 1000
+    page = (tmp_path / "f5" / "index.html").read_text()
+    assert page.count("data:image/webp") == 6 + 4 and "http" not in page
+
+
+def test_table_7_counts_the_papers_parameters_and_times_what_is_here(run: Any) -> None:
+    found = run("runs/table7.py", "--small", "--out", "t7.json", out="t7.json")
+    full, mini = found["full_size"], found["mini"]
+    assert round(full["aligner_trainable"] / 1e6) in (128, 129) and round(full["backbone"] / 1e6) == 7063
+    assert round(full["aligner_share"], 3) == found["paper"]["Aligner"]["share_of_parameters"] == 0.018
+    seconds = mini["seconds"]
+    assert all(value > 0 for value in seconds.values()) and mini["aligner_trainable"] < mini["backbone"]
+    assert mini["aligner_over_answer"] == pytest.approx(seconds["aligner"] / seconds["answer"], abs=2e-4)
+    assert found["tables"][0]["rows"][1][1:3] == ["128.8 M", "128 M"]
+
+
+def test_yollavas_budget_is_chosen_on_validation_people_and_learned_once(run: Any, tmp_path: Path) -> None:
+    quick = ("positive=2", "hard=1", "others=1", "looks=0", "context_tokens=2", "batch=4")
+    words = ("--small", "--people", "1", "--epochs", "1", "2", "--rates", "0.02", "--set", *quick, "--out", "b.json")
+    found = run("runs/yollava_budget.py", *words, out="b.json")
+    assert found["benchmark"] == "portraits/1/val/0" and found["n"] == 36
+    means = [cell["recognition"]["mean"]["value"] for cell in found["cells"]]
+    assert found["best"]["epochs"] == (1 if means[0] >= means[1] else 2) and len(found["tables"][0]["rows"]) == 2
+    kept = sorted((tmp_path / "build" / "yollava_budget").rglob("*.safetensors"))
+    times = [path.stat().st_mtime_ns for path in kept]
+    again = run("runs/yollava_budget.py", *words, out="b.json")
+    assert len(kept) == 2 and [path.stat().st_mtime_ns for path in kept] == times and again["cells"] == found["cells"]
 
 
 def test_recognition_is_measured_against_the_number_of_enrolled_people(run: Any) -> None:

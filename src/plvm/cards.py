@@ -59,7 +59,7 @@ def draw_card(card: Card) -> Image.Image:
     image = Image.new("RGB", (WIDTH * S, height * S), PAPER)
     canvas = ImageDraw.Draw(image)
     if card.title:
-        canvas.text((MARGIN * S, (MARGIN - 8) * S), card.title, INK, _font(30, card.title))
+        canvas.text((MARGIN * S, (MARGIN - 8) * S), card.title, INK, font_of(30, card.title))
     _left(canvas, card, top, image)
     _right(canvas, card, top)
     return image.resize((WIDTH, height), Image.Resampling.LANCZOS)
@@ -80,7 +80,7 @@ def _left(canvas: ImageDraw.ImageDraw, card: Card, top: int, image: Image.Image 
         if photo.width < PHOTO * S and photo.width >= photo.height:
             photo = photo.resize((PHOTO * S, photo.height * PHOTO * S // photo.width), Image.Resampling.LANCZOS)
         if image is not None:
-            _paste(image, photo, (MARGIN * S, top * S), lambda d, box: d.rounded_rectangle(box, 22 * S, 255))
+            paste(image, photo, (MARGIN * S, top * S), lambda d, box: d.rounded_rectangle(box, 22 * S, 255))
         bottom += photo.height // S + 22
     side = 92 if card.picture is not None else 132
     across = max(1, (PHOTO + 22) // (side + 22))
@@ -103,21 +103,21 @@ def _person(
     left, upper = (face.width - square) // 2, (face.height - square) // 2
     face = face.crop((left, upper, left + square, upper + square))
     face = face.resize((inner * S, inner * S), Image.Resampling.LANCZOS)
-    _paste(image, face, ((x + 4) * S, (y + 4) * S), lambda d, b: d.ellipse(b, 255))
+    paste(image, face, ((x + 4) * S, (y + 4) * S), lambda d, b: d.ellipse(b, 255))
     label, font = _fitted(canvas, f"<{person.name}>", side + 18)
     canvas.text(((x + side / 2) * S, (y + side + 6) * S), label, color, font, anchor="ma")
 
 
 def _fitted(canvas: ImageDraw.ImageDraw, label: str, width: int) -> tuple[str, ImageFont.FreeTypeFont]:
     for size in (19, 17, 15, 13):
-        if canvas.textlength(label, _font(size, label)) <= width * S:
-            return label, _font(size, label)
-    while len(label) > 4 and canvas.textlength(label + "...", _font(13, label)) > width * S:
+        if canvas.textlength(label, font_of(size, label)) <= width * S:
+            return label, font_of(size, label)
+    while len(label) > 4 and canvas.textlength(label + "...", font_of(13, label)) > width * S:
         label = label[:-1]
-    return label + "...", _font(13, label)
+    return label + "...", font_of(13, label)
 
 
-def _paste(
+def paste(
     image: Image.Image, part: Image.Image, place: tuple[int, int],
     shape: Callable[[ImageDraw.ImageDraw, tuple[int, int, int, int]], None],
 ) -> None:  # fmt: skip
@@ -144,11 +144,11 @@ def _right(canvas: ImageDraw.ImageDraw, card: Card, top: int) -> int:
         _runs(canvas, lines, x + 18, y + 10)
         beside = x + width + 12
         if bubble.right is not None:
-            _mark(canvas, beside + 13, y + height / 2, bubble.right)
+            draw_mark(canvas, beside + 13, y + height / 2, bubble.right)
             beside += 36
         if bubble.seconds is not None:
             time = f"{1000 * bubble.seconds:.0f} ms"
-            canvas.text((beside * S, (y + height / 2) * S), time, PALE, _font(15, time), anchor="lm")
+            canvas.text((beside * S, (y + height / 2) * S), time, PALE, font_of(15, time), anchor="lm")
         y += height + (10 if bubble.asked else 20)
         if bubble.right is False and bubble.truth:
             lines = _run(canvas, f"The truth: {bubble.truth}", card, 16, PALE, (right - left - 36) * S)
@@ -162,7 +162,7 @@ Run = tuple[str, str, float, ImageFont.FreeTypeFont]  # text, colour, width, fon
 
 def _run(canvas: ImageDraw.ImageDraw, text: str, card: Card, size: int, color: str, limit: float) -> list[list[Run]]:
     """`text` as lines no wider than `limit`, each made of pieces of one colour: names have their own."""
-    font = _font(size, text)
+    font = font_of(size, text)
     lines: list[list[Run]] = [[]]
     used = 0.0
     for word in text.split(" "):
@@ -198,7 +198,7 @@ def _runs(
         y += step
 
 
-def _mark(canvas: ImageDraw.ImageDraw, x: float, y: float, right: bool) -> None:
+def draw_mark(canvas: ImageDraw.ImageDraw, x: float, y: float, right: bool) -> None:
     """A tick or a cross in a coloured disc."""
     canvas.ellipse(((x - 13) * S, (y - 13) * S, (x + 13) * S, (y + 13) * S), RIGHT if right else WRONG)
     strokes = [((-6, 0), (-2, 5), (6, -5))] if right else [((-5, -5), (5, 5)), ((-5, 5), (5, -5))]
@@ -206,7 +206,7 @@ def _mark(canvas: ImageDraw.ImageDraw, x: float, y: float, right: bool) -> None:
         canvas.line([((x + dx) * S, (y + dy) * S) for dx, dy in stroke], WHITE, round(2.6 * S), "curve")
 
 
-def _font(size: int, text: str) -> ImageFont.FreeTypeFont:
+def font_of(size: int, text: str) -> ImageFont.FreeTypeFont:
     """Pillow's own font, in pixels of the finished card; for text beyond ASCII, of which it knows little, a wider one
     where the system has it."""
     return _load_font(size, wide=not text.isascii())

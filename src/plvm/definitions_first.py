@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from plvm.prompt import Prompt, Template, Tokens, UserTurn, split_names
+from plvm.prompt import Description, Prompt, Template, Tokens, UserTurn, between, chosen, split_names
 from plvm.vocabulary import ConceptVocabulary
 
 
@@ -41,16 +41,18 @@ class DefinitionsFirst(Prompt):
         return ids
 
     def define(
-        self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: str | None = None
+        self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: Description = None
     ) -> None:
-        """Write "<name> is <c1>..<cK>."; with a `description` in words, that stands in place of the context tokens."""
+        """Write "<name> is <c1>..<cK>."; see `Prompt.define` for a `description`."""
         before, after = self.template.define.split("{context}")
         head, middle = before.split("{name}")
         tokens.add(self.text(head.strip(" ")))
         tokens.add([vocabulary.word_id(concept)])
         tokens.add(self.text(middle.strip(" ")), owner=concept)
-        body = vocabulary.context_ids(concept) if description is None else self.text(description.strip(" "))
-        tokens.add(body, owner=concept)
+        if isinstance(description, str):
+            tokens.add(self.text(description.strip(" ")), owner=concept)
+        else:
+            tokens.add(chosen(vocabulary, concept, description), owner=concept)
         tokens.add(self._clinging(after), owner=concept)
 
     def _clinging(self, text: str) -> tuple[int, ...]:
@@ -63,14 +65,15 @@ class DefinitionsFirst(Prompt):
         """Write the user's half of a turn: the definitions of those who join, the user's cue, the picture if this turn
         holds it, the question, and the cue that makes the model answer."""
         for concept in turn.joining:
-            self.define(tokens, concept, turn.vocabulary, turn.descriptions.get(concept))
+            if (description := turn.descriptions.get(concept)) != ():
+                self.define(tokens, concept, turn.vocabulary, description)
         cue = self.template.user
         if turn.image:
             tokens.add(self.text(cue))
             tokens.add(turn.image)
             cue = self.template.after_image
-        words = f"{cue}{turn.question.strip()}{self.template.assistant}"
-        tokens.add(self.named_text(words, turn.names, turn.vocabulary))
+        words = between(cue, turn.question, self.template.assistant)
+        tokens.add(self.words(words, turn.names, turn.vocabulary))
 
 
 FORMS: dict[str, type[Prompt]] = {"image-first": Prompt, "definitions-first": DefinitionsFirst}

@@ -6,7 +6,8 @@ depends on no concept: that part is the image prefix, and this file keeps it apa
 
 Text is text. A piece typed by a user is tokenised with special tokens switched off; `<name>` becomes a concept's id only if
 `name` is among the request's concepts. A concept token absorbs the blank before it, as words of the tokenizer do. Only the
-template's own cues may hold control tokens.
+template's own cues may hold control tokens. A single context token stands in a question only as a `ContextToken`, which no
+text can spell.
 """
 
 from __future__ import annotations
@@ -14,12 +15,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from plvm.vocabulary import ConceptVocabulary
 
 IGNORED, ANSWER, VERDICT = 0, 1, 2  # what a token is to the loss: nothing, part of an answer, its Yes/No word
+
+
+@dataclass(frozen=True)
+class ContextToken:
+    """One context token in a question: number `number` (0 .. K-1) of concept number `concept` of the request."""
+
+    concept: int
+    number: int
+
+
+Words = str | tuple[str | ContextToken, ...]  # a question: text, or text with single context tokens in it
+Description = str | tuple[int, ...] | None  # see `UserTurn`
 
 
 LATER = {"later": True}  # marks fields that came after the first templates were saved
@@ -75,16 +87,17 @@ class UserTurn:
     """The user's half of a turn: the `question`, in which `<name>` stands for one of `names`, and the numbers of the
     concepts that are `joining`.
 
-    `descriptions` gives, by concept number, words that stand in place of the context tokens. `first`: nothing was said
-    before. `image` are the ids of a picture that stands in this turn; with the image first there are none, the prefix
+    `descriptions` gives, by concept number, what stands in a definition in place of all context tokens: words, or the
+    numbers of some of them (no number: the concept is not defined, though its tokens can be asked about). `first`: nothing
+    was said before. `image` are the ids of a picture that stands in this turn; with the image first there are none, the prefix
     has them.
     """
 
-    question: str
+    question: Words
     names: Sequence[str]
     vocabulary: ConceptVocabulary
     joining: tuple[int, ...]
-    descriptions: Mapping[int, str | None]
+    descriptions: Mapping[int, Description]
     first: bool
     image: tuple[int, ...]
 
@@ -99,6 +112,9 @@ class Prompt:
         self.tokenizer = tokenizer
         self.template = template if template is not None else Template()
         self._anchor = _anchor(tokenizer) if self.blanks_given else 0
+        self._spelled: dict[tuple[str, bool], tuple[int, ...]] = {}  # the template's own pieces, never a user's words
+        for piece in self._pieces():
+            self._spelled[piece, False] = self._spell(piece, control=False)
         self.yes_id = _single(self.template.yes, self.text(self.template.yes))
         self.no_id = _single(self.template.no, self.text(self.template.no))
         end = self.template.end
@@ -106,11 +122,32 @@ class Prompt:
 
     def text(self, text: str) -> tuple[int, ...]:
         """Plain text -> ids; whatever looks like a special token stays letters."""
-        return _encode(self.tokenizer, text, self._anchor, False)
+        known = self._spelled.get((text, False))
+        return known if known is not None else self._spell(text, control=False)
 
     def control(self, cue: str) -> tuple[int, ...]:
         """A cue of the template -> ids; the tokenizer's control tokens in it are control tokens."""
-        return _encode(self.tokenizer, cue, self._anchor, True)
+        if (cue, True) not in self._spelled:
+            self._spelled[cue, True] = self._spell(cue, control=True)
+        return self._spelled[cue, True]
+
+    def _spell(self, text: str, control: bool) -> tuple[int, ...]:
+        whole, cut = "\n" + text if self._anchor else text, self._anchor
+        ids = self.tokenizer(whole, add_special_tokens=False, split_special_tokens=not control)["input_ids"]
+        return tuple(ids[cut:])
+
+    def _pieces(self) -> list[str]:
+        """The pieces of text that the template brings to most prompts."""
+        before, after = self.template.define.split("{context}")
+        head, middle = before.split("{name}")
+        asked = self.template.recognize.split(" {name}")
+        return [
+            head,
+            middle.rstrip(" "),
+            after,
+            *(gap + asked[0] for gap in (" ", self.template.first_gap)),
+            *asked[1:],
+        ]
 
     def prefix(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The ids before and after the image tokens; together with the image they are the image prefix."""
@@ -128,24 +165,40 @@ class Prompt:
             ids += [vocabulary.word_id(concept)] if concept >= 0 else self.text(piece)
         return ids
 
+    def words(self, words: Words, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
+        """The same for a question that may hold context tokens; each absorbs the one blank before it, as names do.
+        Raises RequestError for a token that the concept does not have."""
+        pieces = (words,) if isinstance(words, str) else words
+        ids: list[int] = []
+        for i, piece in enumerate(pieces):
+            if isinstance(piece, ContextToken):
+                ids.append(vocabulary.context_id(piece.concept, piece.number))
+            else:
+                followed = i + 1 < len(pieces) and isinstance(pieces[i + 1], ContextToken)
+                ids += self.named_text(piece.removesuffix(" ") if followed else piece, names, vocabulary)
+        return ids
+
     def define(
-        self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: str | None = None
+        self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: Description = None
     ) -> None:
-        """Write "<name> is <c1>..<cK>."; with a `description` in words, that stands in place of the context tokens."""
+        """Write "<name> is <c1>..<cK>."; with a `description` in words, that stands in place of the context tokens;
+        with numbers, only those context tokens do."""
         before, after = self.template.define.split("{context}")
         head, middle = before.split("{name}")
         tokens.add(self.text(head))
         tokens.add([vocabulary.word_id(concept)])
         tokens.add(self.text(middle.rstrip(" ")), owner=concept)
-        body = vocabulary.context_ids(concept) if description is None else self.text(" " + description)
+        body = (
+            self.text(" " + description) if isinstance(description, str) else chosen(vocabulary, concept, description)
+        )
         tokens.add(body, owner=concept)
         tokens.add(self.text(after), owner=concept)
 
     def question(
-        self, tokens: Tokens, text: str, names: Sequence[str], vocabulary: ConceptVocabulary, gap: str = " "
+        self, tokens: Tokens, words: Words, names: Sequence[str], vocabulary: ConceptVocabulary, gap: str = " "
     ) -> None:
         """Write the user's words, `gap` before them, and the cue that makes the model answer."""
-        tokens.add(self.named_text(gap + text.strip(), names, vocabulary))
+        tokens.add(self.words(between(gap, words), names, vocabulary))
         tokens.add(self.control(self.template.assistant))
 
     def answer(
@@ -166,12 +219,12 @@ class Prompt:
     def turn(
         self,
         tokens: Tokens,
-        question: str,
+        question: Words,
         names: Sequence[str],
         vocabulary: ConceptVocabulary,
         *,
         joining: Iterable[int] = (),
-        descriptions: Mapping[int, str | None] | None = None,
+        descriptions: Mapping[int, Description] | None = None,
         first: bool = True,
         image: Sequence[int] = (),
         answer: str | None = None,
@@ -191,15 +244,11 @@ class Prompt:
         if not turn.first:
             self.next_turn(tokens)
         for concept in turn.joining:
-            self.define(tokens, concept, turn.vocabulary, turn.descriptions.get(concept))
-            gap = " "
+            description = turn.descriptions.get(concept)
+            if description != ():
+                self.define(tokens, concept, turn.vocabulary, description)
+                gap = " "
         self.question(tokens, turn.question, turn.names, turn.vocabulary, gap)
-
-
-@lru_cache(maxsize=200_000)
-def _encode(tokenizer: Any, text: str, anchor: int, control: bool) -> tuple[int, ...]:
-    whole = "\n" + text if anchor else text
-    return tuple(tokenizer(whole, add_special_tokens=False, split_special_tokens=not control)["input_ids"][anchor:])
 
 
 def _anchor(tokenizer: Any) -> int:
@@ -213,6 +262,24 @@ def _single(word: str, ids: Sequence[int]) -> int:
     if len(ids) != 1:
         raise ValueError(f"{word!r} must be one token of the tokenizer, it is {len(ids)}")
     return ids[0]
+
+
+def between(before: str, words: Words, after: str = "") -> Words:
+    """`words`, a user's text without the blanks around it, with text before and after; neighbouring texts are one."""
+    if isinstance(words, str):
+        return before + words.strip() + after
+    joined: list[str | ContextToken] = [before]
+    for piece in (*words, after):
+        if isinstance(piece, str) and isinstance(joined[-1], str):
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return tuple(joined)
+
+
+def chosen(vocabulary: ConceptVocabulary, concept: int, numbers: Sequence[int] | None) -> list[int]:
+    """The ids of those context tokens of a concept, None: all of them. Raises RequestError where it has no such one."""
+    return vocabulary.context_ids(concept) if numbers is None else [vocabulary.context_id(concept, n) for n in numbers]
 
 
 def split_names(text: str, names: Sequence[str]) -> list[tuple[str, int]]:

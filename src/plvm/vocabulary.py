@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from plvm.errors import RequestError
 from plvm.types import Concept, ConceptTokens
 
 
@@ -53,6 +54,16 @@ class ConceptVocabulary:
         """The K ids of the context tokens of concept number `concept`."""
         first = self.base + self.concepts + concept * self.context_tokens
         return list(range(first, first + self.context_tokens))
+
+    def context_id(self, concept: int, number: int) -> int:
+        """The id of context token `number` (0 .. K-1) of concept number `concept`. Raises RequestError where there is
+        none."""
+        if not (0 <= concept < self.concepts and 0 <= number < self.context_tokens):
+            raise RequestError(
+                f"The prompt has no context token {number} of concept {concept}.",
+                f"It has {self.concepts} concepts with {self.context_tokens} context tokens each, counted from 0.",
+            )
+        return self.context_ids(concept)[number]
 
     def image_ids(self, count: int) -> list[int]:
         """The ids of the first `count` tokens of a request's picture."""

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from plvm.engine.prefix import ImagePrefix
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone, KeyValues
-from plvm.prompt import Prompt, Tokens
+from plvm.prompt import Description, Prompt, Tokens, Words
 from plvm.types import Concept
 from plvm.vocabulary import ConceptVocabulary, vocabulary_of
 
@@ -46,13 +46,14 @@ class Session:
 class Request:
     """One question: the state it continues, the user's words, and the concepts that join with it.
 
-    `descriptions[i]`, where given and not None, stands in words in place of the context tokens of `concepts[i]`.
+    `descriptions[i]`, where given and not None, stands in place of all context tokens of `concepts[i]`: words, or the
+    numbers of some of them (none: it is not defined). The question may hold single context tokens (`ContextToken`).
     """
 
     state: ImagePrefix | Session
-    question: str
+    question: Words
     concepts: tuple[Concept, ...] = ()
-    descriptions: tuple[str | None, ...] = ()
+    descriptions: tuple[Description, ...] = ()
 
     @property
     def session(self) -> Session:

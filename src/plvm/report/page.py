@@ -13,8 +13,8 @@ from PIL import Image
 
 from plvm.report.failures import Identity, Miss, Redrawn, hardest
 from plvm.report.plots import roc_svg
-from plvm.report.results import Run, by_suite
-from plvm.report.tables import Cell, Table, tables_of, text_of
+from plvm.report.results import Run, Sheet, by_suite
+from plvm.report.tables import Cell, Table, table_of, tables_of, text_of
 
 STYLE = """
 :root { --ink: #2b2a33; --pale: #6d6977; --paper: #faf8f4; --line: #e6e0d5; --wrong: #c23b3b; }
@@ -46,11 +46,14 @@ footer { margin-top: 64px; border-top: 1px solid var(--line); padding-top: 16px;
 Progress = Callable[[str, int, int], None]
 
 
-def report_page(runs: Sequence[Run], home: Path, progress: Progress = lambda *_: None) -> str:
+def report_page(
+    runs: Sequence[Run], home: Path, progress: Progress = lambda *_: None, *, sheets: Sequence[Sheet] = ()
+) -> str:
     """The whole page. `home` is the folder that it will lie in: links to records start there."""
     suites = by_suite(runs)
     sections = [_suite(i, own, home, progress) for i, own in enumerate(suites.values())]
     links = "".join(f'<a href="#suite-{i}">{html.escape(suite)}</a>' for i, suite in enumerate(suites))
+    links += '<a href="#more">more</a>' if sheets else ""
     latest = max(run.summary["time"] for run in runs)
     return f"""<!doctype html>
 <html lang="en">
@@ -61,7 +64,7 @@ def report_page(runs: Sequence[Run], home: Path, progress: Progress = lambda *_:
 <p>{len(runs)} runs on {len(suites)} {"benchmark" if len(suites) == 1 else "benchmarks"}, the latest of
 {html.escape(latest[:10])}. Shares are percent with 95 % bootstrap intervals over identities.</p>
 <nav>{links}</nav>
-{"".join(sections)}
+{"".join(sections)}{_sheets(sheets, home)}
 <footer>Made by <code>plvm report</code> from result files alone. Every figure can be found in the file that its run
 names, with command, commit, seed and versions.</footer>
 </main></body></html>
@@ -73,6 +76,18 @@ def _suite(number: int, runs: Sequence[Run], home: Path, progress: Progress) -> 
     grids = "".join(_failures(run, progress) for run in runs if run.records is not None and Redrawn.can(run))
     return f"""<h2 id="suite-{number}">{html.escape(runs[0].suite)}</h2>
 <p class="facts">{html.escape(_flaws(runs[0]))}</p>{tables}{_curves(runs)}{grids}{_sources(runs, home)}"""
+
+
+def _sheets(sheets: Sequence[Sheet], home: Path) -> str:
+    """Tables that result files bring along, each file with where it comes from."""
+    parts = []
+    for sheet in sheets:
+        facts = sheet.content
+        told = f"<code>{html.escape(facts['command'])}</code>, commit {html.escape((facts['commit'] or 'none')[:10])}"
+        link = _link(sheet.file, home, sheet.file.name)
+        parts += [_table(table_of(content)) for content in facts["tables"]]
+        parts.append(f'<p class="facts">{link}: {told}, seed {facts["seed"]}, n {facts["n"]:,}.</p>')
+    return f'<h2 id="more">More tables and figures</h2>{"".join(parts)}' if parts else ""
 
 
 def _flaws(run: Run) -> str:

@@ -1,4 +1,5 @@
-"""The result files below a folder: every summary.json of an evaluation, and every file with `systems` of summaries."""
+"""The result files below a folder: every summary.json of an evaluation, every file with `systems` of summaries, and every
+file that brings `tables` of its own."""
 
 from __future__ import annotations
 
@@ -57,6 +58,20 @@ def find_runs(folder: Path) -> list[Run]:
     return sorted(found.values(), key=lambda r: (suites.index(r.suite), r.name != "plvm"))
 
 
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A result file that is no evaluation of systems: `content` holds `tables`, each a `report.tables.Table` as JSON."""
+
+    file: Path
+    content: dict[str, Any]
+
+
+def find_sheets(folder: Path) -> list[Sheet]:
+    """Every result file below a folder that brings tables of its own, in the order of the files."""
+    read = ((path, _read(path)) for path in sorted(folder.rglob("*.json")))
+    return [Sheet(path, content) for path, content in read if content and {"tables", "command"} <= set(content)]
+
+
 def by_suite(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """The runs of each suite, in order."""
     found: dict[str, list[Run]] = {}
@@ -65,13 +80,17 @@ def by_suite(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return found
 
 
-def _runs_of(path: Path) -> Iterator[Run]:
+def _read(path: Path) -> dict[str, Any]:
+    """What a file says; nothing where it is no JSON object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return
-    if not isinstance(content, dict):
-        return
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _runs_of(path: Path) -> Iterator[Run]:
+    content = _read(path)
     if _is_summary(content):
         records = path.with_name("records.jsonl")
         yield Run(content["system"]["name"], content, path, records if records.is_file() else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,12 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     quoted: int = 0
+
+
+def table_of(content: Mapping[str, Any]) -> Table:
+    """A table as a result file holds it (`dataclasses.asdict`)."""
+    rows = tuple(tuple(row) for row in content["rows"])
+    return Table(content["title"], tuple(content["header"]), rows, content.get("note", ""), content.get("quoted", 0))
 
 
 def percent(figure: dict[str, Any] | None) -> str:

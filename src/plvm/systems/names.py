@@ -11,7 +11,7 @@ from torch import Tensor
 
 from plvm.model.backbone import Backbone
 from plvm.personal import Personal
-from plvm.prompt import Prompt, Tokens, UserTurn
+from plvm.prompt import Prompt, Tokens, UserTurn, between, chosen
 from plvm.types import Concept, ConceptTokens
 from plvm.vocabulary import ConceptVocabulary
 
@@ -31,16 +31,16 @@ class PlainNames(Prompt):
         for concept in turn.joining:
             before, after = self.template.define.replace("{name}", turn.names[concept]).split("{context}")
             words = turn.descriptions.get(concept)
-            if words == "":
+            if words == "" or words == ():
                 continue
-            if words is not None:
+            if isinstance(words, str):
                 said += f"{gap}{before}{words}{after}"
             else:
                 tokens.add(self.text((said + gap + before).rstrip(" ")))
-                tokens.add(turn.vocabulary.context_ids(concept), owner=concept)
+                tokens.add(chosen(turn.vocabulary, concept, words), owner=concept)
                 said = after
             gap = " "
-        tokens.add(self.named_text(said + gap + turn.question.strip(), turn.names, turn.vocabulary))
+        tokens.add(self.words(between(said + gap, turn.question), turn.names, turn.vocabulary))
         tokens.add(self.control(self.template.assistant))
 
 

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Runs everything that makes the committed result files, in order: bash runs/reproduce.sh
+#
+#   FORCE=1     do again what is there already (a result file that exists is otherwise left alone)
+#   SEEDS=3     trainings of each arm of the ablations
+#   DATA=...    the training data of the ablations, drawn here if they are not there
+#   BUILD=...   a finished build of the mini family (`plvm mini build`: hours); without one its arms are not compared
+#   PYTHON=...  the Python to use (default: .venv/bin/python)
+#
+# A script that was stopped goes on where it was, if it says so in its docstring. Times are estimates for one free core of a
+# laptop's CPU; without the ablations it takes about 5 hours, most of it for systems that learn people one by one.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PYTHON=${PYTHON:-.venv/bin/python}
+DATA=${DATA:-data/portraits}
+BUILD=${BUILD:-build/mini}
+SEEDS=${SEEDS:-3}
+FORCE=${FORCE:-}
+
+plvm() { "$PYTHON" -c 'from plvm.cli.main import app; app(prog_name="plvm")' "$@"; }
+
+# make FILE COMMAND...: run the command, unless the file that it writes is there. The marker tells a finished file from one
+# that a stopped script wrote in between.
+make() {
+  local file=$1 marker=build/reproduced/${1//\//_}
+  shift
+  if [[ -z $FORCE && -f $file && ! -f $marker.begun ]]; then
+    echo "there: $file" >&2
+    return
+  fi
+  echo "== $file: $*" >&2
+  mkdir -p build/reproduced
+  touch "$marker.begun"
+  "$@"
+  [[ -f $file ]] || { echo "$file was not written" >&2; exit 1; }
+  rm "$marker.begun"
+}
+
+# ---- what was shipped
+make results/portraits/summary.json plvm eval --suite portraits --system plvm --out results/portraits           # 4 minutes
+make results/five_seeds.json "$PYTHON" benchmarks/five_seeds.py                                                 # 15 minutes
+make results/baselines.json "$PYTHON" benchmarks/baselines.py                                                   # 30 minutes
+make results/enroll.json "$PYTHON" benchmarks/enroll.py                                                         # 10 s
+make results/enrolled.json "$PYTHON" benchmarks/enrolled.py                                                     # 10 minutes
+make results/references.json "$PYTHON" benchmarks/references.py                                                 # 4 minutes
+make results/bench_train.json plvm bench train --json --out results/bench_train.json                            # 3 minutes
+make results/planted.json "$PYTHON" benchmarks/planted.py                                                       # 2 minutes
+make results/synth.json "$PYTHON" benchmarks/synth.py                                                           # 4 minutes
+make results/synth_answers.json "$PYTHON" benchmarks/synth.py --answers                                         # 1 minute
+if [[ -d $BUILD ]]; then
+  make results/arms.json "$PYTHON" benchmarks/arms.py "$BUILD"                                                  # 16 minutes
+else
+  echo "no $BUILD: results/arms.json is left out" >&2
+fi
+if command -v nvidia-smi > /dev/null; then
+  make results/full_size.json "$PYTHON" benchmarks/full_size.py                                                 # 5 minutes
+else
+  echo "no GPU: results/full_size.json is left out" >&2
+fi
+
+# ---- tables and figures of the paper
+make results/yollava_budget.json "$PYTHON" runs/yollava_budget.py                                               # 1 to 2 hours
+make results/table1.json "$PYTHON" runs/table1.py                                                               # 3 hours
+make results/table6.json "$PYTHON" runs/table6.py                                                               # 5 minutes
+make results/table7.json "$PYTHON" runs/table7.py                                                               # 10 s
+make results/table8.json "$PYTHON" runs/table8.py                                                               # 6 minutes
+make results/table9.json "$PYTHON" runs/table9.py                                                               # 30 s
+make results/figure4/figure4.json "$PYTHON" runs/figure4.py --systems plvm llava-prompt in-context              # 1 minute
+make results/figure5/figure5.json "$PYTHON" runs/figure5.py                                                     # 10 s
+
+# ---- ablations: trainings on synthesised data, about 8 minutes for an arm and seed, and encoders that have to be made first
+[[ -d $DATA ]] || plvm synth --identities 2000 --per-identity 5 --workers 2 --no-filters --size 160 --out "$DATA"  # 5 minutes
+make results/table2_w.json "$PYTHON" runs/table2_w.py "$DATA" --seeds "$SEEDS"                                  # 40 minutes a seed
+make results/table3_k.json "$PYTHON" runs/table3_k.py "$DATA" --seeds "$SEEDS"                                  # 40 minutes a seed
+make results/table5_p.json "$PYTHON" runs/table5_p.py "$DATA" --seeds "$SEEDS"                                  # 32 minutes a seed
+make results/distractors.json "$PYTHON" runs/distractors.py "$DATA" --seeds "$SEEDS"                            # 30 minutes a seed
+if [[ -f runs/table4_encoders.py ]]; then
+  [[ -d build/encoders ]] || "$PYTHON" runs/encoders.py "$DATA" --out build/encoders
+  make results/table4_encoders.json "$PYTHON" runs/table4_encoders.py "$DATA"                                   # 1 hour
+fi
+if [[ -f runs/position.py ]]; then
+  make results/position.json "$PYTHON" runs/position.py "$DATA"                                                 # 1 hour
+fi
+
+plvm report results --out report                                                                                # 10 s
