@@ -52,7 +52,7 @@ class Captions:
             bos_token_id=None, pad_token_id=self.end, eos_token_id=self.end,
         )  # fmt: skip
         self.text = CLIPTextModel(config)
-        self.join = nn.ModuleDict({k: nn.Linear(width, width, bias=False) for k in ("picture", "text")})
+        self.join: Any = nn.ModuleDict({k: nn.Linear(width, width, bias=False) for k in ("picture", "text")})
         self.join.register_parameter("sharpness", nn.Parameter(torch.tensor(2.66)))  # exp(2.66) = 1 / 0.07
 
     @property

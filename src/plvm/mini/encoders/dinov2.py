@@ -60,8 +60,8 @@ class Distillation:
         width = encoder.config.hidden_size
         self.size, self.patch = encoder.config.image_size, encoder.config.patch_size
         heads = {"token": Prototypes(width), "patches": Prototypes(width)}
-        self.student = nn.ModuleDict({"encoder": encoder, **heads})
-        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
+        self.student: Any = nn.ModuleDict({"encoder": encoder, **heads})
+        self.teacher: Any = copy.deepcopy(self.student).requires_grad_(False)
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
