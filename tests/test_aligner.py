@@ -16,6 +16,7 @@ from plvm.mini.parts import build_vlm, image_processor
 from plvm.model.aligner import Aligner, AlignerConfig, Rows, build_aligner
 from plvm.model.backbone import Backbone, repeat
 from plvm.model.encoder import Encoder, key_of
+from plvm.model.heads import bounded
 from plvm.prompt import Prompt
 from plvm.types import Concept, ConceptTokens
 from plvm.vocabulary import ConceptVocabulary
@@ -77,10 +78,24 @@ def test_an_encoder_without_a_global_token_uses_two_more_queries(backbone: Backb
     assert torch.equal(rows.context, every[:, 2:])
 
 
-@pytest.mark.parametrize("architecture", ["released", "anchored"])
-def test_forms_that_need_a_global_token_say_so(backbone: Backbone, z_ref: Tensor, architecture: str) -> None:
+def test_without_a_global_token_one_more_query_of_the_anchored_form_makes_the_name(
+    backbone: Backbone, z_ref: Tensor
+) -> None:
+    aligner = make(backbone, "anchored", global_token=False)
+    assert aligner.resampler.queries.shape[0] == K + 1  # type: ignore[union-attr]
+    rows = aligner.tokens_from_features(z_ref)
+    h = aligner.resampler(z_ref)  # type: ignore[operator]
+    code = bounded(aligner.code(h[:, K]), 1.0)  # type: ignore[operator]
+    torch.testing.assert_close(rows.word, aligner.word(code))  # type: ignore[operator]
+    torch.testing.assert_close(rows.head, aligner.head(code))  # type: ignore[operator]
+    free = bounded(aligner.free(h[:, K - 1 : K]), aligner.free_scale)  # type: ignore[operator, arg-type]
+    torch.testing.assert_close(rows.context[:, K - 1 :], free + aligner.tag * rows.word[:, None])
+    assert rows.context.shape == (6, K, 64) and rows.word.std(0).mean() > 1e-4, "people must differ"
+
+
+def test_the_released_form_needs_a_global_token_and_says_so(backbone: Backbone, z_ref: Tensor) -> None:
     with pytest.raises(CheckpointError, match="global token"):
-        make(backbone, architecture, global_token=False).tokens_from_features(z_ref)
+        make(backbone, "released", global_token=False).tokens_from_features(z_ref)
 
 
 def test_an_unknown_architecture_lists_the_known_ones() -> None:

@@ -6,6 +6,7 @@ Scene number i is a value that its number and the recipe's seed determine, so tr
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -71,17 +72,19 @@ def reference_scene(person: Person, index: int, seed: int, split: str = "train")
 
 
 def patch_figures(scene: Scene, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """For a side x side grid of patches: which figure's head and which figure's body is there; int8[side * side], -1: none.
+    """For a side x side grid of patches: which figure's head and which figure's body is there; int8[side * side], -1: none."""
+    return patch_places([(f.x, f.y, f.scale) for f in scene.figures], side)
 
-    Nearer figures (drawn later) cover the ones behind them.
-    """
+
+def patch_places(places: Sequence[tuple[float, float, float]], side: int) -> tuple[np.ndarray, np.ndarray]:
+    """`patch_figures` of figures at these (x, y, scale). Nearer ones (drawn later) cover the ones behind them."""
     step = CANVAS / side
     centres = (np.arange(side) + 0.5) * step
     x, y = np.tile(centres, side), np.repeat(centres, side)
     head, body = np.full(side * side, -1, np.int8), np.full(side * side, -1, np.int8)
-    for i in sorted(range(len(scene.figures)), key=lambda i: scene.figures[i].y):
-        f = scene.figures[i]
-        dx, dy = np.abs(x - f.x) / f.scale, (y - f.y) / f.scale
+    for i in sorted(range(len(places)), key=lambda i: places[i][1]):
+        left, top, scale = places[i]
+        dx, dy = np.abs(x - left) / scale, (y - top) / scale
         in_head = (dx < 58) & (dy > -88) & (dy < 58)  # hair and earrings too
         in_body = (dx < 62) & (dy >= 40) & (dy < 190) & ~in_head
         head[in_head], body[in_head] = i, -1

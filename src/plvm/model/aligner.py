@@ -145,7 +145,10 @@ class ReleasedAligner(Aligner):
 
 
 class AnchoredAligner(Aligner):
-    """Context tokens anchored in the frozen word embeddings, a few free ones, bounded name rows."""
+    """Context tokens anchored in the frozen word embeddings, a few free ones, bounded name rows.
+
+    Where the encoder has no global token (SAM), one more query, the last, makes the code of the name's rows.
+    """
 
     word_rows: Tensor
     directions: Tensor
@@ -153,10 +156,11 @@ class AnchoredAligner(Aligner):
     def __init__(self, config: AlignerConfig) -> None:
         super().__init__(config)
         c = config
-        self.code = nn.Linear(c.encoder_width, c.code_width)
+        extra = 0 if c.global_token else 1
+        self.code = nn.Linear(c.encoder_width if c.global_token else c.resampler_width, c.code_width)
         self.word = BoundedRow(c.code_width, c.width, c.row_rms)
         self.head = BoundedRow(c.code_width, c.width, c.row_rms)
-        self.resampler = Resampler(c.encoder_width, c.resampler_width, c.context_tokens, c.blocks, c.heads)
+        self.resampler = Resampler(c.encoder_width, c.resampler_width, c.context_tokens + extra, c.blocks, c.heads)
         self.point = nn.Linear(c.resampler_width, c.width)
         self.free = nn.Linear(c.resampler_width, c.width)
         self.sharpness = nn.Parameter(torch.tensor(16.0))
@@ -170,14 +174,15 @@ class AnchoredAligner(Aligner):
         self.directions = F.normalize(self.word_rows, dim=-1)
 
     def word_logits(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """patches [N, L, E] -> logits [N, K - free, V] over the backbone's words, and the resampler's output [N, K, W]."""
+        """patches [N, L, E] -> logits [N, K - free, V] over the backbone's words, and the resampler's output [N, K, W], or
+        [N, K+1, W] without a global token."""
         h = self.resampler(patches)
         anchored = h[:, : self.config.context_tokens - self.config.free_tokens]
         pointer = F.normalize(self.point(anchored), dim=-1)
         return self.sharpness * pointer @ self.directions.to(h).T, h
 
     def rows(self, z: Tensor, logits: Tensor, h: Tensor) -> Rows:
-        """Global feature [N, E] and `word_logits` -> rows."""
+        """What the code is made of ([N, E], or [N, W] without a global token) and `word_logits` -> rows."""
         code = bounded(self.code(z), 1.0)
         word, head = self.word(code), self.head(code)
         words = logits.softmax(-1) @ self.word_rows.to(h)
@@ -185,9 +190,8 @@ class AnchoredAligner(Aligner):
         return Rows(word, head, torch.cat([words, free], 1) + self.tag * word.unsqueeze(1))
 
     def forward(self, z: Tensor | None, patches: Tensor) -> Rows:
-        if z is None:
-            raise CheckpointError("The anchored form needs an encoder with a global token.", "Use DINOv2, CLIP or ViT.")
-        return self.rows(z, *self.word_logits(patches))
+        logits, h = self.word_logits(patches)
+        return self.rows(h[:, -1], logits, h[:, :-1]) if z is None else self.rows(z, logits, h)
 
 
 def build_aligner(config: AlignerConfig) -> Aligner:
