@@ -1,6 +1,6 @@
 """Four small encoders for Table 4, each taught by the objective of its family on the same drawn pictures.
 
-    plvm synth --identities 2000 --per-identity 5 --workers 2 --no-filters --size 160 --out data/portraits
+    plvm synth --identities 6000 --per-identity 3 --people 1-4 --no-filters --size 160 --workers 2 --out data/portraits
     python runs/encoders.py data/portraits --out build/encoders          # dinov2/, clip/, vit/, sam/, run/
 
 They are of one size (the mini family's: width 192, 4 layers, 112 pixels, patches of 14) and take as many steps of as many

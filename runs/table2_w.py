@@ -1,10 +1,10 @@
 """Table 2 of the paper: the weight w of the words Yes and No in the loss (Eq. 2).
 
-    plvm synth --identities 2000 --per-identity 5 --workers 2 --no-filters --size 160 --out data/portraits
+    plvm synth --identities 6000 --per-identity 3 --people 1-4 --no-filters --size 160 --workers 2 --out data/portraits
     python runs/table2_w.py data/portraits --seeds 3           # results/table2_w.json
 
 Claim: with w = 1 nearly everything is answered No (4 % of the positives are right); from 5 on it is learned, best at 10 to 20.
-Hardware: 2 cores. Time, estimated: 6 minutes of training an arm and seed, and 2 of measuring.
+Hardware: 1 core. Time: about 3 minutes of training an arm and seed, and 2 of measuring.
 Expected here: the paper's collapse at w = 1 may not show, because the mini family's answers are short: a verdict is one of
 two to ten words, not of a paragraph. Whatever comes out is written down.
 """

@@ -3,7 +3,7 @@
     python runs/table3_k.py data/portraits --seeds 3           # results/table3_k.json; the data as for Table 2
 
 Claim: recognition gets better from 8 to 16 tokens (mean 75.8 % and 81.6 %) and no better with 20 (79.3 %).
-Hardware: 2 cores. Time, estimated: 6 minutes of training an arm and seed, and 2 of measuring.
+Hardware: 1 core. Time: about 3 minutes of training an arm and seed, and 2 of measuring.
 Expected here: small differences; drawn people differ in 14 traits, which 8 tokens can nearly hold.
 """
 

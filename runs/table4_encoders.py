@@ -1,6 +1,6 @@
 """Table 4 of the paper: the Aligner with different encoders.
 
-    plvm synth --identities 2000 --per-identity 5 --workers 2 --no-filters --size 160 --out data/portraits
+    plvm synth --identities 6000 --per-identity 3 --people 1-4 --no-filters --size 160 --workers 2 --out data/portraits
     python runs/encoders.py data/portraits --out build/encoders
     python runs/table4_encoders.py data/portraits --seeds 3       # results/table4_encoders.json
 

@@ -3,7 +3,7 @@
     python runs/table5_p.py data/portraits --seeds 3           # results/table5_p.json; the data as for Table 2
 
 Claim: more positives raise the accuracy on positives and lower that on negatives; the mean is best at 0.6.
-Hardware: 2 cores. Time, estimated: 6 minutes of training an arm and seed, and 2 of measuring.
+Hardware: 1 core. Time: about 3 minutes of training an arm and seed, and 2 of measuring.
 Expected here: the same two trends; where the mean is best depends on how certain the model is.
 """
 

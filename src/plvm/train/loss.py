@@ -36,7 +36,8 @@ def anchor_loss(aligner: AnchoredAligner, packed: Packed) -> tuple[Tensor, Tenso
     """Cross-entropy of the words that anchored tokens point at, and the share that is right. Tokens beyond the anchors, and
     anchors beyond the tokens, are not told."""
     assert packed.anchors is not None
-    logits, _ = aligner.word_logits(packed.z_ref.flatten(0, 1)[:, 1:])
+    z_ref = packed.z_ref.flatten(0, 1)
+    logits, _ = aligner.word_logits(z_ref[:, 1:] if aligner.config.global_token else z_ref)
     told = min(logits.shape[1], packed.anchors.shape[-1])
     guess, target = logits[:, :told].flatten(0, 1), packed.anchors[..., :told].flatten()
     return F.cross_entropy(guess, target), (guess.argmax(-1) == target).float().mean()

@@ -57,5 +57,5 @@ def prepare(
 
 def whitened(aligner: Aligner, features: Features, people: Sequence[str]) -> None:
     """Let an anchored Aligner's codes start with independent coordinates over the references of `people`."""
-    if isinstance(aligner, AnchoredAligner):
+    if isinstance(aligner, AnchoredAligner) and aligner.config.global_token:
         whiten(aligner.code, torch.stack([features.reference(p)[0].cpu() for p in people[:WHITENED]]))
