@@ -18,7 +18,13 @@ from plvm.synth.pipeline import synthesize
 from plvm.synth.spec import Spec
 
 RUNS = Path(__file__).parents[1] / "runs"
-SCRIPTS = {"table2_w": "w=1,w=20", "table3_k": "K=8", "table5_p": "p=0.7", "distractors": "distractors=1.0"}
+SCRIPTS = {
+    "table2_w": "w=1,w=20",
+    "table3_k": "K=8",
+    "table5_p": "p=0.7",
+    "distractors": "distractors=1.0",
+    "position": "definitions-first",
+}
 
 
 @pytest.fixture(scope="module")

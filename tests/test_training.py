@@ -19,9 +19,12 @@ from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
 from plvm.prompt import VERDICT, Prompt, Tokens
 from plvm.train.aligner import Packed, image_prefix, rows_of, suffix_logits, vocabulary_from
+from plvm.train.batch import write_sample
 from plvm.train.data import pad_rows
+from plvm.train.draw import Sample, Turn
 from plvm.train.loop import TABLE_FACTOR, run_stage, save_atomically, schedule
 from plvm.train.loss import answer_loss
+from plvm.train.prepare import prompt_in
 from toys import RECIPE, K, a_concept, an_aligner, awake, extended, picture
 
 W = 20.0
@@ -70,7 +73,7 @@ def a_batch(
 
 
 def packed_loss(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Packed) -> Tensor:
-    """The step as `mini.align.train_arm` takes it."""
+    """The step as the trainer takes it."""
     past = image_prefix(backbone, prompt, packed.pixels)
     return answer_loss(suffix_logits(backbone, past, packed, rows_of(aligner, packed)), packed.ids, packed.supervise, W)
 
@@ -78,7 +81,8 @@ def packed_loss(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Pa
 def naive_loss(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Packed, samples: list[Tokens]) -> Tensor:
     """Each sample its own whole sequence through the stock model with physically longer tables, each answer by itself."""
     config, (before, after) = backbone.model.config, prompt.prefix()
-    image = [config.image_token_id] * config.image_seq_length if packed.pixels is not None else []
+    placeholders = [config.image_token_id] * config.image_seq_length
+    image = placeholders if packed.pixels is not None else []
     start, c = [*before, *image, *after], packed.z_ref.shape[1]
     model = extended(backbone, [a_concept(str(i), i, backbone.width) for i in range(c)]).requires_grad_(False)
     losses = []
@@ -93,8 +97,10 @@ def naive_loss(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Pac
             if "embed_tokens" in n or n.startswith("lm_head")
         }
         assert len(tables) == 2
-        inputs: dict[str, Any] = {"input_ids": torch.tensor([start + tokens.ids])}
-        if packed.pixels is not None:
+        last = backbone.vocabulary_size + c * (1 + K)  # ids from here on are the picture's, where the suffix holds it
+        written = [config.image_token_id if token >= last else token for token in tokens.ids]
+        inputs: dict[str, Any] = {"input_ids": torch.tensor([start + written])}
+        if packed.pixels is not None or packed.images is not None:
             inputs |= backbone.pixels([picture(i // packed.packs + 1)]).inputs
         logits = functional_call(model, tables, kwargs=inputs).logits[0, len(start) - 1 :]
         surprise = -logits[:, : backbone.vocabulary_size + c].log_softmax(-1)
@@ -127,6 +133,31 @@ def test_packed_suffixes_on_shared_prefixes_have_the_naive_loss_and_gradients(
     ours, theirs = (torch.cat([g.flatten() for g in torch.autograd.grad(x, parameters)]) for x in (shared, naive))
     assert theirs.norm() > 1e-3
     assert ((ours - theirs).norm() / theirs.norm()).item() <= 1e-5
+
+
+def test_with_definitions_first_each_question_has_its_own_picture_and_the_naive_loss_and_gradients(
+    single: Backbone, encoder: Encoder, prompt: Prompt
+) -> None:
+    released = prompt_in("definitions-first", prompt, single)
+    assert released.definitions_first and prompt_in("image-first", prompt, single) is prompt
+    aligner = an_aligner(single).train()
+    shared, samples = a_batch(single, encoder, prompt, 2, 2, 1)
+    with torch.no_grad():
+        own = [single.features(t) for t in single.image_tokens(single.pixels([picture(1), picture(2)]))]
+    images = torch.stack(own).repeat_interleave(2, 0)
+    turns = [[(q.replace("<a>", "<n0>"), a.replace("<a>", "<n0>"), v) for q, a, v in TURNS[i]] for i in range(4)]
+    talks = [Sample(("p",), tuple(Turn(q, a, True if v else None) for q, a, v in t), (0,)) for t in turns]
+    samples = [write_sample(released, s, single.vocabulary_size, K, images.shape[1]) for s in talks]
+    ids, marks = pad_rows([t.ids for t in samples], released.end_id), pad_rows([t.supervise for t in samples], 0)
+    packed = Packed(None, 2, ids, marks, shared.z_ref, images=images)
+    ours, theirs = (
+        packed_loss(single, released, aligner, packed),
+        naive_loss(single, released, aligner, packed, samples),
+    )
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+    parameters = list(aligner.parameters())
+    a, b = (torch.cat([g.flatten() for g in torch.autograd.grad(x, parameters)]) for x in (ours, theirs))
+    assert ((a - b).norm() / b.norm()).item() <= 1e-5
 
 
 def test_only_the_aligner_gets_gradients_and_all_of_it_does(single: Backbone, encoder: Encoder, prompt: Prompt) -> None:

@@ -1,12 +1,12 @@
-"""Prompts that define concepts before the picture, written for tokenizers that put a blank before every piece of text.
+"""Prompts that define concepts before the picture.
 
 The authors' released Aligner was trained with such prompts:
 
     {begin} <sks> is <c1>..<cK>. {user}<image>{after_image}{question}{assistant}
 
-Each piece of text between concept tokens is tokenised on its own, without the blanks next to a concept token: a
-Llama tokenizer adds its own. What follows the last context token clings to it, so "." is the token of that name.
-Blanks next to the picture stay.
+Each piece of text between concept tokens is tokenised on its own, without the blanks next to a concept token where the
+tokenizer adds its own, as Llama's does. What follows the last context token clings to it, so "." is the token of that
+name. Blanks next to the picture stay.
 
 With the definitions first the picture's keys and values depend on the concepts. What remains to be shared are the
 beginning, the picture's projected tokens and the turns of a dialogue: who joins later is defined where the dialogue
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from plvm.prompt import Description, Prompt, Template, Tokens, UserTurn, between, chosen, split_names
+from plvm.prompt import Description, Prompt, Template, Tokens, UserTurn, adds_blanks, between, chosen, split_names
 from plvm.vocabulary import ConceptVocabulary
 
 
@@ -27,6 +27,10 @@ class DefinitionsFirst(Prompt):
 
     definitions_first = True
     blanks_given = False
+
+    def __init__(self, tokenizer: Any, template: Template | None = None) -> None:
+        self._bare = " " if adds_blanks(tokenizer) else ""  # what is left away beside a concept token
+        super().__init__(tokenizer, template)
 
     def prefix(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The ids before the definitions, the tokenizer's begin token first; nothing stands after them."""
@@ -37,7 +41,7 @@ class DefinitionsFirst(Prompt):
         """Text in which `<name>` of a known concept becomes its word id, blanks at the pieces' ends left out."""
         ids: list[int] = []
         for piece, concept in split_names(text, names):
-            ids += [vocabulary.word_id(concept)] if concept >= 0 else self.text(piece.strip(" "))
+            ids += [vocabulary.word_id(concept)] if concept >= 0 else self.text(piece.strip(self._bare))
         return ids
 
     def define(
@@ -46,11 +50,12 @@ class DefinitionsFirst(Prompt):
         """Write "<name> is <c1>..<cK>."; see `Prompt.define` for a `description`."""
         before, after = self.template.define.split("{context}")
         head, middle = before.split("{name}")
-        tokens.add(self.text(head.strip(" ")))
+        tokens.add(self.text(head.strip(self._bare)))
         tokens.add([vocabulary.word_id(concept)])
-        tokens.add(self.text(middle.strip(" ")), owner=concept)
+        tokens.add(self.text(middle.strip(" ") if self._bare else middle.rstrip(" ")), owner=concept)
         if isinstance(description, str):
-            tokens.add(self.text(description.strip(" ")), owner=concept)
+            said = description.strip(" ")
+            tokens.add(self.text(said if self._bare else " " + said), owner=concept)
         else:
             tokens.add(chosen(vocabulary, concept, description), owner=concept)
         tokens.add(self._clinging(after), owner=concept)

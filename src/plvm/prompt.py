@@ -111,7 +111,7 @@ class Prompt:
     def __init__(self, tokenizer: Any, template: Template | None = None) -> None:
         self.tokenizer = tokenizer
         self.template = template if template is not None else Template()
-        self._anchor = _anchor(tokenizer) if self.blanks_given else 0
+        self._anchor = 2 if self.blanks_given and adds_blanks(tokenizer) else 0
         self._spelled: dict[tuple[str, bool], tuple[int, ...]] = {}  # the template's own pieces, never a user's words
         for piece in self._pieces():
             self._spelled[piece, False] = self._spell(piece, control=False)
@@ -251,11 +251,10 @@ class Prompt:
         self.question(tokens, turn.question, turn.names, turn.vocabulary, gap)
 
 
-def _anchor(tokenizer: Any) -> int:
-    """How many tokens to cut off: some tokenizers (Llama's) write a blank before any text, so that a piece from the middle of
-    a sentence has to be spelled after something, a line end, which no other token ever joins."""
-    ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
-    return 2 if len(ids) == 2 else 0
+def adds_blanks(tokenizer: Any) -> bool:
+    """Whether a tokenizer writes a blank before any text, as Llama's does. A piece from the middle of a sentence then has to
+    be spelled after something, a line end, which no other token ever joins, and two tokens are to be cut off."""
+    return len(tokenizer("\n", add_special_tokens=False)["input_ids"]) == 2
 
 
 def _single(word: str, ids: Sequence[int]) -> int:

@@ -29,7 +29,8 @@ class Packed:
 
     pixels: `Backbone.pixels`, or pixel values [B, 3, H, W] where these are all of them, or image tokens computed before, or
     None (text alone, B = 1); ids, supervise int64[N, T]; z_ref [N, C, L, E]: encoder features of each concept's reference;
-    anchors int64[N, C, A] or None: the words that the anchored context tokens should point at.
+    anchors int64[N, C, A] or None: the words that the anchored context tokens should point at; images [N, P, D] or None: the
+    pictures' tokens where the prompts write them themselves, after the definitions: then `pixels` is None and nothing is shared.
     """
 
     pixels: Pictures | None
@@ -38,6 +39,7 @@ class Packed:
     supervise: Tensor
     z_ref: Tensor
     anchors: Tensor | None = None
+    images: Tensor | None = None
 
 
 def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Pictures | None) -> Prefixes:
@@ -45,10 +47,10 @@ def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Pictures | None) ->
 
     Raises RequestError where the template defines concepts before the picture: then there is nothing to share.
     """
-    if prompt.definitions_first:
+    if prompt.definitions_first and pixels is not None:
         raise RequestError(
             "With this template concepts stand before the picture, so pictures cannot be shared in training.",
-            'Train with a template whose form is "image-first".',
+            'Give them as `images`, or use a template whose form is "image-first".',
         )
     if isinstance(pixels, Tensor):
         pixels = Pixels({"pixel_values": pixels})
@@ -57,16 +59,16 @@ def image_prefix(backbone: Backbone, prompt: Prompt, pixels: Pictures | None) ->
     return prefill(backbone, prompt, images)
 
 
-def vocabulary_from(rows: Rows, base: int, batch: int) -> ConceptVocabulary:
-    """Aligner outputs of N*C concepts -> the concept vocabulary of N requests with C concepts each."""
+def vocabulary_from(rows: Rows, base: int, batch: int, images: Tensor | None = None) -> ConceptVocabulary:
+    """Aligner outputs of N*C concepts -> the concept vocabulary of N requests with C concepts each, and their `images`."""
     word, head, context = (x.unflatten(0, (batch, -1)) for x in rows)
     present = torch.ones(word.shape[:2], dtype=torch.bool, device=word.device)
-    return ConceptVocabulary(base, word, head, context, present)
+    return ConceptVocabulary(base, word, head, context, present, images)
 
 
 def suffix_logits(backbone: Backbone, prefix: Prefixes, packed: Packed, rows: Rows) -> Tensor:
     """Logits [N, T, V+C] of the packed suffixes after their pictures' prefixes."""
-    vocabulary = vocabulary_from(rows, backbone.vocabulary_size, len(packed.ids))
+    vocabulary = vocabulary_from(rows, backbone.vocabulary_size, len(packed.ids), packed.images)
     embeddings = vocabulary.embed(packed.ids, backbone.word_rows)
     times = packed.packs if packed.pixels is not None else len(packed.ids)
     positions = prefix.nexts[:, None] + torch.arange(packed.ids.shape[1], device=prefix.nexts.device)

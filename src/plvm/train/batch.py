@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
+from plvm.errors import RequestError
 from plvm.model.aligner import Rows
 from plvm.prompt import Prompt, Tokens
 from plvm.train.aligner import Packed, vocabulary_from
@@ -14,13 +15,14 @@ from plvm.train.draw import Group, Sample
 from plvm.train.features import Features
 
 
-def write_sample(prompt: Prompt, sample: Sample, base: int, k: int) -> Tokens:
-    """The suffix of one dialogue: its people defined where they join, each question and its answer."""
+def write_sample(prompt: Prompt, sample: Sample, base: int, k: int, image: int = 0) -> Tokens:
+    """The suffix of one dialogue: its people defined where they join, each question and its answer; with `image` tokens of a
+    picture in it."""
     count = len(sample.people)
     blank = torch.zeros(count, 1)
     vocabulary = vocabulary_from(Rows(blank, blank, torch.zeros(count, k, 1)), base, 1)  # for its ids alone
     turns = [(t.question, t.answer, t.here is not None) for t in sample.turns]
-    return write_turns(prompt, [f"n{i}" for i in range(count)], sample.joins, turns, vocabulary)
+    return write_turns(prompt, [f"n{i}" for i in range(count)], sample.joins, turns, vocabulary, image=image)
 
 
 def pack(
@@ -30,17 +32,29 @@ def pack(
     """Groups that all have a picture, or all have none, and as many questions each, as one batch on the backbone's device.
     `anchors` gives the words of a person that anchored tokens are told."""
     backbone, samples = features.backbone, [s for g in groups for s in g.samples]
-    written = [write_sample(prompt, s, backbone.vocabulary_size, k) for s in samples]
+    tokens = [features.image_tokens(g.picture) for g in groups] if groups[0].picture else None
+    images = None
+    if tokens is not None and prompt.definitions_first:  # each question goes through the model with its picture
+        own = [backbone.features(t) for t in tokens]
+        if len({len(rows) for rows in own}) > 1:
+            raise RequestError(
+                "Concepts before the picture are trained with pictures of one number of tokens, and this model's vary.",
+                "Train with aligner.form=image-first.",
+            )
+        images, tokens = torch.stack(own).repeat_interleave(len(groups[0].samples), 0), None
+    length = images.shape[1] if images is not None else 0
+    written = [write_sample(prompt, s, backbone.vocabulary_size, k, length) for s in samples]
     references = {p: features.reference(p, augment) for p in dict.fromkeys(p for s in samples for p in s.people)}
     z_ref = torch.stack([torch.stack([references[p] for p in s.people]) for s in samples])
     device = backbone.device
     return Packed(
-        [features.image_tokens(g.picture) for g in groups] if groups[0].picture else None,
+        tokens,
         len(groups[0].samples),
         pad_rows([t.ids for t in written], prompt.end_id).to(device),
         pad_rows([t.supervise for t in written], 0).to(device),
         z_ref.to(device),
         torch.tensor([[anchors(p) for p in s.people] for s in samples], device=device) if anchors else None,
+        images,
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from plvm.definitions_first import prompt_of
 from plvm.model.aligner import Aligner, AnchoredAligner
 from plvm.model.assembly import load_parts
+from plvm.model.backbone import Backbone
 from plvm.model.frozen import load_encoder
 from plvm.personal import MINI
 from plvm.prompt import Prompt
@@ -28,7 +31,7 @@ def prepare(
 ) -> Trainer:  # fmt: skip
     """A training between the frozen parts of `model`: "mini", a preset, an Aligner folder or its Hub id.
 
-    The Aligner starts untrained. Prompts are written with the image first, which is what lets questions share a picture.
+    The Aligner starts untrained.
     Raises RequestError, CheckpointError.
     """
     album = Album(data)
@@ -45,7 +48,7 @@ def prepare(
     if settings.aligner.encoder:
         encoder = load_encoder(settings.aligner.encoder, device=team.device, dtype=dtype, offline=offline)
     backbone = parts.backbone
-    prompt = parts.prompt if not parts.prompt.definitions_first else Prompt(backbone.tokenizer, backbone.template())
+    prompt = prompt_in(settings.aligner.form, parts.prompt, backbone)
     kept = Cache(cache, settings.train.cache * 1e9) if cache is not None and settings.train.cache else None
     features = Features(backbone, encoder, album, kept)
     names = read_names(backbone.name)
@@ -53,6 +56,20 @@ def prepare(
     trainer = Trainer(features, out, settings, prompt=prompt, aligner=aligner, team=team, model=model)
     whitened(aligner, features, trainer.splits["train"].people)
     return trainer
+
+
+def prompt_in(form: str, own: Prompt, backbone: Backbone) -> Prompt:
+    """The model's own prompts where they have this form; else the same words, or the backbone's, in the other order."""
+    if own.template.form == form:
+        return own
+    if own.definitions_first:
+        return Prompt(backbone.tokenizer, backbone.template())
+    template, begin = own.template, backbone.tokenizer.bos_token or ""
+    released = dataclasses.replace(
+        template, form=form, begin="", user=template.begin.removeprefix(begin),
+        after_image=template.after_image + template.first_gap,
+    )  # fmt: skip
+    return prompt_of(backbone.tokenizer, released)
 
 
 def whitened(aligner: Aligner, features: Features, people: Sequence[str]) -> None:

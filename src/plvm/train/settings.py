@@ -11,6 +11,7 @@ from plvm.model.aligner import ARCHITECTURES
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 OPTIMIZERS = ("adamw", "muon")
 TASKS = ("paper", "grounded")
+FORMS = ("image-first", "definitions-first")
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,20 @@ class Data:
 @dataclass(frozen=True)
 class Shape:
     """The Aligner to be trained; widths are those of the named model's own. encoder: a folder or Hub id ("": the model's
-    own); bounded: rows keep the size of the backbone's."""
+    own); bounded: rows keep the size of the backbone's; form: "image-first", where questions share a picture, or
+    "definitions-first", the released order, where each goes through the model with its own."""
 
     architecture: str = "paper"
     K: int = 16
     blocks: int = 4
     bounded: bool = False
     encoder: str = ""
+    form: str = "image-first"
 
     def __post_init__(self) -> None:
         known = ", ".join(ARCHITECTURES)
         _require(self.architecture in ARCHITECTURES, "aligner.architecture", self.architecture, f"one of {known}")
+        _require(self.form in FORMS, "aligner.form", self.form, f"one of {', '.join(FORMS)}")
         _require(1 <= self.K <= 256, "aligner.K", self.K, "1 to 256")
         _require(1 <= self.blocks <= 64, "aligner.blocks", self.blocks, "1 to 64")
 
