@@ -16,11 +16,12 @@ from plvm.cli.main import app
 from plvm.errors import RequestError
 from plvm.evaluate.datasets import Size, portraits
 from plvm.evaluate.runner import evaluate
+from plvm.report.ablations import ablation_svg, sheet_tables
 from plvm.report.failures import Redrawn, hardest
 from plvm.report.page import report_page
 from plvm.report.plots import roc_svg
 from plvm.report.results import Run, find_runs, find_sheets
-from plvm.report.tables import main_table, markdown, percent, tables_of
+from plvm.report.tables import main_table, markdown, percent, tables_of, text_of
 
 SHARE = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 9}
 TINY = Size(4, 20, text=6, visual=6, triples=12, who=(3, 1, 2), dialogues=1)
@@ -167,3 +168,26 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
         find_runs(tmp_path)
     with pytest.raises(RequestError, match="not a folder"):
         find_runs(tmp_path / "nowhere")
+
+
+def test_arms_of_a_training_stand_beside_the_papers_figures_as_a_table_and_a_chart(tmp_path: Path) -> None:
+    def row(arm: str, seed: int, mean: float, paper: dict[str, float] | None) -> dict[str, Any]:
+        share = {"value": mean, "low": mean - 0.05, "high": mean + 0.04}
+        recognition = {"positive": share, "negative": share, "mean": share}
+        return {"arm": arm, "seed": seed, "recognition": recognition, "paper": paper, "n": 8364, "steps": 600}
+
+    quoted = {"positive": 4.0, "negative": 96.0, "mean": 50.0}
+    rows = [row("w=1", 0, 0.6, quoted), row("w=1", 1, 0.7, quoted), row("w=5", 0, 0.8, None)]
+    content = {"command": "python runs/table2_w.py", "commit": "abc", "seed": 1, "rows": rows}
+    (tmp_path / "table2_w.json").write_text(json.dumps(content))
+    (sheet,) = find_sheets(tmp_path)
+    (table,) = sheet_tables(sheet)
+    assert "(Table 2)" in table.title
+    assert [[text_of(c) for c in r] for r in table.rows] == [
+        ["w=1", "2", *["65.0 [60.0, 70.0]"] * 3, "4.0", "96.0", "50.0"],
+        ["w=5", "1", *["80.0 [75.0, 84.0]"] * 3, "-", "-", "-"],
+    ]
+    drawn = ablation_svg(content)
+    widths = [float(w) for w in re.findall(r'<rect [^>]*width="([\d.]+)"', drawn)]
+    assert widths[0] / widths[1] == pytest.approx((0.65 - 0.4) / (0.8 - 0.4), abs=0.01), "bars begin at 40 %"
+    assert drawn.count("<circle") == 1

@@ -33,7 +33,7 @@ ARMS: dict[str, Settings] = {
     "anchored": Settings(
         Data("grounded", p=0.55, recognition=0.85, attribute=0.15),
         Shape("anchored", blocks=2),
-        Steps(w=4.0, anchor=0.5),
+        Steps(w=4.0, anchor=4.0),
     ),
 }
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from plvm.report.ablations import ablation_svg, sheet_tables
 from plvm.report.failures import Identity, Miss, Redrawn, hardest
 from plvm.report.plots import roc_svg
-from plvm.report.results import Run, Sheet, by_suite
-from plvm.report.tables import Cell, Table, table_of, tables_of, text_of
+from plvm.report.results import Run, Sheet, by_suite, is_ablation
+from plvm.report.tables import Cell, Table, tables_of, text_of
 
 STYLE = """
 :root { --ink: #2b2a33; --pale: #6d6977; --paper: #faf8f4; --line: #e6e0d5; --wrong: #c23b3b; }
@@ -85,8 +86,10 @@ def _sheets(sheets: Sequence[Sheet], home: Path) -> str:
         facts = sheet.content
         told = f"<code>{html.escape(facts['command'])}</code>, commit {html.escape((facts['commit'] or 'none')[:10])}"
         link = _link(sheet.file, home, sheet.file.name)
-        parts += [_table(table_of(content)) for content in facts["tables"]]
-        parts.append(f'<p class="facts">{link}: {told}, seed {facts["seed"]}, n {facts["n"]:,}.</p>')
+        parts += [_table(table) for table in sheet_tables(sheet)]
+        parts += [f'<div class="roc">{ablation_svg(facts)}</div>'] if is_ablation(facts) else []
+        counted = f", n {facts['n']:,}" if "n" in facts else ""
+        parts.append(f'<p class="facts">{link}: {told}, seed {facts["seed"]}{counted}.</p>')
     return f'<h2 id="more">More tables and figures</h2>{"".join(parts)}' if parts else ""
 
 

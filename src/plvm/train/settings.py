@@ -70,10 +70,11 @@ class Shape:
 class Steps:
     """How it is trained. A step draws `pictures` (the paper's batch) with `packs` questions each, in `accumulate` pieces;
     lr falls from its peak, reached after `warmup` steps, to `floor` times it along a cosine; w weighs Yes/No (Eq. 2);
-    anchor: for which share of the training anchored tokens are told the words of a drawn person (ours); clip is the longest
-    gradient. Every `validate` steps the validation loss is measured; after `patience` times without a better one training
-    ends (0: never). shard: spread the backbone's layers over the processes (FSDP). save: seconds between checkpoints;
-    cache: GB of frozen features kept on disk (0: none)."""
+    anchor: anchored tokens are told the words of a drawn person (ours), with a weight that falls from 1 to 0 in this share
+    of the training (above 1 it ends above 0; 0: they are not told); clip is the longest gradient. Every `validate` steps
+    the validation loss is measured; after `patience` times without a better one training ends (0: never). shard: spread
+    the backbone's layers over the processes (FSDP). save: seconds between checkpoints; cache: GB of frozen features kept
+    on disk (0: none)."""
 
     steps: int = 10_000
     pictures: int = 2
@@ -101,9 +102,8 @@ class Steps:
             _require(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "1 or more")
         for name in ("lr", "clip", "w"):
             _require(0 < getattr(self, name) < math.inf, f"train.{name}", getattr(self, name), "more than 0")
-        for name in ("warmup", "floor", "seed", "patience", "save", "cache"):
+        for name in ("anchor", "warmup", "floor", "seed", "patience", "save", "cache"):
             _require(0 <= getattr(self, name) < math.inf, f"train.{name}", getattr(self, name), "0 or more")
-        _require(0 <= self.anchor <= 1, "train.anchor", self.anchor, "a share from 0 to 1")
         for name, known in (("precision", PRECISIONS), ("optimizer", OPTIMIZERS)):
             _require(getattr(self, name) in known, f"train.{name}", getattr(self, name), f"one of {', '.join(known)}")
 
