@@ -64,7 +64,8 @@ def main() -> None:
     rows: dict[str, Any] = {}
     if arguments.out.exists():
         before = json.loads(arguments.out.read_text(encoding="utf-8"))
-        rows = {r["system"]: r for r in before["rows"]} if before["benchmark"] == bench.key else {}
+        same = (before["benchmark"], before["n"]) == (bench.key, len(bench.names) * len(bench.pictures))
+        rows = {r["system"]: r for r in before["rows"]} if same else {}
 
     def report(name: str, summary: dict[str, Any]) -> None:
         """Write the table after every system, so that a stopped run has its rows."""
