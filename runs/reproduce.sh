@@ -39,7 +39,6 @@ make() {
 # ---- what was shipped
 make results/portraits/summary.json plvm eval --suite portraits --system plvm --out results/portraits           # 4 minutes
 make results/five_seeds.json "$PYTHON" benchmarks/five_seeds.py                                                 # 15 minutes
-make results/baselines.json "$PYTHON" benchmarks/baselines.py                                                   # 30 minutes
 make results/enroll.json "$PYTHON" benchmarks/enroll.py                                                         # 10 s
 make results/enrolled.json "$PYTHON" benchmarks/enrolled.py                                                     # 10 minutes
 make results/references.json "$PYTHON" benchmarks/references.py                                                 # 4 minutes
@@ -68,18 +67,14 @@ make results/table9.json "$PYTHON" runs/table9.py                               
 make results/figure4/figure4.json "$PYTHON" runs/figure4.py --systems plvm llava-prompt in-context              # 1 minute
 make results/figure5/figure5.json "$PYTHON" runs/figure5.py                                                     # 10 s
 
-# ---- ablations: trainings on synthesised data, about 8 minutes for an arm and seed, and encoders that have to be made first
-[[ -d $DATA ]] || plvm synth --identities 2000 --per-identity 5 --workers 2 --no-filters --size 160 --out "$DATA"  # 5 minutes
-make results/table2_w.json "$PYTHON" runs/table2_w.py "$DATA" --seeds "$SEEDS"                                  # 40 minutes a seed
-make results/table3_k.json "$PYTHON" runs/table3_k.py "$DATA" --seeds "$SEEDS"                                  # 40 minutes a seed
-make results/table5_p.json "$PYTHON" runs/table5_p.py "$DATA" --seeds "$SEEDS"                                  # 32 minutes a seed
-make results/distractors.json "$PYTHON" runs/distractors.py "$DATA" --seeds "$SEEDS"                            # 30 minutes a seed
-if [[ -f runs/table4_encoders.py ]]; then
-  [[ -d build/encoders ]] || "$PYTHON" runs/encoders.py "$DATA" --out build/encoders
-  make results/table4_encoders.json "$PYTHON" runs/table4_encoders.py "$DATA"                                   # 1 hour
-fi
-if [[ -f runs/position.py ]]; then
-  make results/position.json "$PYTHON" runs/position.py "$DATA"                                                 # 1 hour
-fi
+# ---- ablations: trainings on drawn people, about 4 minutes for an arm and seed, and encoders that have to be made first
+[[ -d $DATA ]] || plvm synth --identities 6000 --per-identity 3 --people 1-4 --no-filters --size 160 --workers 2 --out "$DATA"  # 5 minutes
+make results/table2_w.json "$PYTHON" runs/table2_w.py "$DATA" --seeds "$SEEDS"                                  # 20 minutes a seed
+make results/table3_k.json "$PYTHON" runs/table3_k.py "$DATA" --seeds "$SEEDS"                                  # 12 minutes a seed
+make results/table5_p.json "$PYTHON" runs/table5_p.py "$DATA" --seeds "$SEEDS"                                  # 12 minutes a seed
+make results/distractors.json "$PYTHON" runs/distractors.py "$DATA" --seeds "$SEEDS"                            # 10 minutes a seed
+[[ -d build/encoders ]] || "$PYTHON" runs/encoders.py "$DATA" --out build/encoders                              # 12 minutes
+make results/table4_encoders.json "$PYTHON" runs/table4_encoders.py "$DATA" --seeds "$SEEDS"                    # 16 minutes a seed
+make results/position.json "$PYTHON" runs/position.py "$DATA" --seeds "$SEEDS"                                  # 15 minutes a seed
 
 plvm report results --out report                                                                                # 10 s
