@@ -130,6 +130,8 @@ def test_nothing_that_a_user_wrote_is_kept_and_the_templates_pieces_are_spelled_
     fresh.turn(Tokens(), "Is <billie> at the clinic again?", NAMES, vocabulary, joining=[0])
     kept = " ".join(piece for piece, _ in fresh._spelled)
     assert "clinic" not in kept and "billie" not in kept
+    asked = fresh.template.recognize.replace("{name}", "<billie>")
+    fresh.turn(Tokens(), asked, NAMES, vocabulary, joining=[0])
     spelled, real = [], fresh._spell
 
     def spell(text: str, control: bool) -> tuple[int, ...]:
@@ -137,5 +139,5 @@ def test_nothing_that_a_user_wrote_is_kept_and_the_templates_pieces_are_spelled_
         return real(text, control)
 
     fresh._spell = spell  # type: ignore[method-assign]
-    fresh.turn(Tokens(), fresh.template.recognize.replace("{name}", "<billie>"), NAMES, vocabulary, joining=[0])
+    fresh.turn(Tokens(), asked, NAMES, vocabulary, joining=[0])
     assert spelled == []

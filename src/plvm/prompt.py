@@ -112,9 +112,8 @@ class Prompt:
         self.tokenizer = tokenizer
         self.template = template if template is not None else Template()
         self._anchor = 2 if self.blanks_given and adds_blanks(tokenizer) else 0
+        self._own = frozenset(self._pieces())
         self._spelled: dict[tuple[str, bool], tuple[int, ...]] = {}  # the template's own pieces, never a user's words
-        for piece in self._pieces():
-            self._spelled[piece, False] = self._spell(piece, control=False)
         self.yes_id = _single(self.template.yes, self.text(self.template.yes))
         self.no_id = _single(self.template.no, self.text(self.template.no))
         end = self.template.end
@@ -122,14 +121,16 @@ class Prompt:
 
     def text(self, text: str) -> tuple[int, ...]:
         """Plain text -> ids; whatever looks like a special token stays letters."""
-        known = self._spelled.get((text, False))
-        return known if known is not None else self._spell(text, control=False)
+        return self._once(text, control=False) if text in self._own else self._spell(text, control=False)
 
     def control(self, cue: str) -> tuple[int, ...]:
         """A cue of the template -> ids; the tokenizer's control tokens in it are control tokens."""
-        if (cue, True) not in self._spelled:
-            self._spelled[cue, True] = self._spell(cue, control=True)
-        return self._spelled[cue, True]
+        return self._once(cue, control=True)
+
+    def _once(self, piece: str, control: bool) -> tuple[int, ...]:
+        if (piece, control) not in self._spelled:
+            self._spelled[piece, control] = self._spell(piece, control)
+        return self._spelled[piece, control]
 
     def _spell(self, text: str, control: bool) -> tuple[int, ...]:
         whole, cut = "\n" + text if self._anchor else text, self._anchor

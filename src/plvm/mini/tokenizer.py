@@ -39,7 +39,7 @@ def sentences(seed: int, count: int) -> Iterator[str]:
             yield f"USER:\n is {describe(named.person, SLOTS)}."
         for q in dialogue.questions:
             yield f"USER: {q.text} ASSISTANT: {q.answer}".replace("<n", " ").replace(">", "")
-    for phrase in phrases():
+    for phrase in [*phrases(), *S.EXPRESSIONS.values()]:
         yield from [phrase if phrase == "USER:" else " " + phrase] * 3
     for wording in [*TRAIN.values(), *HELD_OUT.values()]:
         for text in wording:
