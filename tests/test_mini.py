@@ -13,9 +13,10 @@ import pytest
 import torch
 
 import plvm
+from plvm.config import changed, read_settings
 from plvm.engine.session import Request, Session
 from plvm.errors import PlvmError, RequestError
-from plvm.mini.align import ARMS
+from plvm.mini.align import ARMS, settings_of
 from plvm.mini.build import STAGES, build_mini, stages_of
 from plvm.mini.draw import DATA, World, draw_world
 from plvm.mini.parts import LOOK_LAYER, SHOWN_HEADS, build_vlm, image_processor
@@ -35,6 +36,7 @@ from plvm.synth.dataset import changed_files, read_rows
 from plvm.synth.spec import Identity
 from plvm.synth.tables import read_pictures, write_pictures
 from plvm.train.data import write_dialogue
+from plvm.train.settings import Settings
 from plvm.train.start import read_names
 from plvm.vocabulary import vocabulary_of
 from toys import RECIPE, a_concept, picture
@@ -153,6 +155,11 @@ def test_a_dataset_that_lacks_a_picture_makes_no_array(tmp_path: Path) -> None:
     with pytest.raises(PlvmError, match="lacks the picture 000011_0-0"):
         draw_world(DRAWN, tmp_path, 1, silent, shard=6)
     assert not (tmp_path / "scenes.npy").exists()
+
+
+def test_the_config_file_that_users_get_is_the_shipped_aligners_training() -> None:
+    file = Path(__file__).parents[1] / "runs" / "anchored.toml"
+    assert changed(Settings(), read_settings(file)) == settings_of("anchored", FULL)
 
 
 # ---- training writes what chat writes
