@@ -42,15 +42,17 @@ def figure_of(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, float]:
 def ablation_table(stem: str, content: Mapping[str, Any]) -> Table:
     """Arms with recognition on the benchmark, and what the paper has where it has it."""
     rows: list[tuple[Cell, ...]] = []
+    compared = FIGURES if any(row.get("paper") for row in content["rows"]) else ()
     for arm, own in arms_of(content).items():
         paper = own[0].get("paper") or {}
-        theirs = (f"{paper[f]:.1f}" if f in paper else "-" for f in FIGURES)
+        theirs = (f"{paper[f]:.1f}" if f in paper else "-" for f in compared)
         rows.append((arm, str(len(own)), *(figure_of(own, f) for f in FIGURES), *theirs))
-    header = ("arm", "trainings", *FIGURES, *(f"paper: {f}" for f in FIGURES))
+    header = ("arm", "trainings", *FIGURES, *(f"paper: {f}" for f in compared))
     steps = sorted({row["steps"] for row in content["rows"]})
     note = (
         f"Recognition in percent, {content['rows'][0]['n']:,} pairs; {', '.join(map(str, steps))} steps each. Of one training "
-        "the interval is a bootstrap's over identities, of several it is their range. The paper's are of photos and a 7B model."
+        "the interval is a bootstrap's over identities, of several it is their range."
+        + (" The paper's are of photos and a 7B model." if compared else "")
     )
     return Table(TITLES.get(stem, stem), header, tuple(rows), note)
 

@@ -62,7 +62,8 @@ def report_page(
 <title>plvm: what was measured</title><style>{STYLE}</style></head>
 <body><main>
 <h1>What was measured</h1>
-<p>{len(runs)} runs on {len(suites)} {"benchmark" if len(suites) == 1 else "benchmarks"}, the latest of
+<p>{len(runs)} {"run" if len(runs) == 1 else "runs"} on
+{len(suites)} {"benchmark" if len(suites) == 1 else "benchmarks"}, the latest of
 {html.escape(latest[:10])}. Shares are percent with 95 % bootstrap intervals over identities.</p>
 <nav>{links}</nav>
 {"".join(sections)}{_sheets(sheets, home)}

@@ -67,7 +67,7 @@ class Tuning:
     seed: int = 0
 
 
-MINI = Tuning(epochs=6, batch=8, learning_rate=2e-2, positive=32, hard=24, others=16, looks=24, best_after=3)
+MINI = Tuning(epochs=12, batch=8, learning_rate=5e-2, positive=32, hard=24, others=16, looks=24, best_after=6)
 SMALL_WIDTH = 1024  # backbones below it are tuned with the settings for mini
 
 
