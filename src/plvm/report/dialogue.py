@@ -11,13 +11,13 @@ from PIL import Image
 from plvm.report.page import STYLE, figure
 
 OWN_STYLE = """
-.talk { display: grid; grid-template-columns: 340px 1fr; gap: 32px; align-items: start; margin-top: 24px; }
-.talk > figure img { width: 340px; height: 340px; border-radius: 14px; }
-.turns td, .turns th { text-align: left; white-space: normal; vertical-align: top; min-width: 150px; }
+.opening { display: grid; grid-template-columns: 300px 1fr; gap: 32px; align-items: center; margin-bottom: 24px; }
+.opening > figure img { width: 300px; height: 300px; border-radius: 14px; }
+.turns td, .turns th { text-align: left; white-space: normal; vertical-align: top; min-width: 118px; }
 .turns img { width: 72px; height: 72px; border-radius: 50%; } .turns td:first-child { min-width: 88px; }
 .right::after { content: " \\2713"; color: #2f9e63; font-weight: 700; }
 .wrong::after { content: " \\2717"; color: var(--wrong); font-weight: 700; }
-@media (max-width: 900px) { .talk { grid-template-columns: 1fr; } }
+@media (max-width: 700px) { .opening { grid-template-columns: 1fr; } }
 """
 
 
@@ -48,20 +48,25 @@ def dialogue_page(dialogue: Dialogue) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in dialogue.answers)
     rows = "".join(_row(dialogue, i) for i in range(max(map(len, dialogue.answers.values()), default=0)))
     learned = ", ".join(
-        f"{html.escape(name)} {1000 * said[0].enroll_seconds:.0f} ms" for name, said in dialogue.answers.items() if said
+        f"{html.escape(name)} {lasting(said[0].enroll_seconds)}" for name, said in dialogue.answers.items() if said
     )
     return f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>plvm: four people join a dialogue</title><style>{STYLE}{OWN_STYLE}</style></head>
 <body><main>
-<h1>Four people join a dialogue</h1>
-<p>Before each turn one more person is enrolled from the picture at its left. One enrolment took: {learned}.</p>
-<section class="talk">{figure(dialogue.picture, "", 340)}
+<header class="opening">{figure(dialogue.picture, "", 300)}
+<div><h1>Four people join a dialogue</h1>
+<p>Before each turn one more person is enrolled from the picture at its left. One enrolment took: {learned}.</p></div></header>
 <div class="scroll"><table class="turns"><thead><tr><th>joins</th><th>question</th><th>truth</th>{head}</tr></thead>
-<tbody>{rows}</tbody></table></div></section>
+<tbody>{rows}</tbody></table></div>
 </main></body></html>
 """
+
+
+def lasting(seconds: float) -> str:
+    """A time for reading: "13 ms", "8.7 s"."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _row(dialogue: Dialogue, turn: int) -> str:
