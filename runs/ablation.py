@@ -30,6 +30,7 @@ BASE = {
     "train.optimizer": "muon", "train.warmup": 50, "train.trackers": "", "train.validate": 300,
 }  # fmt: skip
 FIGURES = ("positive", "negative", "mean")
+PARTS = ("recognition", "recognition_lookalikes", "text_qa")
 
 
 def run_table(name: str, about: str, arms: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> None:
@@ -61,16 +62,17 @@ def run_table(name: str, about: str, arms: Mapping[str, Mapping[str, Any]], pape
 
 
 def train_and_measure(settings: Settings, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The arm's training record and its recognition on the benchmark; what is there already is not done again."""
+    """The arm's training record and its figures on the benchmark; what is there already is not done again."""
     trainer = prepare(arguments.data, folder, settings, model=arguments.model, cache=arguments.work / "cache")
     record = trainer.run(lambda stage, step, steps, _: print(f"\r{stage} {step}/{steps} ", end="", file=sys.stderr))
     found = evaluate_model(
-        folder, folder / "run" / "evaluation", small=arguments.small, parts=("recognition",),
+        folder, folder / "run" / "evaluation", small=arguments.small, parts=PARTS,
         pictures=arguments.work / "pictures",
     )  # fmt: skip
     return {
         "best_step": record["step"], "steps": settings.train.steps, "validation": record["validation"],
-        "recognition": found["recognition"], "n": found["n"],
+        "recognition": found["recognition"], "lookalikes": found["recognition_lookalikes"],
+        "text_qa": found["text_qa"]["accuracy"], "n": found["recognition"]["mean"]["n"],
     }  # fmt: skip
 
 

@@ -174,7 +174,8 @@ def test_arms_of_a_training_stand_beside_the_papers_figures_as_a_table_and_a_cha
     def row(arm: str, seed: int, mean: float, paper: dict[str, float] | None) -> dict[str, Any]:
         share = {"value": mean, "low": mean - 0.05, "high": mean + 0.04}
         recognition = {"positive": share, "negative": share, "mean": share}
-        return {"arm": arm, "seed": seed, "recognition": recognition, "paper": paper, "n": 8364, "steps": 600}
+        told = {"recognition": recognition, "lookalikes": {"mean": {"value": 0.5, "low": 0.4, "high": 0.6}}}
+        return {"arm": arm, "seed": seed, **told, "paper": paper, "n": 8364, "steps": 600}
 
     quoted = {"positive": 4.0, "negative": 96.0, "mean": 50.0}
     rows = [row("w=1", 0, 0.6, quoted), row("w=1", 1, 0.7, quoted), row("w=5", 0, 0.8, None)]
@@ -184,8 +185,8 @@ def test_arms_of_a_training_stand_beside_the_papers_figures_as_a_table_and_a_cha
     (table,) = sheet_tables(sheet)
     assert "(Table 2)" in table.title
     assert [[text_of(c) for c in r] for r in table.rows] == [
-        ["w=1", "2", *["65.0 [60.0, 70.0]"] * 3, "4.0", "96.0", "50.0"],
-        ["w=5", "1", *["80.0 [75.0, 84.0]"] * 3, "-", "-", "-"],
+        ["w=1", "2", *["65.0 [60.0, 70.0]"] * 3, "50.0 [50.0, 50.0]", "4.0", "96.0", "50.0"],
+        ["w=5", "1", *["80.0 [75.0, 84.0]"] * 3, "50.0 [40.0, 60.0]", "-", "-", "-"],
     ]
     drawn = ablation_svg(content)
     widths = [float(w) for w in re.findall(r'<rect [^>]*width="([\d.]+)"', drawn)]

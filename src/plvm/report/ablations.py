@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from plvm.report.results import Sheet
 from plvm.report.tables import Cell, Table, table_of
 
 FIGURES = ("positive", "negative", "mean")
+FURTHER = {"look-alikes": ("lookalikes", "mean"), "text QA": ("text_qa",)}
 TITLES = {
     "table2_w": "The weight w of Yes and No in the loss (Table 2)",
     "table3_k": "The number K of context tokens (Table 3)",
@@ -30,9 +33,9 @@ def arms_of(content: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return arms
 
 
-def figure_of(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, float]:
+def figure_of(rows: Sequence[Mapping[str, Any]], *path: str) -> dict[str, float]:
     """A share of one training with its bootstrap interval; of several their mean, and from where to where they go."""
-    found = [row["recognition"][name] for row in rows]
+    found = [reduce(getitem, path, row) for row in rows]
     if len(found) == 1:
         return {key: found[0][key] for key in ("value", "low", "high")}
     values = [f["value"] for f in found]
@@ -42,15 +45,17 @@ def figure_of(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, float]:
 def ablation_table(stem: str, content: Mapping[str, Any]) -> Table:
     """Arms with recognition on the benchmark, and what the paper has where it has it."""
     rows: list[tuple[Cell, ...]] = []
+    further = {name: path for name, path in FURTHER.items() if all(path[0] in row for row in content["rows"])}
     compared = FIGURES if any(row.get("paper") for row in content["rows"]) else ()
     for arm, own in arms_of(content).items():
         paper = own[0].get("paper") or {}
         theirs = (f"{paper[f]:.1f}" if f in paper else "-" for f in compared)
-        rows.append((arm, str(len(own)), *(figure_of(own, f) for f in FIGURES), *theirs))
-    header = ("arm", "trainings", *FIGURES, *(f"paper: {f}" for f in compared))
+        ours = [figure_of(own, "recognition", f) for f in FIGURES] + [figure_of(own, *path) for path in further.values()]
+        rows.append((arm, str(len(own)), *ours, *theirs))
+    header = ("arm", "trainings", *FIGURES, *further, *(f"paper: {f}" for f in compared))
     steps = sorted({row["steps"] for row in content["rows"]})
     note = (
-        f"Recognition in percent, {content['rows'][0]['n']:,} pairs; {', '.join(map(str, steps))} steps each. Of one training "
+        f"Percent; recognition of {content['rows'][0]['n']:,} pairs; {', '.join(map(str, steps))} steps each. Of one training "
         "the interval is a bootstrap's over identities, of several it is their range."
         + (" The paper's are of photos and a 7B model." if compared else "")
     )
@@ -83,7 +88,7 @@ def ablation_svg(content: Mapping[str, Any]) -> str:
             f'<text x="{at:.1f}" y="{height - 22}" text-anchor="middle" fill="#7d7987">{tick}</text>'
         )
     for i, (arm, rows) in enumerate(arms.items()):
-        y, mean = 10 + ROW * i, figure_of(rows, "mean")
+        y, mean = 10 + ROW * i, figure_of(rows, "recognition", "mean")
         middle = y + 9
         parts.append(
             f'<text x="{LEFT - 10}" y="{middle + 4}" text-anchor="end" fill="#2b2a33">{html.escape(arm)}</text>'
