@@ -60,6 +60,14 @@ def test_the_cache_stays_in_its_size_and_computes_anew_what_is_damaged(tmp_path:
     assert torch.equal(found["x"], values["x"])
 
 
+def test_a_model_has_one_fingerprint_wherever_its_files_lie(data: Path, tmp_path: Path) -> None:
+    t = a_trainer(data, tmp_path / "out", small())
+    model, processor = t.backbone.model, t.backbone.image_processor
+    first = fingerprint_of(model, processor)
+    model.config._name_or_path = model.config.text_config._name_or_path = "/another/folder"
+    assert fingerprint_of(model, processor) == first
+
+
 def test_another_model_or_other_preprocessing_has_another_fingerprint(data: Path, tmp_path: Path) -> None:
     t = a_trainer(data, tmp_path / "out", small())
     model, processor = t.encoder.model, t.encoder.image_processor

@@ -63,15 +63,22 @@ class Cache:
 
 def fingerprint_of(model: nn.Module, image_processor: Any) -> str:
     """16 hex digits that name a frozen model with its preprocessing: config, shapes, number formats, and of every weight up
-    to `SAMPLED` numbers spread over it."""
+    to `SAMPLED` numbers spread over it. They are the same wherever its files lie."""
     digest = hashlib.sha256()
     for part in (model.config, image_processor):
-        digest.update(json.dumps(part.to_dict(), sort_keys=True, default=str).encode())  # type: ignore[operator, union-attr]
+        digest.update(json.dumps(unplaced(part.to_dict()), sort_keys=True, default=str).encode())  # type: ignore[operator, union-attr]
     for name, p in sorted(model.named_parameters()):
         full = p.full_tensor() if isinstance(p, DTensor) else p  # one that is spread over processes
         some = full.detach().flatten()[:: max(1, p.numel() // SAMPLED)].float().cpu()
         digest.update(f"{name}{tuple(p.shape)}{p.dtype}".encode() + some.numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def unplaced(config: Any) -> Any:
+    """A configuration without the folders that it was loaded from."""
+    if isinstance(config, dict):
+        return {k: unplaced(v) for k, v in config.items() if k not in ("_name_or_path", "name_or_path")}
+    return config
 
 
 class Features:
