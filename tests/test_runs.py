@@ -47,7 +47,7 @@ def test_table_6_compares_enrolment_in_one_run(model: Path, tmp_path: Path, monk
     assert list(rows) == ["plvm", "myvlm", "yollava"] and found["n"] == 1 and found["command"]
     for row in rows.values():
         assert row["enroll_seconds"] > 0 and row["enroll_bytes"] > 0
-        assert row["times_plvm"] == pytest.approx(row["enroll_seconds"] / rows["plvm"]["enroll_seconds"], rel=0.1)
+        assert row["times_plvm"] == pytest.approx(row["enroll_seconds"] / rows["plvm"]["enroll_seconds"], rel=0.1, abs=0.05)
 
 
 @pytest.mark.slow
