@@ -58,7 +58,7 @@ else
 fi
 
 # ---- tables and figures of the paper
-make results/yollava_budget.json "$PYTHON" runs/yollava_budget.py                                               # 1 to 2 hours
+make results/yollava_budget.json "$PYTHON" runs/yollava_budget.py                                               # 10 minutes
 make results/table1.json "$PYTHON" runs/table1.py                                                               # 3 hours
 make results/table6.json "$PYTHON" runs/table6.py                                                               # 5 minutes
 make results/table7.json "$PYTHON" runs/table7.py                                                               # 10 s
