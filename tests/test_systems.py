@@ -355,6 +355,10 @@ def test_every_system_runs_names_what_it_lacks_and_resumes(vlm: Personal, tiny: 
     for name, row in rows.items():
         assert 0 <= row["recognition"]["mean"]["value"] <= 1 and row["enroll_seconds"] >= 0
         assert (row["enroll_bytes"] or 0) > 0 or name == "llava"
+    for name in names:  # finished in an earlier run or not
+        timing = json.loads((tmp_path / name / "summary.json").read_text())["timing"]
+        spent = timing["learning"]["seconds"] + sum(timing[part]["seconds"] for part in parts if part in timing)
+        assert rows[name]["seconds"] == pytest.approx(spent, abs=0.06) and spent > 0
     assert rows["embedding"]["text_qa"] is None and rows["yollava"]["text_qa"]["n"] == 2
     facts = json.loads((tmp_path / "embedding" / "summary.json").read_text())["system"]
     assert not any("/" in str(v) for v in facts.values()), "no path of a machine"
