@@ -8,7 +8,7 @@
 #   PYTHON=...  the Python to use (default: .venv/bin/python)
 #
 # A script that was stopped goes on where it was, if it says so in its docstring. Times are estimates for one free core of a
-# laptop's CPU; without the ablations it takes about 5 hours, most of it for systems that learn people one by one.
+# laptop's CPU; without the ablations it takes about 8 hours, most of it for systems that learn people one by one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}
@@ -60,6 +60,7 @@ fi
 # ---- tables and figures of the paper
 make results/yollava_budget.json "$PYTHON" runs/yollava_budget.py                                               # 10 minutes
 make results/table1.json "$PYTHON" runs/table1.py                                                               # 3 hours
+make results/all/systems.json plvm eval --suite portraits --system all --out results/all                        # 3.5 hours
 make results/table6.json "$PYTHON" runs/table6.py                                                               # 5 minutes
 make results/table7.json "$PYTHON" runs/table7.py                                                               # 10 s
 make results/table8.json "$PYTHON" runs/table8.py                                                               # 6 minutes

@@ -359,6 +359,8 @@ def test_every_system_runs_names_what_it_lacks_and_resumes(vlm: Personal, tiny: 
         timing = json.loads((tmp_path / name / "summary.json").read_text())["timing"]
         spent = timing["learning"]["seconds"] + sum(timing[part]["seconds"] for part in parts if part in timing)
         assert rows[name]["seconds"] == pytest.approx(spent, abs=0.06) and spent > 0
+    assert done["seconds"] == pytest.approx(sum(row["seconds"] for row in rows.values()), abs=0.1)
+    assert {"command", "seed", "commit", "versions", "machine", "time"} <= set(done), "where it comes from"
     assert rows["embedding"]["text_qa"] is None and rows["yollava"]["text_qa"]["n"] == 2
     facts = json.loads((tmp_path / "embedding" / "summary.json").read_text())["system"]
     assert not any("/" in str(v) for v in facts.values()), "no path of a machine"

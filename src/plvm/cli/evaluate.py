@@ -135,9 +135,11 @@ def eval_(
     for name, parts in done["skipped"].items() if everyone else [(system, done["skipped"])]:
         if parts:
             say(f"{name} has not the ability for: {', '.join(parts)}.")
-    say(
-        f"Wrote {destination / ('systems.json' if everyone else 'summary.json')} in {time.perf_counter() - begun:.0f} s."
-    )
+    took = f"{time.perf_counter() - begun:.0f} s"
+    if everyone:
+        say(f"Wrote {destination / 'systems.json'} in {took}; in all sittings: {done['seconds']:.0f} s.")
+    else:
+        say(f"Wrote {destination / 'summary.json'} in {took}.")
 
 
 def settings_in(texts: Sequence[str]) -> dict[str, Any]:

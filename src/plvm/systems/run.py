@@ -9,6 +9,7 @@ from typing import Any
 
 from plvm.errors import RequestError
 from plvm.evaluate.datasets import SMALL, Benchmark, portraits
+from plvm.evaluate.provenance import provenance
 from plvm.evaluate.runner import Progress, evaluate
 from plvm.evaluate.suite import Suite
 from plvm.personal import Personal, load
@@ -58,7 +59,8 @@ def evaluate_systems(
     for setting in settings:
         if not any(setting in settings_of(name) for name in names):
             raise RequestError(f'None of these systems has a setting "{setting[:40]}".', "See --help of plvm eval.")
-    found: dict[str, Any] = {"benchmark": benchmark.key, "systems": [], "skipped": {}}
+    found = provenance(options.get("command", ""), benchmark.seed)
+    found |= {"benchmark": benchmark.key, "seconds": 0.0, "systems": [], "skipped": {}}
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
 
@@ -69,7 +71,9 @@ def evaluate_systems(
         summary = evaluate_system(
             name, vlm, benchmark, out / name, settings_for(name, settings), progress=advance, **options
         )
-        found["systems"].append(row_of(summary) | {"seconds": seconds_of(summary)})
+        seconds = seconds_of(summary)
+        found["seconds"] = round(found["seconds"] + seconds, 1)
+        found["systems"].append(row_of(summary) | {"seconds": seconds})
         found["skipped"][name] = summary["skipped"]
         (out / OVERVIEW).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         if report is not None:
