@@ -63,20 +63,21 @@ def naive_loss(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Pac
 
 def bench_train(
     tokenizer: Any, report: Callable[[int, int], None], *, image_tokens: Sequence[int] = IMAGE_TOKENS,
-    packs: Sequence[int] = PACKS, rounds: int = 5, seed: int = 0,
+    packs: Sequence[int] = PACKS, rounds: int = 5, seed: int = 0, device: str = "cpu",
 ) -> dict[str, Any]:  # fmt: skip
     """JSON values: `rows`, one per number of image tokens (a square) and of samples M on one picture, with medians over
-    `rounds` steps of both ways in turn. A step is forward and backward; `peak_memory_ratio` is shared to naive of what a step
+    `rounds` steps of both ways in turn on `device`. A step is forward and backward; `peak_memory_ratio` is shared to naive of what a step
     holds beyond the weights; `max_gradient_difference` is the largest difference relative to the largest gradient."""
     rows, aligner_config = [], _aligner_config()
     for i, count in enumerate(image_tokens):
-        backbone = _backbone(tokenizer, count, seed)
-        prompt, aligner = Prompt(tokenizer), build_aligner(aligner_config).train()
+        backbone = _backbone(tokenizer, count, seed, device)
+        prompt, aligner = Prompt(tokenizer), build_aligner(aligner_config).to(device).train()
         for j, m in enumerate(packs):
             packed = _packed(backbone, prompt, aligner_config, m, seed)
             rows.append({"image_tokens": count, "m": m, **_compare(backbone, prompt, aligner, packed, rounds)})
             report(i * len(packs) + j + 1, len(image_tokens) * len(packs))
-    return {"rows": rows, "n": rounds, "aligner": "paper", "weights": "random", "dtype": "float32"}
+    about = {"aligner": "paper", "weights": "random", "dtype": "float32", "device": device}
+    return {"rows": rows, "n": rounds, **about}
 
 
 def _compare(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Packed, rounds: int) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def _compare(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Packe
     }  # fmt: skip
 
 
-def _backbone(tokenizer: Any, image_tokens: int, seed: int) -> Backbone:
+def _backbone(tokenizer: Any, image_tokens: int, seed: int, device: str) -> Backbone:
     side = round(image_tokens**0.5)
     torch.manual_seed(seed)
     model = build_vlm(replace(FULL, image_size=side * FULL.patch), tokenizer)
@@ -118,7 +119,7 @@ def _backbone(tokenizer: Any, image_tokens: int, seed: int) -> Backbone:
         for layer in model.model.language_model.layers:
             for linear in (layer.self_attn.o_proj, layer.mlp.down_proj):
                 linear.weight.normal_(std=linear.in_features**-0.5)
-    return Backbone(model, tokenizer, None)
+    return Backbone(model.to(device), tokenizer, None)
 
 
 def _aligner_config() -> AlignerConfig:
@@ -139,10 +140,11 @@ def _packed(backbone: Backbone, prompt: Prompt, config: AlignerConfig, m: int, s
         sample = Sample((str(i),), (Turn(question, answer, here),), (0,))
         written.append(write_sample(prompt, sample, backbone.vocabulary_size, config.context_tokens))
     tokens = (FULL.reference_size // FULL.reference_patch) ** 2 + 1
+    device = backbone.device
     return Packed(
-        Pixels({"pixel_values": torch.randn(1, 3, side, side, generator=generator)}),
+        Pixels({"pixel_values": torch.randn(1, 3, side, side, generator=generator).to(device)}),
         m,
-        pad_rows([t.ids for t in written], prompt.end_id),
-        pad_rows([t.supervise for t in written], 0),
-        torch.randn(m, 1, tokens, config.encoder_width, generator=generator),
+        pad_rows([t.ids for t in written], prompt.end_id).to(device),
+        pad_rows([t.supervise for t in written], 0).to(device),
+        torch.randn(m, 1, tokens, config.encoder_width, generator=generator).to(device),
     )

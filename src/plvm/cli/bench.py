@@ -42,6 +42,7 @@ def train(
     file: Annotated[
         Path | None, Option("--out", metavar="FILE", help="Keep the result there too.", show_default=False)
     ] = None,
+    device: o.Device = None,
     json: o.Json = False,
 ) -> None:  # fmt: skip
     """Samples per second of training with pictures shared and the naive way, at equal gradients.
@@ -56,6 +57,7 @@ def train(
     from plvm.errors import PlvmError, RequestError
     from plvm.evaluate.provenance import provenance
     from plvm.personal import MINI
+    from plvm.runtime import choose_device
 
     counts = image_tokens or IMAGE_TOKENS
     if odd := [n for n in counts if n < 1 or round(n**0.5) ** 2 != n]:
@@ -64,7 +66,7 @@ def train(
     with progress() as advance:
         found = bench_train(
             tokenizer, lambda done, total: advance("measuring", done, total), image_tokens=counts,
-            packs=packs or PACKS, rounds=rounds, seed=seed,
+            packs=packs or PACKS, rounds=rounds, seed=seed, device=choose_device(device).value,
         )  # fmt: skip
     found |= provenance(shlex.join(["plvm", *sys.argv[1:]]), seed)
     if file is not None:
