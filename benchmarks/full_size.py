@@ -125,7 +125,7 @@ def enrolling(vlm: Personal, size: Size, device: str, seed: int) -> dict[str, An
         parts = {
             "picture_to_tokens": lambda: vlm.tokens_of([some[:1]]),
             "encoder": lambda: vlm.encoder.features(pixels),
-            "aligner": lambda: vlm.aligner.tokens_from_features(z_ref),
+            "aligner": lambda: vlm.rows(z_ref),
         }
         times = {name: milliseconds(step, device, size.repeat) for name, step in parts.items()}
     many = milliseconds(lambda: vlm.tokens_of([[p] for p in some]), device, max(2, size.repeat // 3), warmup=1)

@@ -66,8 +66,9 @@ def bench_train(
     packs: Sequence[int] = PACKS, rounds: int = 5, seed: int = 0, device: str = "cpu",
 ) -> dict[str, Any]:  # fmt: skip
     """JSON values: `rows`, one per number of image tokens (a square) and of samples M on one picture, with medians over
-    `rounds` steps of both ways in turn on `device`. A step is forward and backward; `peak_memory_ratio` is shared to naive of what a step
-    holds beyond the weights; `max_gradient_difference` is the largest difference relative to the largest gradient."""
+    `rounds` steps of both ways in turn on `device`. A step is forward and backward; `peak_memory_ratio` is shared to naive of
+    what a step holds beyond the weights; `max_gradient_difference` is the largest difference relative to the largest
+    gradient."""
     rows, aligner_config = [], _aligner_config()
     for i, count in enumerate(image_tokens):
         backbone = _backbone(tokenizer, count, seed, device)

@@ -28,6 +28,7 @@ from plvm.model.aligner import Aligner
 from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder, key_of
+from plvm.model.recording import Replayed
 from plvm.prompt import Prompt
 from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_name
 
@@ -61,6 +62,7 @@ class Personal:
         self.fingerprint = fingerprint
         self.prefixes = prefixes if prefixes is not None else PrefixCache()
         self.notes = tuple(notes)
+        self.rows = Replayed(aligner.tokens_from_features)  # z_ref [N, R, L, E] -> word, head, context
 
     # ---- enrolling
 
@@ -104,7 +106,7 @@ class Personal:
         """z_ref [N, R, L, E] -> the concept tokens of N concepts."""
         weight = next(self.aligner.parameters())
         with torch.inference_mode():
-            rows = self.aligner.tokens_from_features(z_ref.to(weight))
+            rows = self.rows(z_ref.to(weight))
         whole = z_ref if self.aligner.config.global_token else z_ref.mean(2, keepdim=True)
         keys = [key_of(z) for z in whole]
         word, head, context, key = (t.float().cpu().clone() for t in (*rows, torch.stack(keys)))

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from plvm.engine.sampler import generator_of, sample
-from plvm.engine.session import Gathered, Request, Session, gather
+from plvm.engine.session import Request, Session, gather
+from plvm.engine.steps import steps_after
 from plvm.engine.text import AnswerText
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.prompt import Prompt
@@ -159,21 +160,17 @@ def _decode(
     g = gather(backbone, prompt, requests)
     rows = [_Row(backbone, prompt, r, p, int(n)) for r, p, n in zip(requests, params, g.written.tolist(), strict=True)]
     banned = never_chosen(backbone, prompt)
-    mask, vocabulary = _explicit(g), g.vocabulary
+    vocabulary = g.vocabulary
     hidden, past = backbone.hidden(vocabulary.embed(g.ids, backbone.word_rows), g.past, g.positions, g.mask, keep=True)
-    last = hidden[torch.arange(len(rows), device=hidden.device), g.written - 1]
-    position = g.nexts
+    assert past is not None
+    last, steps = hidden[torch.arange(len(rows), device=hidden.device), g.written - 1], steps_after(backbone, g, past)
     alive = list(range(len(rows)))
     while True:
-        assert past is not None
         logits = vocabulary.logits(last.unsqueeze(1), backbone.head_rows)[:, 0].float().to(backbone.device)
         logits[:, : len(banned)].masked_fill_(banned, float("-inf"))
         for i, row in enumerate(alive):
             chunk = rows[row].choose(logits[i])
-            done = None
-            if rows[row].finish is not None:
-                own = tuple((k[i : i + 1, :, mask[i]], v[i : i + 1, :, mask[i]]) for k, v in past)
-                done = rows[row].complete(own)
+            done = rows[row].complete(steps.row(i)) if rows[row].finish is not None else None
             if chunk or done is not None:
                 yield row, chunk, done
         still = [i for i, row in enumerate(alive) if rows[row].finish is None]
@@ -181,23 +178,8 @@ def _decode(
             return
         if len(still) < len(alive):
             keep = torch.tensor(still, device=last.device)
-            past = tuple((k[keep], v[keep]) for k, v in past)
-            mask, position, vocabulary = mask[keep], position[keep], vocabulary.select(keep)
+            steps.keep(keep)
+            vocabulary = vocabulary.select(keep)
             alive = [alive[i] for i in still]
-        mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
         ids = torch.tensor([[rows[row].ids[-1]] for row in alive], device=last.device)
-        hidden, past = backbone.hidden(
-            vocabulary.embed(ids, backbone.word_rows),
-            past,
-            position[:, None],
-            mask if g.mask is not None else None,
-            keep=True,
-        )
-        last, position = hidden[:, -1], position + 1
-
-
-def _explicit(g: Gathered) -> Tensor:
-    """The mask of a batch bool[B, P + T], also where nothing is padded."""
-    if g.mask is not None:
-        return g.mask
-    return g.ids.new_ones(len(g.ids), g.past[0][0].shape[2] + g.ids.shape[1], dtype=torch.bool)
+        last = steps.take(vocabulary.embed(ids, backbone.word_rows))[:, -1]

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from plvm.errors import RequestError
 from plvm.model.families import ImageTokens, Pixels, family_of
+from plvm.model.recording import can_record
+from plvm.model.room import KeyValues, Room
 from plvm.prompt import Template
-
-KeyValues = tuple[tuple[Tensor, Tensor], ...]  # per layer: keys and values [B, heads, T, head width]
 
 
 class Backbone:
@@ -119,10 +119,16 @@ class Backbone:
         ids = torch.tensor([image.ids], device=self.device)
         return self.embed(ids, [image])[0]
 
+    @property
+    def recordable(self) -> bool:
+        """Whether a step of the language model can be recorded: on one GPU, with weights in their number format."""
+        spread = len(set(getattr(self.model, "hf_device_map", {}).values())) > 1
+        return can_record(self.device) and not spread and not getattr(self.model, "is_quantized", False)
+
     def hidden(
         self,
         embeddings: Tensor,
-        past: KeyValues | None = None,
+        past: KeyValues | Room | None = None,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
         keep: bool = False,
@@ -131,7 +137,8 @@ class Backbone:
 
         positions [B, T] or, with A axes, [A, B, T]: default counts on from `past`. mask bool[B, past + T]: False where a
         token must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`,
-        the keys and values of past and new tokens together. `past` itself is never changed.
+        the keys and values of past and new tokens together. `past` itself is never changed, unless it is a `Room`: that is
+        written in place and has a mask of its own.
         """
         out = self._run(embeddings, past, positions, mask, keep)
         cache = out.past_key_values
@@ -154,7 +161,7 @@ class Backbone:
     def _run(
         self,
         embeddings: Tensor,
-        past: KeyValues | None,
+        past: KeyValues | Room | None,
         positions: Tensor | None,
         mask: Tensor | None,
         keep: bool,
@@ -163,7 +170,11 @@ class Backbone:
         from transformers import DynamicCache
 
         self.tokens_computed += embeddings.shape[0] * embeddings.shape[1]
-        cache = DynamicCache(past) if past is not None else DynamicCache() if keep else None
+        cache: Any
+        if isinstance(past, Room):
+            cache, mask = past, past.seen
+        else:
+            cache = DynamicCache(past) if past is not None else DynamicCache() if keep else None
         return self.language_model(
             inputs_embeds=embeddings,
             past_key_values=cache,

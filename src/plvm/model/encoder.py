@@ -19,6 +19,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from plvm.model.recording import Replayed
+
 KINDS: Mapping[
     str, tuple[str, dict[str, Any]]
 ] = {  # model type of a checkpoint -> the vision half's class, its options
@@ -39,6 +41,7 @@ class Encoder:
         self.image_processor = image_processor
         self.name = name
         self.global_token: bool = not model.config.model_type.startswith("sam")
+        self._read = Replayed(self._forward)
         self.width: int = model.config.hidden_size if self.global_token else model.config.output_channels
 
     @property
@@ -53,6 +56,9 @@ class Encoder:
     @torch.inference_mode()
     def features(self, pixels: Tensor) -> Tensor:
         """Pixel values [N, 3, H, W] -> z_ref [N, L, E], the encoder's last hidden state; a grid is read row by row."""
+        return self._read(pixels)
+
+    def _forward(self, pixels: Tensor) -> Tensor:
         hidden = self.model(pixel_values=pixels).last_hidden_state
         return (hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden).clone()
 

@@ -1,0 +1,84 @@
+"""Writing one token a row at a time, behind the keys and values of a prompt.
+
+`Steps` puts what is new behind what was there, for a batch on any device. `RecordedSteps` writes one answer on a GPU, in place.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from plvm.engine.session import Gathered
+from plvm.model.backbone import Backbone, KeyValues
+from plvm.model.recording import Recording, record
+from plvm.model.room import Room
+
+ROOM = 64  # tokens; when they are written, room for as many more is made
+
+
+def steps_after(backbone: Backbone, g: Gathered, past: KeyValues) -> Steps:
+    """What continues a batch whose prompts are in `past`."""
+    alone = len(g.ids) == 1 and g.mask is None
+    return (RecordedSteps if alone and backbone.recordable else Steps)(backbone, g, past)
+
+
+class Steps:
+    """`past` [B, heads, P, width] and its mask bool[B, P]; the next token of a row has its `position` int64[B]."""
+
+    def __init__(self, backbone: Backbone, g: Gathered, past: KeyValues) -> None:
+        self.backbone, self.past, self.position = backbone, past, g.nexts
+        self.padded = g.mask is not None
+        self.mask = g.mask if g.mask is not None else g.ids.new_ones(len(g.ids), past[0][0].shape[2], dtype=torch.bool)
+
+    def take(self, embeddings: Tensor) -> Tensor:
+        """One more token a row, [B, 1, D] -> its hidden state [B, 1, D], valid until the next step."""
+        self.mask = F.pad(self.mask, (0, 1), value=True)
+        seen = self.mask if self.padded else None
+        hidden, past = self.backbone.hidden(embeddings, self.past, self.position[:, None], seen, keep=True)
+        assert past is not None
+        self.past, self.position = past, self.position + 1
+        return hidden
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows alone."""
+        self.past = tuple((k[rows], v[rows]) for k, v in self.past)
+        self.mask, self.position = self.mask[rows], self.position[rows]
+
+    def row(self, i: int) -> KeyValues:
+        """Everything that one row has seen, [1, heads, its length, width]."""
+        return tuple((k[i : i + 1, :, self.mask[i]], v[i : i + 1, :, self.mask[i]]) for k, v in self.past)
+
+
+class RecordedSteps(Steps):
+    """One answer on a GPU: the first step in a room is computed as always, the second is recorded, the others are played."""
+
+    room: Room | None = None
+    recording: Recording | None = None
+
+    def take(self, embeddings: Tensor) -> Tensor:
+        if self.room is None or self.room.length == self.room.end:
+            self.room, self.recording = Room(self.row(0), ROOM), None
+            self.input, self.position = torch.empty_like(embeddings), self.position.clone()
+            first = True
+        else:
+            first = False
+        self.input.copy_(embeddings)
+        counted = self.backbone.tokens_computed + 1
+        if not first and self.recording is None:
+            self.recording = record(self._step)
+        hidden: Tensor = self.recording.play() if self.recording is not None else self._step()
+        self.backbone.tokens_computed = counted  # what is played counts too, what is recorded only once
+        self.room.length += 1
+        return hidden
+
+    def _step(self) -> Tensor:
+        assert self.room is not None
+        self.room.open()
+        hidden, _ = self.backbone.hidden(self.input, self.room, self.position[:, None])
+        self.room.close()
+        self.position += 1
+        return hidden
+
+    def row(self, i: int) -> KeyValues:
+        return self.room.past if self.room is not None else super().row(i)
