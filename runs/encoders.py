@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a dataset of plvm synth")
     parser.add_argument("--out", type=Path, default=Path("build/encoders"))
     parser.add_argument("--which", default=",".join(KINDS), help="comma-separated (default: all)")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=FULL.encoder_batch, help="pictures a step")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
