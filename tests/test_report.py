@@ -16,11 +16,12 @@ from plvm.cli.main import app
 from plvm.errors import RequestError
 from plvm.evaluate.datasets import Size, portraits
 from plvm.evaluate.runner import evaluate
-from plvm.report.ablations import ablation_svg, sheet_tables
+from plvm.report.ablations import ablation_svg
 from plvm.report.failures import Redrawn, hardest
 from plvm.report.page import report_page
 from plvm.report.plots import roc_svg
-from plvm.report.results import Run, find_runs, find_sheets
+from plvm.report.results import Run, find_runs
+from plvm.report.sheets import find_sheets, sheet_tables
 from plvm.report.tables import main_table, markdown, percent, tables_of, text_of
 
 SHARE = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 9}
@@ -56,8 +57,8 @@ def runs(results: Path) -> list[Run]:
 
 def figures(node: Any) -> list[dict[str, Any]]:
     if isinstance(node, dict):
-        return [node] if "low" in node else [f for child in node.values() for f in figures(child)]
-    return []
+        return [node] if "low" in node else figures(list(node.values()))
+    return [f for child in node for f in figures(child)] if isinstance(node, list) else []
 
 
 def test_runs_are_found_by_what_files_hold_and_stand_with_their_equals(runs: list[Run], results: Path) -> None:
@@ -161,6 +162,43 @@ def test_files_with_tables_of_their_own_stand_on_the_page_with_their_command(
     assert "<h3>Tokens &amp; words</h3>" in page and "&lt;1&gt;" in page and "<1>" not in page
     assert "<td>50.0<small>25.0 to 75.0</small></td>" in page and "<code>y</code>, commit none, seed 2, n 9." in page
     assert "#more" not in report_page(bare, tmp_path)
+
+
+RESULTS = Path(__file__).parents[1] / "results"
+NO_TABLE = {"enroll.json", "planted.json", "synth.json", "synth_answers.json"}  # quoted where they are spoken of
+
+
+def test_every_published_result_file_is_in_the_report(tmp_path: Path) -> None:
+    runs, sheets = find_runs(RESULTS), find_sheets(RESULTS)
+    shown = {run.file for run in runs} | {sheet.file for sheet in sheets}
+    assert {f.name for f in RESULTS.rglob("*.json") if f not in shown} == NO_TABLE
+    bare = [Run(r.name, r.summary, r.file) for r in runs]
+    page = report_page(bare, tmp_path, sheets=sheets)
+    for number in range(1, 10):
+        assert f"Table {number})" in page, number
+    assert page.index("The paper's tables") < page.index("Further measurements")
+    assert 'figure4/index.html">Figure4</a>' in page and 'figure5/index.html">Figure5</a>' in page
+
+
+def test_every_figure_of_the_published_tables_is_in_their_files() -> None:
+    for sheet in find_sheets(RESULTS):
+        if "tables" in sheet.content or "arm" in str(sheet.content.get("rows", ""))[:200]:
+            continue
+        known = {percent(f) for f in figures(sheet.content)}
+        cells = [c for table in sheet_tables(sheet) for row in table.rows for c in row]
+        assert {percent(c) for c in cells if isinstance(c, dict)} <= known, sheet.file
+
+
+def test_table_1_has_every_system_with_the_papers_figures_and_all_controls() -> None:
+    (sheet,) = (s for s in find_sheets(RESULTS) if s.file.stem == "table1")
+    main, checks = sheet_tables(sheet)
+    rows = {row[0]: row for row in main.rows}
+    assert len(rows) == len(sheet.content["rows"]) >= 13 and rows["yollava"][-3:] == ("73.4", "77.4", "72.9")
+    asked = [r["system"] for r in sheet.content["rows"] if r["text_qa"]]
+    assert [row[0] for row in checks.rows] == [name for name in asked for _ in range(2)]
+    best = checks.header.index("constant")
+    for row in checks.rows:
+        assert all(row[i] != "-" for i in range(best, len(row)) if checks.header[i] != "no image" or row[1] == "visual")
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:

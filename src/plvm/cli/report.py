@@ -34,16 +34,16 @@ def report(
     Example:
       plvm report results --out report
     """
-    from plvm.report.ablations import sheet_tables
     from plvm.report.page import report_page
-    from plvm.report.results import by_suite, find_runs, find_sheets
+    from plvm.report.results import by_suite, find_runs
+    from plvm.report.sheets import find_sheets, sheet_tables
     from plvm.report.tables import markdown, tables_of
 
     runs = find_runs(results)
     sheets = find_sheets(results)
     make_folder(destination)
     tables = {suite: tables_of(own) for suite, own in by_suite(runs).items()}
-    tables |= {sheet.file.name: sheet_tables(sheet) for sheet in sheets}
+    tables |= {sheet.file.name: own for sheet in sheets if (own := sheet_tables(sheet))}
     told = "\n".join(f"## {suite}\n\n" + "\n".join(map(markdown, own)) for suite, own in tables.items())
     (destination / "tables.md").write_text(told, encoding="utf-8")
     with progress() as advance:

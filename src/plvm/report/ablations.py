@@ -8,8 +8,7 @@ from functools import reduce
 from operator import getitem
 from typing import Any
 
-from plvm.report.results import Sheet
-from plvm.report.tables import Cell, Table, table_of
+from plvm.report.tables import Cell, Table
 
 FIGURES = ("positive", "negative", "mean")
 FURTHER = {"look-alikes": ("lookalikes", "mean"), "text QA": ("text_qa",)}
@@ -23,6 +22,12 @@ TITLES = {
 }
 OURS, THEIRS, LINE = "#0b7285", "#d9a441", "#e6e0d5"
 LEFT, WIDTH, ROW = 130, 420, 34  # of the chart, in pixels
+
+
+def is_ablation(content: Mapping[str, Any]) -> bool:
+    """Whether a result file has arms: trainings that differ in one setting."""
+    rows = content.get("rows")
+    return isinstance(rows, list) and bool(rows) and all("arm" in row and "recognition" in row for row in rows)
 
 
 def arms_of(content: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -60,13 +65,6 @@ def ablation_table(stem: str, content: Mapping[str, Any]) -> Table:
         + (" The paper's are of photos and a 7B model." if compared else "")
     )
     return Table(TITLES.get(stem, stem), header, tuple(rows), note)
-
-
-def sheet_tables(sheet: Sheet) -> list[Table]:
-    """The tables of any result file that is no evaluation of systems."""
-    if "tables" in sheet.content:
-        return [table_of(content) for content in sheet.content["tables"]]
-    return [ablation_table(sheet.file.stem, sheet.content)]
 
 
 def ablation_svg(content: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from plvm.report.page import STYLE, figure
+from plvm.report.tables import lasting
 
 OWN_STYLE = """
 .opening { display: grid; grid-template-columns: 300px 1fr; gap: 32px; align-items: center; margin-bottom: 24px; }
@@ -62,11 +63,6 @@ def dialogue_page(dialogue: Dialogue) -> str:
 <tbody>{rows}</tbody></table></div>
 </main></body></html>
 """
-
-
-def lasting(seconds: float) -> str:
-    """A time for reading: "13 ms", "8.7 s"."""
-    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _row(dialogue: Dialogue, turn: int) -> str:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from plvm.report.ablations import ablation_svg, sheet_tables
+from plvm.report.ablations import ablation_svg, is_ablation
 from plvm.report.failures import Identity, Miss, Redrawn, hardest
 from plvm.report.plots import roc_svg
-from plvm.report.results import Run, Sheet, by_suite, is_ablation
+from plvm.report.results import Run, by_suite
+from plvm.report.sheets import Sheet, sheet_tables
 from plvm.report.tables import Cell, Table, tables_of, text_of
 
 STYLE = """
@@ -54,7 +55,9 @@ def report_page(
     suites = by_suite(runs)
     sections = [_suite(i, own, home, progress) for i, own in enumerate(suites.values())]
     links = "".join(f'<a href="#suite-{i}">{html.escape(suite)}</a>' for i, suite in enumerate(suites))
-    links += '<a href="#more">more</a>' if sheets else ""
+    paper, more = ([s for s in sheets if s.of_the_paper == own] for own in (True, False))
+    links = ('<a href="#paper">the paper\'s tables</a>' if paper else "") + links
+    links += '<a href="#more">further measurements</a>' if more else ""
     latest = max(run.summary["time"] for run in runs)
     return f"""<!doctype html>
 <html lang="en">
@@ -66,7 +69,8 @@ def report_page(
 {len(suites)} {"benchmark" if len(suites) == 1 else "benchmarks"}, the latest of
 {html.escape(latest[:10])}. Shares are percent with 95 % bootstrap intervals over identities.</p>
 <nav>{links}</nav>
-{"".join(sections)}{_sheets(sheets, home)}
+{_sheets("The paper's tables and figures", "paper", paper, home)}{"".join(sections)}
+{_sheets("Further measurements", "more", more, home)}
 <footer>Made by <code>plvm report</code> from result files alone. Every figure can be found in the file that its run
 names, with command, commit, seed and versions.</footer>
 </main></body></html>
@@ -80,8 +84,8 @@ def _suite(number: int, runs: Sequence[Run], home: Path, progress: Progress) -> 
 <p class="facts">{html.escape(_flaws(runs[0]))}</p>{tables}{_curves(runs)}{grids}{_sources(runs, home)}"""
 
 
-def _sheets(sheets: Sequence[Sheet], home: Path) -> str:
-    """Tables that result files bring along, each file with where it comes from."""
+def _sheets(title: str, anchor: str, sheets: Sequence[Sheet], home: Path) -> str:
+    """The tables, charts and pages of result files, each file with where it comes from."""
     parts = []
     for sheet in sheets:
         facts = sheet.content
@@ -89,9 +93,10 @@ def _sheets(sheets: Sequence[Sheet], home: Path) -> str:
         link = _link(sheet.file, home, sheet.file.name)
         parts += [_table(table) for table in sheet_tables(sheet)]
         parts += [f'<div class="roc">{ablation_svg(facts)}</div>'] if is_ablation(facts) else []
+        parts += [f"<h3>{_link(sheet.page, home, sheet.file.stem.capitalize())}</h3>"] if sheet.page else []
         counted = f", n {facts['n']:,}" if "n" in facts else ""
         parts.append(f'<p class="facts">{link}: {told}, seed {facts["seed"]}{counted}.</p>')
-    return f'<h2 id="more">More tables and figures</h2>{"".join(parts)}' if parts else ""
+    return f'<h2 id="{anchor}">{title}</h2>{"".join(parts)}' if parts else ""
 
 
 def _flaws(run: Run) -> str:

@@ -1,5 +1,5 @@
-"""The result files below a folder: every summary.json of an evaluation, every file with `systems` of summaries, every file
-that brings `tables` of its own, and every ablation."""
+"""Systems on benchmarks, as result files below a folder hold them: every summary.json of an evaluation, and every file with
+`systems` of summaries."""
 
 from __future__ import annotations
 
@@ -58,27 +58,6 @@ def find_runs(folder: Path) -> list[Run]:
     return sorted(found.values(), key=lambda r: (suites.index(r.suite), r.name != "plvm"))
 
 
-def is_ablation(content: dict[str, Any]) -> bool:
-    """Whether a result file has arms: trainings that differ in one setting."""
-    rows = content.get("rows")
-    return isinstance(rows, list) and bool(rows) and all("arm" in row and "recognition" in row for row in rows)
-
-
-@dataclass(frozen=True, eq=False)
-class Sheet:
-    """A result file that is no evaluation of systems: `content` holds `tables`, each a `report.tables.Table` as JSON, or the
-    arms of an ablation."""
-
-    file: Path
-    content: dict[str, Any]
-
-
-def find_sheets(folder: Path) -> list[Sheet]:
-    """Every result file below a folder that brings tables of its own or arms, in the order of the files."""
-    read = ((path, _read(path)) for path in sorted(folder.rglob("*.json")))
-    return [Sheet(path, c) for path, c in read if "command" in c and ("tables" in c or is_ablation(c))]
-
-
 def by_suite(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """The runs of each suite, in order."""
     found: dict[str, list[Run]] = {}
@@ -87,7 +66,7 @@ def by_suite(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_result(path: Path) -> dict[str, Any]:
     """What a file says; nothing where it is no JSON object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -97,7 +76,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _runs_of(path: Path) -> Iterator[Run]:
-    content = _read(path)
+    content = read_result(path)
     if _is_summary(content):
         records = path.with_name("records.jsonl")
         yield Run(content["system"]["name"], content, path, records if records.is_file() else None)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plvm.report.paper import TABLE_1
+from plvm.report.paper import TABLE_1, TABLE_8
 from plvm.report.results import Run
 
 Cell = str | dict[str, Any]
@@ -37,6 +37,11 @@ def percent(figure: dict[str, Any] | None) -> str:
     return f"{100 * figure['value']:.1f} [{low}, {high}]"
 
 
+def lasting(seconds: float) -> str:
+    """A time for reading: "13 ms", "8.7 s"."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
 def text_of(cell: Cell) -> str:
     """A cell as text."""
     return cell if isinstance(cell, str) else percent(cell)
@@ -55,22 +60,28 @@ def tables_of(runs: Sequence[Run]) -> list[Table]:
     return [table for table in (make(runs) for make in makers) if table is not None]
 
 
+QUOTED = {"portraits": (" (Table 1)", TABLE_1), "yollava": (" (Table 8)", TABLE_8)}  # suite -> the paper's rows
+
+
 def main_table(runs: Sequence[Run]) -> Table | None:
-    """Table 1 of the paper: recognition and multiple choice, the paper's own figures below."""
+    """Recognition and multiple choice, the paper's own figures below."""
     columns = [("positive", "recognition", "positive"), ("negative", "recognition", "negative"),
                ("mean", "recognition", "mean"), ("AUC", "recognition", "auc"),
                ("text QA", "text_qa", "accuracy"), ("visual QA", "visual_qa", "accuracy")]  # fmt: skip
-    found = _table("Recognition and multiple choice (Table 1)", runs, columns)
-    if found is None or not runs[0].key.startswith("portraits/"):
+    number, paper = QUOTED.get(runs[0].key.partition("/")[0], ("", {}))
+    note = (
+        "Percent, 95 % intervals over identities. All pairs of a concept and a picture; mean is the mean of positive "
+        "and negative."
+    )
+    found = _table(f"Recognition and multiple choice{number}", runs, columns, note)
+    if found is None or not paper:
         return found
     keys = [name.replace(" QA", "_qa") for name in found.header[1:]]
     quoted = tuple(
-        (f"{name} (paper)", *(f"{row[k]:.1f}" if k in row else "-" for k in keys)) for name, row in TABLE_1.items()
+        (f"{name} (paper)", *(f"{row[k]:.1f}" if k in row else "-" for k in keys)) for name, row in paper.items()
     )
-    note = (
-        "Percent, 95 % intervals over identities. All pairs of a concept and a picture; mean is the mean of positive "
-        "and negative. The paper's rows are of photos and 7B to 13B models, ours of drawn portraits: compare orders, "
-        "not numbers."
+    note += (
+        " The paper's rows are of photos and 7B to 13B models, ours of drawn portraits: compare orders, not numbers."
     )
     return Table(found.title, found.header, found.rows + quoted, note, len(quoted))
 
