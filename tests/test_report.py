@@ -177,7 +177,8 @@ def test_every_published_result_file_is_in_the_report(tmp_path: Path) -> None:
     for number in range(1, 10):
         assert f"Table {number})" in page, number
     assert page.index("The paper's tables") < page.index("Further measurements")
-    assert 'figure4/index.html">Figure4</a>' in page and 'figure5/index.html">Figure5</a>' in page
+    assert 'figure4/index.html">Figure 4</a>' in page and 'figure5/index.html">Figure 5</a>' in page
+    assert "--seeds 3</code>" in page and "seeds 0, 1, 2" in page
 
 
 def test_every_figure_of_the_published_tables_is_in_their_files() -> None:

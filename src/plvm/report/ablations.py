@@ -97,7 +97,6 @@ def ablation_svg(content: Mapping[str, Any]) -> str:
             parts.append(
                 f'<circle cx="{x(paper / 100):.1f}" cy="{middle}" r="6" fill="{THEIRS}" stroke="#fff" stroke-width="2"/>'
             )
-    parts.append(
-        f'<text x="{LEFT}" y="{height - 4}" fill="#2b2a33">recognition, mean, %: bars ours, dots the paper\'s</text></svg>'
-    )
+    told = "recognition, mean, %" + (": bars ours, dots the paper's" if any(r[0].get("paper") for r in arms.values()) else "")
+    parts.append(f'<text x="{LEFT}" y="{height - 4}" fill="#2b2a33">{told}</text></svg>')
     return "".join(parts)

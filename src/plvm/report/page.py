@@ -29,9 +29,9 @@ p { max-width: 46em; margin: 8px 0; } p.note, footer, .facts { color: var(--pale
 nav { margin: 16px 0; } nav a { margin-right: 18px; } a { color: #0b7285; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 15px; font-variant-numeric: tabular-nums; }
-th, td { padding: 7px 14px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { font-weight: 600; color: var(--pale); font-size: 13px; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; padding-left: 4px; } td.word { text-align: left; }
+th, td { padding: 7px 12px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { font-weight: 600; color: var(--pale); font-size: 13px; vertical-align: bottom; white-space: normal; }
+th:first-child, td:first-child, .word { text-align: left; } th:first-child, td:first-child { padding-left: 4px; }
 td small { display: block; color: var(--pale); font-size: 12px; line-height: 1.2; }
 tr.quoted td { color: var(--pale); font-style: italic; } tr.quoted.first td { border-top: 2px solid var(--line); }
 .roc { max-width: 700px; } .roc svg { width: 100%; height: auto; }
@@ -88,14 +88,15 @@ def _sheets(title: str, anchor: str, sheets: Sequence[Sheet], home: Path) -> str
     """The tables, charts and pages of result files, each file with where it comes from."""
     parts = []
     for sheet in sheets:
-        facts = sheet.content
-        told = f"<code>{html.escape(facts['command'])}</code>, commit {html.escape((facts['commit'] or 'none')[:10])}"
-        link = _link(sheet.file, home, sheet.file.name)
+        facts, page = sheet.content, sheet.page
         parts += [_table(table) for table in sheet_tables(sheet)]
         parts += [f'<div class="roc">{ablation_svg(facts)}</div>'] if is_ablation(facts) else []
-        parts += [f"<h3>{_link(sheet.page, home, sheet.file.stem.capitalize())}</h3>"] if sheet.page else []
+        parts += [f"<h3>{_link(page, home, sheet.title)}</h3>"] if page else []
+        told = f"<code>{html.escape(facts['command'])}</code>, commit {html.escape((facts['commit'] or 'none')[:10])}"
         counted = f", n {facts['n']:,}" if "n" in facts else ""
-        parts.append(f'<p class="facts">{link}: {told}, seed {facts["seed"]}{counted}.</p>')
+        seeds = sorted({row["seed"] for row in facts["rows"]}) if is_ablation(facts) else [facts["seed"]]
+        seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        parts.append(f'<p class="facts">{_link(sheet.file, home, sheet.file.name)}: {told}, {seeded}{counted}.</p>')
     return f'<h2 id="{anchor}">{title}</h2>{"".join(parts)}' if parts else ""
 
 
@@ -105,7 +106,8 @@ def _flaws(run: Run) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.header)
+    first = table.rows[0] if table.rows else [""] * len(table.header)
+    head = "".join(f"<th{_kind(cell)}>{html.escape(name)}</th>" for name, cell in zip(table.header, first, strict=True))
     rows = []
     own = len(table.rows) - table.quoted
     for i, row in enumerate(table.rows):
@@ -121,9 +123,13 @@ def _table(table: Table) -> str:
 def _cell(cell: Cell) -> str:
     value, _, interval = text_of(cell).partition(" [")
     if not interval:
-        word = ' class="word"' if value[:1].isalpha() else ""
-        return f"<td{word}>{html.escape(value)}</td>"
+        return f"<td{_kind(cell)}>{html.escape(value)}</td>"
     return f"<td>{value}<small>{interval.removesuffix(']').replace(', ', ' to ')}</small></td>"
+
+
+def _kind(cell: Cell) -> str:
+    """Words stand at the left, numbers at the right."""
+    return ' class="word"' if isinstance(cell, str) and cell[:1].isalpha() else ""
 
 
 def _curves(runs: Sequence[Run]) -> str:
@@ -191,7 +197,9 @@ def _sources(runs: Sequence[Run], home: Path) -> str:
             f"</td><td>{html.escape(commit)}</td><td>{run.summary['seed']}</td><td>{run.summary['n']:,}</td>"
             f'<td class="word">{summary}</td><td class="word">{records}</td></tr>'
         )
-    header = "".join(f"<th>{h}</th>" for h in ("system", "command", "commit", "seed", "n", "file", "items"))
+    words = ("command", "file", "items")
+    names = ("system", "command", "commit", "seed", "n", "file", "items")
+    header = "".join(f'<th{" class=word" if name in words else ""}>{name}</th>' for name in names)
     return (
         '<h3>Where the figures come from</h3><div class="scroll"><table><thead><tr>'
         f"{header}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"

@@ -3,6 +3,7 @@ name says what they hold."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,18 @@ class Sheet:
     page: Path | None = None
 
     @property
+    def title(self) -> str:
+        """What its page is called: "Figure 4"."""
+        return re.sub(r"(\d)", r" \1", self.file.stem, count=1).capitalize()
+
+    @property
     def of_the_paper(self) -> bool:
         """Whether it is a table or a figure of the paper, so that it stands before everything else."""
         return self.file.stem.startswith(("table", "figure"))
 
 
 def find_sheets(folder: Path) -> list[Sheet]:
-    """Every such file below a folder, in the order of the files."""
+    """Every such file below a folder, in the order of their names."""
     found = []
     for path in sorted(folder.rglob("*.json")):
         content, page = read_result(path), path.with_name("index.html")
@@ -40,7 +46,7 @@ def find_sheets(folder: Path) -> list[Sheet]:
         known = "tables" in content or is_ablation(content) or _maker(path, content) is not None
         if "command" in content and (known or own):
             found.append(Sheet(path, content, own))
-    return found
+    return sorted(found, key=lambda s: (s.page is not None, s.file.stem))
 
 
 def sheet_tables(sheet: Sheet) -> list[Table]:
