@@ -42,7 +42,7 @@ make results/five_seeds.json "$PYTHON" benchmarks/five_seeds.py                 
 make results/enroll.json "$PYTHON" benchmarks/enroll.py                                                         # 10 s
 make results/enrolled.json "$PYTHON" benchmarks/enrolled.py                                                     # 10 minutes
 make results/references.json "$PYTHON" benchmarks/references.py                                                 # 4 minutes
-make results/bench_train.json plvm bench train --json --out results/bench_train.json                            # 3 minutes
+make results/bench_train.json plvm bench train --device cpu --json --out results/bench_train.json               # 3 minutes
 make results/planted.json "$PYTHON" benchmarks/planted.py                                                       # 2 minutes
 make results/synth.json "$PYTHON" benchmarks/synth.py                                                           # 4 minutes
 make results/synth_answers.json "$PYTHON" benchmarks/synth.py --answers                                         # 1 minute
@@ -52,13 +52,14 @@ else
   echo "no $BUILD: results/arms.json is left out" >&2
 fi
 if command -v nvidia-smi > /dev/null; then
-  make results/full_size.json "$PYTHON" benchmarks/full_size.py                                                 # 5 minutes
+  make results/full_size.json "$PYTHON" benchmarks/full_size.py                                                 # 2 minutes
+  make results/bench_train_gpu.json plvm bench train --json --out results/bench_train_gpu.json                  # 10 s
 else
-  echo "no GPU: results/full_size.json is left out" >&2
+  echo "no GPU: results/full_size.json and bench_train_gpu.json are left out" >&2
 fi
 
 # ---- tables and figures of the paper
-make results/yollava_budget.json "$PYTHON" runs/yollava_budget.py                                               # 10 minutes
+make results/yollava_budget.json "$PYTHON" runs/yollava_budget.py                                               # 30 minutes
 make results/table1.json "$PYTHON" runs/table1.py                                                               # 3 hours
 make results/all/systems.json plvm eval --suite portraits --system all --out results/all                        # 3.5 hours
 make results/table6.json "$PYTHON" runs/table6.py                                                               # 5 minutes
@@ -74,7 +75,7 @@ make results/table2_w.json "$PYTHON" runs/table2_w.py "$DATA" --seeds "$SEEDS"  
 make results/table3_k.json "$PYTHON" runs/table3_k.py "$DATA" --seeds "$SEEDS"                                  # 12 minutes a seed
 make results/table5_p.json "$PYTHON" runs/table5_p.py "$DATA" --seeds "$SEEDS"                                  # 12 minutes a seed
 make results/distractors.json "$PYTHON" runs/distractors.py "$DATA" --seeds "$SEEDS"                            # 10 minutes a seed
-[[ -d build/encoders ]] || "$PYTHON" runs/encoders.py "$DATA" --out build/encoders                              # 12 minutes
+[[ -d build/encoders ]] || "$PYTHON" runs/encoders.py "$DATA" --out build/encoders                              # 50 minutes
 make results/table4_encoders.json "$PYTHON" runs/table4_encoders.py "$DATA" --seeds "$SEEDS"                    # 16 minutes a seed
 make results/position.json "$PYTHON" runs/position.py "$DATA" --seeds "$SEEDS"                                  # 15 minutes a seed
 
