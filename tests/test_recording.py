@@ -34,7 +34,7 @@ class Played:
 
     made = 0
 
-    def __init__(self, work: Callable[[], Any]) -> None:
+    def __init__(self, work: Callable[[], Any], device: torch.device) -> None:
         self.work = work
         Played.made += 1
 
@@ -129,16 +129,22 @@ def test_a_function_is_recorded_at_its_third_call_with_a_shape(recorded: type[Pl
     assert x.grad is not None
 
 
-def test_what_cannot_be_recorded_is_computed_as_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(work: Callable[[], Any]) -> None:
+def test_what_cannot_be_recorded_is_computed_as_always(
+    backbone: Backbone, prompt: Prompt, people: list[Concept], prefixes: list[ImagePrefix], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = three_turns(backbone, prompt, prefixes[0], people)
+
+    def refuse(work: Callable[[], Any], device: torch.device) -> None:
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(recording, "Recording", refuse)
     monkeypatch.setattr(recording, "can_record", lambda device: True)
+    monkeypatch.setattr("plvm.model.backbone.can_record", lambda device: True)
     double = Replayed(lambda x: 2 * x)
     with torch.inference_mode():
         for i in range(UNRECORDED + 3):
             assert torch.equal(double(torch.full((1, 2), float(i))), torch.full((1, 2), 2.0 * i))
+    check_same(three_turns(backbone, prompt, prefixes[0], people), wanted, 1e-9)
 
 
 # ---- the real thing
@@ -154,7 +160,7 @@ def test_on_a_gpu_recorded_answers_are_those_of_ordinary_steps(
     people = [a_concept(name, i, model.width) for i, name in enumerate(("billie", "avril"))]
     prefix = compute_prefixes(model, prompt, [picture(1, 100)])[0]
     made = list[Recording]()
-    monkeypatch.setattr(steps, "record", lambda work: made.append(found := Recording(work)) or found)
+    monkeypatch.setattr(steps, "record", lambda *of: made.append(found := Recording(*of)) or found)
     found = three_turns(model, prompt, prefix, people)
     assert made, "something was recorded"
     monkeypatch.setattr("plvm.model.backbone.can_record", lambda device: False)

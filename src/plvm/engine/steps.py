@@ -55,20 +55,19 @@ class RecordedSteps(Steps):
 
     room: Room | None = None
     recording: Recording | None = None
+    taken = 0  # steps in this room
 
     def take(self, embeddings: Tensor) -> Tensor:
         if self.room is None or self.room.length == self.room.end:
-            self.room, self.recording = Room(self.row(0), ROOM), None
+            self.room, self.recording, self.taken = Room(self.row(0), ROOM), None, 0
             self.input, self.position = torch.empty_like(embeddings), self.position.clone()
-            first = True
-        else:
-            first = False
         self.input.copy_(embeddings)
         counted = self.backbone.tokens_computed + 1
-        if not first and self.recording is None:
-            self.recording = record(self._step)
+        if self.taken == 1:
+            self.recording = record(self._step, embeddings.device)
         hidden: Tensor = self.recording.play() if self.recording is not None else self._step()
         self.backbone.tokens_computed = counted  # what is played counts too, what is recorded only once
+        self.taken += 1
         self.room.length += 1
         return hidden
 

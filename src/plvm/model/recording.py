@@ -26,11 +26,11 @@ def can_record(device: torch.device) -> bool:
 
 
 class Recording:
-    """What `work` does on the GPU; it must have run before, so that whatever is made at the first use is there."""
+    """What `work` does on the GPU `device`; it must have run before, so that whatever is made at the first use is there."""
 
-    def __init__(self, work: Callable[[], Any]) -> None:
+    def __init__(self, work: Callable[[], Any], device: torch.device) -> None:
         self.graph = torch.cuda.CUDAGraph()
-        stream, here = torch.cuda.Stream(), torch.cuda.current_stream()
+        stream, here = torch.cuda.Stream(device), torch.cuda.current_stream(device)
         stream.wait_stream(here)
         with torch.cuda.stream(stream):
             self.graph.capture_begin(capture_error_mode="thread_local")  # other threads may use the GPU meanwhile
@@ -46,10 +46,10 @@ class Recording:
         return self.result
 
 
-def record(work: Callable[[], Any]) -> Recording | None:
+def record(work: Callable[[], Any], device: torch.device) -> Recording | None:
     """A recording of `work`; None where it cannot be recorded, because it waits for the GPU in between."""
     try:
-        return Recording(work)
+        return Recording(work, device)
     except RuntimeError:
         return None
 
@@ -72,7 +72,7 @@ class Replayed:
             self._calls[shape] += 1
             if self._calls[shape] == UNRECORDED + 1 and len(self._kept) < SHAPES:
                 held = x.clone()
-                if recording := record(lambda: self.function(held)):
+                if recording := record(lambda: self.function(held), x.device):
                     self._kept[shape] = held, recording
             if shape not in self._kept:
                 return self.function(x)

@@ -15,7 +15,8 @@ OWN_STYLE = """
 .opening { display: grid; grid-template-columns: 300px 1fr; gap: 32px; align-items: center; margin-bottom: 24px; }
 .opening > figure img { width: 300px; height: 300px; border-radius: 14px; }
 .turns td, .turns th { text-align: left; white-space: normal; vertical-align: top; min-width: 118px; }
-.turns img { width: 72px; height: 72px; border-radius: 50%; } .turns td:first-child { min-width: 88px; }
+.turns figure { width: 72px; } .turns img { width: 72px; height: 72px; border-radius: 50%; }
+.turns td:first-child { min-width: 88px; }
 .right::after { content: " \\2713"; color: #2f9e63; font-weight: 700; }
 .wrong::after { content: " \\2717"; color: var(--wrong); font-weight: 700; }
 @media (max-width: 700px) { .opening { grid-template-columns: 1fr; } }
