@@ -3,6 +3,7 @@ through the one runner."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from guess import Guess
-from layouts import LAYOUTS, POINTER, change, query, reference, save, text_only, write
+from layouts import LAYOUTS, NAMES, POINTER, change, query, reference, save, text_only, write
 from plvm.cli.main import app
 from plvm.errors import RequestError
 from plvm.evaluate.datasets import SMALL, portraits
@@ -249,6 +250,33 @@ def test_a_folder_with_nothing_to_ask_is_refused_with_its_flaws(tmp_path: Path) 
         open_suite("folder", tmp_path / "nowhere")
     with pytest.raises(RequestError, match='Perhaps "yollava"'):
         open_suite("yolava", tmp_path)
+
+
+def test_a_concepts_own_questions_need_not_name_it_and_speak_of_the_pictures_beside_them(
+    at: Callable[[str], Path],
+) -> None:
+    root = at("folder")
+    whole = open_suite("folder", root)
+    rows = json.loads((root / "questions.json").read_text())
+    (root / "questions.json").unlink()
+    for name in NAMES:
+        own = [{k: v for k, v in row.items() if k != "concept"} for row in rows if row["concept"] == name]
+        for row in own:
+            if "picture" in row:
+                row["picture"] = row["picture"].rpartition("/")[2]
+        (root / name / "questions.json").write_text(json.dumps(own))
+    split = open_suite("folder", root)
+    assert not kinds(split) - SIZE, split.defects
+
+    def asked(suite: Gallery) -> list[tuple[Any, ...]]:
+        items = (*suite.text_qa, *suite.visual_qa)
+        return sorted((i.about, i.question, i.key, -1 if i.picture is None else i.picture) for i in items)
+
+    assert asked(split) == asked(whole) and len(asked(split)) == 4
+    (root / "ben" / "questions.json").write_text("{")
+    assert [(d.kind, Path(d.where).name) for d in open_suite("folder", root).defects] == [
+        ("unreadable-file", "questions.json")
+    ]
 
 
 def test_large_pictures_are_reduced_and_only_some_stay_in_memory(at: Callable[[str], Path]) -> None:

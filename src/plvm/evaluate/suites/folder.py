@@ -4,8 +4,9 @@
     <concept>/*.jpg                pictures that show the concept
     others/*.jpg                   pictures that show none of the concepts (where there are any)
     questions.json                 [{"concept", "question", "options": {"A": ..}, "answer": "A", "picture": ..}, ..]
+    <concept>/questions.json       the same about one concept, which need not be named again
 
-`picture` is a path from the folder; without it a question is asked without a picture.
+`picture` is a path from the folder that the file lies in; without it a question is asked without a picture.
 """
 
 from __future__ import annotations
@@ -29,13 +30,23 @@ def load(root: Path, only: Collection[str] = ()) -> Gallery:
     if (root / OTHERS).is_dir():
         for path in found.in_folder(root / OTHERS):
             found.query(path)
-    for where, row in found.rows(found.json("questions.json", required=False), "questions.json"):
-        picture = found.find(str(row["picture"]), where) if row.get("picture") else None
-        if row.get("picture") and picture is None:
-            continue
-        found.choice(where, str(row.get("concept")), str(row.get("question", "")), row.get("options") or {},
-                     row.get("answer"), picture)  # fmt: skip
+    add_questions(found, "")
+    for concept in found.references:
+        add_questions(found, concept)
     return found.build()
+
+
+def add_questions(found: Builder, concept: str) -> None:
+    """The questions of the whole folder (""), or those in a concept's own."""
+    name = str(Path(concept) / "questions.json")
+    for where, row in found.rows(found.json(name, required=False), name):
+        text = str(row.get("picture") or "")
+        beside = Path(concept) / text
+        picture = found.find(str(beside) if (found.root / beside).is_file() else text, where) if text else None
+        if text and picture is None:
+            continue
+        found.choice(where, str(row.get("concept", concept)), str(row.get("question", "")), row.get("options") or {},
+                     row.get("answer"), picture)  # fmt: skip
 
 
 def add_concept(found: Builder, folder: Path, stem: str) -> None:
