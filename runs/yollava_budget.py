@@ -5,8 +5,8 @@
 
 The mini model is 200 times narrower than the one of the published settings, so these do not carry over. For every cell of
 the grid the people of a small benchmark of the split "val" are learned from one picture each, and asked about in all of
-its pictures. `MINI` of plvm/systems/yollava.py says the cheapest cell within a point of the best recognition mean. No test identity is
-drawn, learned or shown.
+its pictures. `MINI` of plvm/systems/yollava.py says the cheapest cell within a point of the best recognition mean. No test
+identity is drawn, learned or shown.
 
 Claim: none; a choice of settings, so that Table 1 measures the method and not a bad learning rate. What is learned is kept
 by cell and person: a run that was stopped goes on where it was. Time: 1.3 s for a person and a
