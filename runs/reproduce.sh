@@ -61,6 +61,14 @@ fi
 # ---- tables and figures of the paper
 make results/yollava_budget.json "$PYTHON" runs/yollava_budget.py                                               # 30 minutes
 make results/table1.json "$PYTHON" runs/table1.py                                                               # 3 hours
+recognition() { plvm eval --suite portraits --system "$1" --part recognition --out "results/recognition/$1"; }  # for ROC curves
+make results/recognition/embedding/summary.json recognition embedding                                           # 2 minutes
+make results/recognition/llava/summary.json recognition llava                                                   # 2 minutes
+make results/recognition/llava-prompt/summary.json recognition llava-prompt                                     # 2 minutes
+make results/recognition/llava-prompt-true/summary.json recognition llava-prompt-true                           # 2 minutes
+make results/recognition/in-context/summary.json recognition in-context                                         # 5 minutes
+make results/recognition/myvlm/summary.json recognition myvlm                                                   # 5 minutes
+make results/recognition/yollava/summary.json recognition yollava                                               # 15 minutes
 make results/all/systems.json plvm eval --suite portraits --system all --out results/all                        # 3.5 hours
 make results/table6.json "$PYTHON" runs/table6.py                                                               # 5 minutes
 make results/table7.json "$PYTHON" runs/table7.py                                                               # 10 s
