@@ -1,7 +1,7 @@
 """Figure 4 of the paper on mini: a dialogue in which four people join one after the other, side by side.
 
     python runs/figure4.py                             # plvm; results/figure4/index.html and figure4.json
-    python runs/figure4.py --systems plvm llava llava-prompt in-context myvlm yollava
+    python runs/figure4.py --systems plvm llava llava-prompt in-context yollava
     python runs/figure4.py --systems plvm openai --set url=https://host/v1 --set model=NAME    # the key: OPENAI_API_KEY
 
 One picture of four people of the test split, drawn for this; in each turn one more is enrolled and asked about, and at

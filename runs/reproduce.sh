@@ -74,7 +74,7 @@ make results/table6.json "$PYTHON" runs/table6.py                               
 make results/table7.json "$PYTHON" runs/table7.py                                                               # 10 s
 make results/table8.json "$PYTHON" runs/table8.py                                                               # 6 minutes
 make results/table9.json "$PYTHON" runs/table9.py                                                               # 30 s
-make results/figure4/figure4.json "$PYTHON" runs/figure4.py --systems plvm llava llava-prompt in-context myvlm yollava    # 3 minutes
+make results/figure4/figure4.json "$PYTHON" runs/figure4.py --systems plvm llava llava-prompt in-context yollava    # 2 minutes
 make results/figure5/figure5.json "$PYTHON" runs/figure5.py                                                     # 10 s
 
 # ---- ablations: trainings on drawn people, about 4 minutes for an arm and seed, and encoders that have to be made first
