@@ -191,6 +191,13 @@ def test_every_figure_of_the_published_tables_is_in_their_files() -> None:
         assert {percent(c) for c in cells if isinstance(c, dict)} <= known, sheet.file
 
 
+def test_a_system_that_was_asked_about_one_concept_alone_is_in_no_table_of_several() -> None:
+    suite = [run for run in find_runs(RESULTS) if run.key == "portraits/1/test/0"]
+    by_title = {table.title: table for table in tables_of(suite)}
+    assert {"plvm", "embedding"} <= {row[0] for row in by_title["Decisions"].rows}
+    assert [row[0] for row in by_title["Several concepts in one prompt"].rows] == ["plvm"]
+
+
 def test_table_1_has_every_system_with_the_papers_figures_and_all_controls() -> None:
     (sheet,) = (s for s in find_sheets(RESULTS) if s.file.stem == "table1")
     main, checks = sheet_tables(sheet)

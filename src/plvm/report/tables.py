@@ -179,13 +179,14 @@ def _table(
     title: str, runs: Sequence[Run], columns: Sequence[tuple[str, ...]], note: str = "", beside: Sequence[str] = ()
 ) -> Table | None:
     """A row per run that has one of the figures; columns that nobody has are left out. Columns of the parts `beside`
-    are for comparison: alone they make no table."""
+    are for comparison: alone they make no row."""
     cells: Callable[[Run, tuple[str, ...]], Cell] = lambda run, path: run.figure(*path) or _count(run, path)  # noqa: E731
-    used = [c for c in columns if any(cells(run, c[1:]) != "-" for run in runs)]
-    rows = [(run.name, *(cells(run, c[1:]) for c in used)) for run in runs]
-    rows = [row for row in rows if any(cell != "-" for cell in row[1:])]
-    if not rows or all(c[1] in beside for c in used):
+    own = [c for c in columns if c[1] not in beside]
+    shown = [run for run in runs if any(cells(run, c[1:]) != "-" for c in own)]
+    if not shown:
         return None
+    used = [c for c in columns if any(cells(run, c[1:]) != "-" for run in shown)]
+    rows = [(run.name, *(cells(run, c[1:]) for c in used)) for run in shown]
     return Table(title, ("system", *(c[0] for c in used)), tuple(rows), note)
 
 
