@@ -63,7 +63,8 @@ def test_the_times_are_those_of_the_result_file() -> None:
     ms, train = found["prefill"]["milliseconds"], found["train"]["samples_per_second"]
     parts = ("enrol", "prefill", "decode", "score", "train")
     expected = [
-        f"{found['enrol']['encoder_and_aligner_ms']:.1f} ms", f"{found['enrol']['pictures_per_second']:.0f} a second",
+        f"{found['enrol']['encoder_and_aligner_ms']:.1f} ms", f"{found['enrol']['milliseconds']['picture_to_tokens']:.1f} ms",
+        f"{found['enrol']['pictures_per_second']:.0f} a second",
         f"{ms['image_prefix']:.0f} ms", f"{ms['question']:.0f} ms", f"{found['decode']['ms_per_token']:.1f} ms",
         f"{100 * found['decode']['share_of_limit']:.0f} %", f"{found['score']['seconds']:.0f} s",
         f"{train['naive']:.0f}", f"{train['shared']:.0f}", f"{max(found[p]['peak_gib'] for p in parts):.0f} GiB",

@@ -1,8 +1,8 @@
 """GPU work recorded once and played again (CUDA graphs).
 
-A step of a 7B model launches about a thousand small kernels, and a CPU takes four times as long to launch them as the GPU to
-run them. A recording launches all of them at once. It reads and writes the same memory every time, so whoever plays it writes
-its input into a tensor that was there when it was recorded, and copies what comes out before it is played again.
+A step of a 7B model launches about a thousand small kernels, and a CPU takes longer to launch them than the GPU to run them.
+A recording launches all of them at once. It reads and writes the same memory every time, so whoever plays it writes its input
+into a tensor that was there when it was recorded, and copies what comes out before it is played again.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from plvm.report.tables import Cell, Table, controls, lasting
 
 Content = Mapping[str, Any]
 RECOGNITION = ("positive", "negative", "mean", "auc")
+SYSTEM_HEADER = ("system", "positive", "negative", "mean", "AUC", "text QA", "visual QA", "enrolment")
 OTHER_PICTURES = "The paper's figures are of photos and a 7B model: compare orders, not numbers."
 
 
@@ -26,9 +27,6 @@ def table_1(content: Content) -> list[Table]:
     asked = [Run(row["system"], _as_summary(row), Path()) for row in content["rows"]]
     found = controls([run for run in asked if run.summary["controls"]])
     return [Table("Every system under one protocol (Table 1)", header, tuple(rows), note), *([found] if found else [])]
-
-
-SYSTEM_HEADER = ("system", "positive", "negative", "mean", "AUC", "text QA", "visual QA", "enrolment")
 
 
 def system_cells(row: Content) -> tuple[Cell, ...]:
