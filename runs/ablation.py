@@ -40,6 +40,7 @@ def run_table(name: str, about: str, arms: Mapping[str, Mapping[str, Any]], pape
     parser.add_argument("settings", nargs="*", help="section.key=value for all arms")
     parser.add_argument("--arms", help=f"comma-separated, of: {', '.join(arms)}")
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each arm")
+    parser.add_argument("--repeat", help="comma-separated arms that get so many trainings; the others get one")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--model", default="mini", help="whose frozen parts")
     parser.add_argument("--work", type=Path, default=Path("build/runs"), help="where the trainings are")
@@ -48,9 +49,10 @@ def run_table(name: str, about: str, arms: Mapping[str, Mapping[str, Any]], pape
     arguments = parser.parse_args()
 
     chosen = arguments.arms.split(",") if arguments.arms else list(arms)
+    repeated = arguments.repeat.split(",") if arguments.repeat else chosen
     rows: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
-        for arm in chosen:
+        for arm in chosen if seed == 0 else repeated:
             own = {**BASE, "train.steps": arguments.steps, **parse_overrides(arguments.settings), **arms[arm]}
             settings = changed(Settings(), own | {"train.seed": seed})
             folder = arguments.work / digest(settings, arguments)

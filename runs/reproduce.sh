@@ -83,6 +83,7 @@ make results/table2_w.json "$PYTHON" runs/table2_w.py "$DATA" --seeds "$SEEDS"  
 make results/table3_k.json "$PYTHON" runs/table3_k.py "$DATA" --seeds "$SEEDS"                                  # 12 minutes a seed
 make results/table5_p.json "$PYTHON" runs/table5_p.py "$DATA" --seeds "$SEEDS"                                  # 12 minutes a seed
 make results/distractors.json "$PYTHON" runs/distractors.py "$DATA" --seeds "$SEEDS"                            # 10 minutes a seed
+make results/crossing.json "$PYTHON" runs/crossing.py "$DATA" --steps 1200 --seeds "$SEEDS" --repeat anchored-grounded-told,bounded-grounded  # 100 minutes
 [[ -d build/encoders ]] || "$PYTHON" runs/encoders.py "$DATA" --out build/encoders                              # 1 hour
 make results/table4_encoders.json "$PYTHON" runs/table4_encoders.py "$DATA" --seeds "$SEEDS"                    # 16 minutes a seed
 make results/position.json "$PYTHON" runs/position.py "$DATA" --seeds "$SEEDS"                                  # 15 minutes a seed

@@ -24,6 +24,7 @@ SCRIPTS = {
     "table5_p": "p=0.7",
     "distractors": "distractors=1.0",
     "position": "definitions-first",
+    "crossing": "bounded-paper",
 }
 
 
