@@ -13,9 +13,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from plvm.portraits.draw import draw
-from plvm.portraits.person import person_of
-from plvm.portraits.scene import draw_portrait, draw_scene
+from plvm_lab.portraits.render import draw
+from plvm_lab.portraits.person import person_of
+from plvm_lab.portraits.scene import draw_portrait, draw_scene
 
 IMAGES = Path(__file__).parent / "images"
 CARD = "friends"  # the dialogue that someone joins in the middle

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from plvm.mini.parts import build_encoder, build_vlm, image_processor
-from plvm.mini.tokenizer import build_tokenizer
 from plvm.model.backbone import Backbone
 from plvm.model.checkpoint import save_aligner
-from plvm.prompt import Template
+from plvm.prompt.template import Template
+from plvm_lab.families.mini.parts import build_encoder, build_vlm, image_processor
+from plvm_lab.families.mini.tokenizer import build_tokenizer
 from toys import RECIPE, an_aligner, awake
 
 

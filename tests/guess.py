@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from plvm.evaluate.system import Ask, System, Turn
+from plvm_lab.evaluate.system import Ask, System, Turn
 
 
 class Guess(System):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from llama import llama_tokenizer
-from plvm.mini.tokenizer import sentences
+from plvm_lab.families.mini.tokenizer import sentences
 from toys import awake
 
 ROLES = "user User assistant Assistant system Yes No You are a helpful"

@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from plvm.evaluate.datasets import SMALL, Benchmark, portraits
-from plvm.portraits.draw import rasterize, scene_svg
+from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
+from plvm_lab.portraits.render import rasterize, scene_svg
 
 NAMES = ("ann", "ben", "cem")
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plvm.evaluate.album import Album
-from plvm.evaluate.datasets import SMALL, Benchmark, portraits
-from plvm.evaluate.system import Ask, System, Turn
+from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
+from plvm_lab.evaluate.system import Ask, System, Turn
 
 BENCH = portraits("val", 5, SMALL)
 
@@ -48,7 +48,7 @@ class Oracle(System):
         return [np.array([0.9 if self.true(a, o) else 0.05 for o in a.options]) for a in asks]
 
     def true(self, ask: Ask, option: str) -> bool:
-        from plvm.evaluate.questionnaire import LOOKS
+        from plvm_lab.evaluate.multiple_choice import LOOKS
 
         person = self.bench.person(option[1:].split(">")[0])
         said = option.split("> ", 1)[1].rstrip(".")
@@ -59,7 +59,7 @@ class Oracle(System):
 
     @staticmethod
     def slots() -> Sequence[str]:
-        from plvm.portraits.person import SLOTS
+        from plvm_lab.portraits.person import SLOTS
 
         return SLOTS
 

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from plvm.synth.pipeline import synthesize
-from plvm.synth.spec import Spec
+from plvm.data.spec import Spec
+from plvm_lab.synth.pipeline import synthesize
 
 SMALL = Spec(identities=10, per_identity=2, seed=3, size=48, shard=2, shares=(0.6, 0.2, 0.2), filters=False)
 

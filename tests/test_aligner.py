@@ -12,14 +12,14 @@ from torch.func import functional_call
 
 from plvm.engine.session import Request, gather
 from plvm.errors import CheckpointError
-from plvm.mini.parts import build_vlm, image_processor
 from plvm.model.aligner import Aligner, AlignerConfig, Rows, build_aligner
 from plvm.model.backbone import Backbone, repeat
 from plvm.model.encoder import Encoder, key_of
 from plvm.model.heads import bounded
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.vocabulary import ConceptVocabulary
 from plvm.types import Concept, ConceptTokens
-from plvm.vocabulary import ConceptVocabulary
+from plvm_lab.families.mini.parts import build_vlm, image_processor
 from toys import RECIPE, K, an_aligner, awake, extended, picture
 
 ARCHITECTURES = ("paper", "bounded", "released", "anchored")
@@ -170,7 +170,7 @@ def samples(backbone: Backbone, prompt: Prompt, rows: Rows) -> tuple[list[list[i
 
 
 def prompt_tokens(prompt: Prompt, question: str, vocabulary: ConceptVocabulary) -> list[int]:
-    from plvm.prompt import Tokens
+    from plvm.prompt.turns import Tokens
 
     tokens = Tokens()
     prompt.turn(tokens, question, ("a", "b"), vocabulary, joining=(0, 1))

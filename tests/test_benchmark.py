@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from plvm.errors import RequestError
-from plvm.evaluate.album import Album
-from plvm.evaluate.controls import permuted, variants, with_other_reference
-from plvm.evaluate.datasets import SMALL, Benchmark, Size, portraits
-from plvm.evaluate.items import Choice
-from plvm.evaluate.questionnaire import LOOKS
-from plvm.portraits.person import Person, person_of
-from plvm.portraits.wordings import HELD_OUT, PROTOCOL, TRAIN
+from plvm_lab.evaluate.controls import permuted, variants, with_other_reference
+from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.items import Choice
+from plvm_lab.evaluate.multiple_choice import LOOKS
+from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, Size, portraits
+from plvm_lab.portraits.person import Person, person_of
+from plvm_lab.portraits.sentences import HELD_OUT, PROTOCOL, TRAIN
 
 
 @pytest.fixture(scope="module")

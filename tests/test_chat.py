@@ -20,9 +20,10 @@ from plvm.errors import (
 )
 from plvm.model.backbone import Backbone
 from plvm.personal import Personal
-from plvm.prompt import Prompt, Tokens
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.turns import Tokens
+from plvm.prompt.vocabulary import vocabulary_of
 from plvm.types import Concept, SamplingParams
-from plvm.vocabulary import vocabulary_of
 from toys import picture
 
 SHORT = SamplingParams(max_tokens=8)

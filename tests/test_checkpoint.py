@@ -17,15 +17,16 @@ import torch
 
 import plvm
 from plvm.errors import CheckpointError
-from plvm.mini.parts import build_encoder, build_vlm, image_processor
 from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone
 from plvm.model.checkpoint import fingerprint, load_aligner, save_aligner
 from plvm.model.encoder import Encoder
-from plvm.model.frozen import load_backbone, load_encoder
+from plvm.model.pretrained import load_backbone, load_encoder
 from plvm.personal import Personal
-from plvm.prompt import Prompt, Template
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.template import Template
 from plvm.types import SamplingParams
+from plvm_lab.families.mini.parts import build_encoder, build_vlm, image_processor
 from toys import RECIPE, an_aligner, awake, picture
 
 SHORT = SamplingParams(max_tokens=8)
@@ -242,7 +243,7 @@ def test_a_pickled_model_is_not_read(family: Path) -> None:
 
 
 def test_mini_without_weights_says_how_to_build_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("plvm.personal.MINI", tmp_path / "aligner")
+    monkeypatch.setattr("plvm.families.FOLDER", tmp_path)
     with pytest.raises(CheckpointError, match="mini family") as caught:
         plvm.load("mini")
     assert "plvm mini build" in caught.value.hint

@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from full_size import MINIATURE
 from plvm.cli.main import app
-from plvm.cost import GIB, LEAST, RESERVE, backbone_bytes, cost, plan
 from plvm.errors import RequestError
-from plvm.model.skeleton import untrained_backbone
+from plvm.model.untrained import untrained_backbone
 from plvm.presets import PRESETS, preset
 from plvm.runtime import free_memory
-from plvm.timing import measure
+from plvm_lab.measure.cost import GIB, LEAST, RESERVE, backbone_bytes, cost, plan
+from plvm_lab.measure.timing import measure
 
 
 def printed(*words: str) -> Any:
@@ -118,7 +118,7 @@ def test_parts_that_fit_are_timed() -> None:
 
 
 def test_a_machine_that_is_too_small_is_told_so_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plvm.timing.free_memory", lambda _: 12 * GIB)
+    monkeypatch.setattr("plvm_lab.measure.timing.free_memory", lambda _: 12 * GIB)
     done = CliRunner().invoke(app, ["cost", "--measure", "--device", "cpu", "--dtype", "bfloat16"])
     assert done.exit_code == 2 and done.stdout == ""
     assert "needs about 15.6 GiB in bfloat16; 12.0 GiB are free on cpu" in done.stderr

@@ -12,22 +12,24 @@ import pytest
 import torch
 
 from llama import llama_tokenizer
-from plvm.definitions_first import DefinitionsFirst, prompt_of
 from plvm.engine.generate import complete, generate, never_chosen
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes
 from plvm.engine.score import yes_probability
 from plvm.engine.session import Request
 from plvm.errors import RequestError
-from plvm.mini.parts import build_vlm, image_processor
 from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
-from plvm.model.official import TEMPLATE
+from plvm.model.released_checkpoint import TEMPLATE
 from plvm.personal import Personal
-from plvm.prompt import ANSWER, VERDICT, Prompt, Tokens
-from plvm.train.aligner import image_prefix
+from plvm.prompt.definitions_first import DefinitionsFirst
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.orders import prompt_of
+from plvm.prompt.turns import ANSWER, VERDICT, Tokens
+from plvm.prompt.vocabulary import vocabulary_of
+from plvm.train.step import image_prefix
 from plvm.types import Concept, SamplingParams
-from plvm.vocabulary import vocabulary_of
+from plvm_lab.families.mini.parts import build_vlm, image_processor
 from toys import RECIPE, K, a_concept, an_aligner, awake, extended, picture
 
 SYSTEM = (

@@ -12,11 +12,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import plvm
-from plvm.cards import Bubble, Card, Portrait, draw_card
 from plvm.cli.main import app
-from plvm.demo.run import Answered, Joined, Opened, Recognized, Show, write
-from plvm.demo.story import PEOPLE, STORY, Step, Truth, person, truth_of
 from plvm.types import Answer, SamplingParams
+from plvm_lab.demo.cards import Bubble, Card, Portrait, draw_card
+from plvm_lab.demo.events import Answered, Joined, Opened, Recognized, Show, write
+from plvm_lab.demo.story import PEOPLE, STORY, Step, Truth, person, truth_of
 from toys import picture
 
 pytest_plugins = ["family"]

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import typer
 
-from plvm.cli.cost import _size
 from plvm.cli.main import app
-from plvm.cost import cost
 from plvm.presets import PRESETS
+from plvm_lab.cli.cost import _size
+from plvm_lab.measure.cost import cost
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "full-size.md").read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def test_the_table_is_what_is_counted(name: str) -> None:
 
 
 def test_the_times_are_those_of_the_result_file() -> None:
-    found = json.loads((ROOT / "results" / "full_size.json").read_text())
+    found = json.loads((ROOT / "research" / "results" / "full_size.json").read_text())
     ms, train = found["prefill"]["milliseconds"], found["train"]["samples_per_second"]
     parts = ("enrol", "prefill", "decode", "score", "train")
     expected = [
@@ -74,7 +74,7 @@ def test_the_times_are_those_of_the_result_file() -> None:
 
 
 def test_what_it_points_to_is_there() -> None:
-    for path in re.findall(r"benchmarks/\w+\.py", PAGE):
+    for path in re.findall(r"research/benchmarks/\w+\.py", PAGE):
         assert (ROOT / path).exists(), path
     for dotted in set(re.findall(r"`(plvm\.[\w.]+)", PAGE)) - {"plvm.load"}:
         module, _, name = dotted.rpartition(".")

@@ -14,14 +14,14 @@ import torch
 
 pytest.importorskip("pyarrow")
 
+from plvm.data.spec import Spec
 from plvm.errors import RequestError
-from plvm.mini.encoders import build
-from plvm.mini.encoders.clip import caption
-from plvm.mini.encoders.pictures import Pictures
-from plvm.mini.encoders.sam import regions_of
-from plvm.model.frozen import load_encoder
-from plvm.synth.pipeline import synthesize
-from plvm.synth.spec import Spec
+from plvm.model.pretrained import load_encoder
+from plvm_lab.families.encoders import teaching as build
+from plvm_lab.families.encoders.clip import caption
+from plvm_lab.families.encoders.sam import regions_of
+from plvm_lab.families.encoders.training_pictures import Pictures
+from plvm_lab.synth.pipeline import synthesize
 from toys import RECIPE, picture
 
 SMALL = replace(RECIPE, encoder_batch=6)

@@ -11,15 +11,15 @@ from PIL import Image
 
 import hub
 from plvm.errors import CheckpointError
-from plvm.mini.parts import build_vlm, image_processor
 from plvm.model.backbone import Backbone
 from plvm.model.checkpoint import fingerprint
 from plvm.model.encoder import KINDS, Encoder
-from plvm.model.frozen import load_encoder
-from plvm.model.skeleton import aligner_config, untrained_aligner, untrained_encoder
+from plvm.model.pretrained import load_encoder
+from plvm.model.untrained import aligner_config, untrained_aligner, untrained_encoder
 from plvm.personal import Personal
 from plvm.presets import PRESETS
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
+from plvm_lab.families.mini.parts import build_vlm, image_processor
 from toys import RECIPE, K, an_aligner, awake, picture
 
 

@@ -12,7 +12,7 @@ from plvm.engine.prefix import ImagePrefix
 from plvm.engine.score import choose, yes_of, yes_probability
 from plvm.engine.session import Request, gather
 from plvm.model.backbone import Backbone
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
 from plvm.types import Concept, SamplingParams
 from toys import a_concept, extended, picture
 

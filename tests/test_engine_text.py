@@ -11,7 +11,7 @@ from plvm.engine.prefix import ImagePrefix
 from plvm.engine.session import Request, gather
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
 from plvm.types import Concept, SamplingParams
 
 SHORT = SamplingParams(max_tokens=24)

@@ -15,13 +15,13 @@ from guess import Guess
 from oracle import BENCH, Constant, Oracle
 from oracle import album as album
 from plvm.errors import RequestError
-from plvm.evaluate.album import Album
-from plvm.evaluate.datasets import SMALL, portraits
-from plvm.evaluate.protocols import PARTS
-from plvm.evaluate.runner import evaluate
-from plvm.evaluate.system import ABILITIES, RECOGNIZE, Ask, System
 from plvm.personal import Personal
-from plvm.systems import build_system
+from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
+from plvm_lab.evaluate.protocols import PARTS
+from plvm_lab.evaluate.runner import evaluate
+from plvm_lab.evaluate.system import ABILITIES, RECOGNIZE, Ask, System
+from plvm_lab.systems import build_system
 
 
 @pytest.fixture(scope="module")

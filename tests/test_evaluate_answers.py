@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from plvm.evaluate.items import Line
-from plvm.evaluate.judge import is_right, who_is_named, yes_or_no
+from plvm_lab.evaluate.items import Line
+from plvm_lab.evaluate.parsing import is_right, who_is_named, yes_or_no
 
 
 @pytest.mark.parametrize(

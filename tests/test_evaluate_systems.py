@@ -10,24 +10,24 @@ import pytest
 
 from oracle import BENCH
 from oracle import album as album
-from plvm.evaluate.album import Album
-from plvm.evaluate.datasets import Benchmark, portraits
-from plvm.evaluate.metrics import best_threshold
-from plvm.evaluate.protocols import PARTS
-from plvm.evaluate.runner import evaluate
-from plvm.evaluate.system import Ask, Turn
 from plvm.personal import Personal
-from plvm.systems import SYSTEMS, build_system
-from plvm.systems.embedding import Embedding, views
-from plvm.systems.llava import LlavaPrompt, LlavaPromptTrue, truth_of
-from plvm.systems.plvm import Plvm
-from plvm.vocabulary import vocabulary_of
+from plvm.prompt.vocabulary import vocabulary_of
+from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.metrics import best_threshold
+from plvm_lab.evaluate.portraits_benchmark import Benchmark, portraits
+from plvm_lab.evaluate.protocols import PARTS
+from plvm_lab.evaluate.runner import evaluate
+from plvm_lab.evaluate.system import Ask, Turn
+from plvm_lab.systems import SYSTEMS, build_system
+from plvm_lab.systems.embedding import Embedding, views
+from plvm_lab.systems.llava import LlavaPrompt, LlavaPromptTrue, truth_of
+from plvm_lab.systems.plvm import Plvm
 from toys import an_aligner
 
 
 @pytest.fixture(scope="module")
 def tiny() -> Benchmark:
-    from plvm.evaluate.datasets import Size
+    from plvm_lab.evaluate.portraits_benchmark import Size
 
     return portraits("val", 5, Size(4, 20, text=4, visual=6, triples=6, who=(2, 1, 1), dialogues=1))
 

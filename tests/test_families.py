@@ -15,7 +15,6 @@ from torch.func import functional_call
 
 import hub
 import plvm
-from plvm.definitions_first import prompt_of
 from plvm.engine import generate as engine
 from plvm.engine.generate import complete, generate, never_chosen
 from plvm.engine.prefix import ImagePrefix, compute_prefixes
@@ -26,14 +25,16 @@ from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone
 from plvm.model.checkpoint import save_aligner
 from plvm.model.families import TYPES
-from plvm.model.frozen import load_backbone
+from plvm.model.pretrained import load_backbone
 from plvm.personal import Personal
-from plvm.prompt import VERDICT, Prompt, Tokens
-from plvm.train.aligner import Packed, image_prefix, rows_of, suffix_logits
-from plvm.train.data import pad_rows
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.orders import prompt_of
+from plvm.prompt.turns import VERDICT, Tokens
+from plvm.prompt.vocabulary import vocabulary_of
 from plvm.train.loss import answer_loss
+from plvm.train.rows import pad_rows
+from plvm.train.step import Packed, image_prefix, rows_of, suffix_logits
 from plvm.types import Concept, SamplingParams
-from plvm.vocabulary import vocabulary_of
 from toys import K, a_concept, an_aligner, extended, picture
 
 SHORT = SamplingParams(max_tokens=8)

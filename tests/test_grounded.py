@@ -15,20 +15,19 @@ import torch
 pytest.importorskip("pyarrow")
 pytest.importorskip("accelerate")
 
+from plvm.data.dataset import Dataset
+from plvm.data.manifest import read_rows
+from plvm.data.spec import Identity, Spec
 from plvm.errors import RequestError
-from plvm.model.aligner import AnchoredAligner
-from plvm.portraits.person import PHRASES, SLOTS
-from plvm.synth.dataset import read_rows
-from plvm.synth.pipeline import synthesize
-from plvm.synth.portraits import PortraitsGenerator
-from plvm.synth.spec import Identity, Spec
-from plvm.train.album import Album
+from plvm.model.forms.anchored import AnchoredAligner
 from plvm.train.batch import pack
-from plvm.train.draw import Group, Sample
-from plvm.train.grounded import Grounded
-from plvm.train.loss import anchor_loss
 from plvm.train.settings import Data
-from plvm.train.truth import Truth, read_truth
+from plvm.train.tasks import Group, Sample
+from plvm_lab.portraits.person import PHRASES, SLOTS
+from plvm_lab.synth.pipeline import synthesize
+from plvm_lab.synth.portraits_generator import PortraitsGenerator
+from plvm_lab.tasks.ground_truth import Truth, read_truth
+from plvm_lab.tasks.grounded import Grounded
 from trainer_worker import a_trainer, small
 
 FRIENDS = Spec(
@@ -47,21 +46,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def album(data: Path) -> Album:
-    return Album(data)
+def album(data: Path) -> Dataset:
+    return Dataset(data)
 
 
 @pytest.fixture(scope="module")
-def truth(album: Album) -> Truth:
+def truth(album: Dataset) -> Truth:
     return read_truth(album, "train")
 
 
-def drawn(album: Album, truth: Truth, data: Data, count: int) -> list[Group]:
-    grounded, rng = Grounded(album.split("train"), truth, data), random.Random(0)
+def drawn(album: Dataset, data: Data, count: int) -> list[Group]:
+    grounded, rng = Grounded(album, album.split("train"), data), random.Random(0)
     return [g for _ in range(count) for g in grounded.groups(rng, 2, 2)]
 
 
-def test_the_truth_read_back_is_what_the_generator_drew(album: Album, truth: Truth) -> None:
+def test_the_truth_read_back_is_what_the_generator_drew(album: Dataset, truth: Truth) -> None:
     generator = PortraitsGenerator(FRIENDS)
     assert truth.people and truth.scenes
     assert all(generator.person(key).traits == person.traits for key, person in truth.people.items())
@@ -76,9 +75,9 @@ def test_the_truth_read_back_is_what_the_generator_drew(album: Album, truth: Tru
                 )
 
 
-def test_recognition_answers_say_who_is_in_the_picture(album: Album, truth: Truth) -> None:
+def test_recognition_answers_say_who_is_in_the_picture(album: Dataset, truth: Truth) -> None:
     seen, checked = dict(album.split("train").pictures), Counter[bool]()
-    for group in drawn(album, truth, Data("grounded", recognition=1, attribute=0), 200):
+    for group in drawn(album, Data("grounded", recognition=1, attribute=0), 200):
         looks = {truth.people[p].traits for p in seen[group.picture]}
         for sample in group.samples:
             for turn in sample.turns:
@@ -90,8 +89,8 @@ def test_recognition_answers_say_who_is_in_the_picture(album: Album, truth: Trut
     assert min(checked[True], checked[False]) > 20
 
 
-def test_without_a_picture_only_what_a_reference_tells_is_asked(album: Album, truth: Truth) -> None:
-    for group in drawn(album, truth, Data("grounded", recognition=0, attribute=1), 60):
+def test_without_a_picture_only_what_a_reference_tells_is_asked(album: Dataset, truth: Truth) -> None:
+    for group in drawn(album, Data("grounded", recognition=0, attribute=1), 60):
         assert group.picture == ""
         for sample in group.samples:
             for turn in sample.turns:
@@ -105,13 +104,9 @@ def test_without_a_picture_only_what_a_reference_tells_is_asked(album: Album, tr
                 )
 
 
-def test_a_step_has_as_many_people_in_every_prompt_and_pictures_in_the_share_asked_for(
-    album: Album, truth: Truth
-) -> None:
-    grounded, rng = (
-        Grounded(album.split("train"), truth, Data("grounded", recognition=3, attribute=1)),
-        random.Random(1),
-    )
+def test_a_step_has_as_many_people_in_every_prompt_and_pictures_in_the_share_asked_for(album: Dataset) -> None:
+    grounded = Grounded(album, album.split("train"), Data("grounded", recognition=3, attribute=1))
+    rng = random.Random(1)
     steps = [grounded.groups(rng, 2, 3) for _ in range(300)]
     crowds = [{len(s.people) for g in step for s in g.samples} for step in steps]
     assert all(len(c) == 1 for c in crowds) and set().union(*crowds) == {1, 2, 3}
@@ -120,7 +115,7 @@ def test_a_step_has_as_many_people_in_every_prompt_and_pictures_in_the_share_ask
 
 
 def test_anchored_tokens_are_told_the_traits_of_their_person_and_learn_to_point_at_them(
-    data: Path, tmp_path: Path
+    data: Path, truth: Truth, tmp_path: Path
 ) -> None:
     t = a_trainer(data, tmp_path / "run", small(GROUNDED))
     (group,) = t.groups(random.Random(0))[:1]
@@ -129,13 +124,14 @@ def test_anchored_tokens_are_told_the_traits_of_their_person_and_learn_to_point_
     assert words is not None and isinstance(t.aligner, AnchoredAligner)
     for row, sample in zip(words, group.samples, strict=True):
         for told, key in zip(row, sample.people, strict=True):
-            person = t.truths["train"].people[key]
+            person = truth.people[key]
             assert [t.prompt.tokenizer.decode([i]).strip() for i in told] == [PHRASES[s][person[s]] for s in SLOTS]
-    first, _ = anchor_loss(t.aligner, packed)
+    told = packed.z_ref.flatten(0, 1), words.flatten(0, 1)
+    first, _ = t.aligner.extra_loss(*told)
     optimizer = torch.optim.Adam(t.aligner.parameters(), 3e-3)
     for _ in range(30):
         optimizer.zero_grad()
-        loss, right = anchor_loss(t.aligner, packed)
+        loss, right = t.aligner.extra_loss(*told)
         loss.backward()
         optimizer.step()
     assert loss < 0.5 * first and right > 0.5
@@ -163,12 +159,12 @@ def test_settings_that_contradict_each_other_are_refused(changes: Mapping[str, o
 
 def test_a_dataset_that_does_not_tell_what_it_shows_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [row | {"truth": ""} for row in read_rows(data, split="train")]
-    monkeypatch.setattr("plvm.train.truth.read_rows", lambda *_, **__: rows)
+    monkeypatch.setattr("plvm_lab.tasks.ground_truth.read_rows", lambda *_, **__: rows)
     with pytest.raises(RequestError, match="does not tell what its pictures show") as caught:
-        read_truth(Album(data), "train")
+        read_truth(Dataset(data), "train")
     assert "--generator portraits" in caught.value.hint
 
 
-def test_samples_are_values(album: Album, truth: Truth) -> None:
-    assert drawn(album, truth, Data("grounded"), 3) == drawn(album, truth, Data("grounded"), 3)
-    assert isinstance(drawn(album, truth, Data("grounded"), 1)[0].samples[0], Sample)
+def test_samples_are_values(album: Dataset) -> None:
+    assert drawn(album, Data("grounded"), 3) == drawn(album, Data("grounded"), 3)
+    assert isinstance(drawn(album, Data("grounded"), 1)[0].samples[0], Sample)

@@ -18,7 +18,7 @@ from plvm.errors import CheckpointError, RequestError
 from plvm.hub import model_card, push
 from plvm.model.aligner import build_aligner
 from plvm.model.checkpoint import FILES, fingerprint, load_aligner, save_aligner
-from plvm.prompt import Template
+from plvm.prompt.template import Template
 from toys import picture
 
 pytest_plugins = ["family"]

@@ -20,11 +20,11 @@ from plvm.model.checkpoint import fingerprint
 from plvm.model.encoder import KINDS
 from plvm.model.families import TYPES
 from plvm.model.fetch import PATTERNS, fetch, is_hub_id
-from plvm.model.frozen import count_weights, load_backbone, load_encoder, weight_files
-from plvm.model.official import TEMPLATE
-from plvm.model.skeleton import aligner_config, untrained_backbone
+from plvm.model.pretrained import count_weights, load_backbone, load_encoder, weight_files
+from plvm.model.released_checkpoint import TEMPLATE
+from plvm.model.untrained import aligner_config, untrained_backbone
 from plvm.presets import PRESETS, Preset, preset
-from plvm.prompt import Template
+from plvm.prompt.template import Template
 from plvm.runtime import _free_main_memory, choose_bits, free_memory
 from plvm.types import SamplingParams
 from toys import picture
@@ -323,7 +323,7 @@ def test_bits_reach_the_library_that_does_them(original: Path, monkeypatch: pyte
         raise RuntimeError("stop here")
 
     monkeypatch.setattr(transformers.AutoModelForImageTextToText, "from_pretrained", stops)
-    monkeypatch.setattr("plvm.model.frozen.free_memory", lambda _: None)
+    monkeypatch.setattr("plvm.model.pretrained.free_memory", lambda _: None)
     with pytest.raises(CheckpointError, match="stop here"):
         load_backbone(original / "backbone", device="cuda:0", dtype=torch.float16, bits=4)
     config = seen["quantization_config"]
@@ -345,8 +345,8 @@ def test_weights_go_straight_to_the_gpu_where_accelerate_can_do_it(
         raise RuntimeError("stop here")
 
     monkeypatch.setattr(transformers.AutoModelForImageTextToText, "from_pretrained", stops)
-    monkeypatch.setattr("plvm.model.frozen.has_package", lambda _: installed)
-    monkeypatch.setattr("plvm.model.frozen.free_memory", lambda device: asked.append(device))
+    monkeypatch.setattr("plvm.model.pretrained.has_package", lambda _: installed)
+    monkeypatch.setattr("plvm.model.pretrained.free_memory", lambda device: asked.append(device))
     with pytest.raises(CheckpointError, match="stop here"):
         load_backbone(original / "backbone", device="cuda")
     assert {k: v for k, v in seen.items() if k == "device_map"} == options
@@ -355,14 +355,14 @@ def test_weights_go_straight_to_the_gpu_where_accelerate_can_do_it(
 
 def test_too_little_memory_is_noticed_before_loading(original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = count_weights(weight_files(original / "backbone"))
-    monkeypatch.setattr("plvm.model.frozen.free_memory", lambda _: 3 * numbers)
+    monkeypatch.setattr("plvm.model.pretrained.free_memory", lambda _: 3 * numbers)
     with pytest.raises(
         CheckpointError, match=r"needs 0.\d\d MB of memory as float32; cpu has 0.\d\d MB free"
     ) as caught:
         load_backbone(original / "backbone")
     assert "bits=4" in caught.value.hint
     assert load_backbone(original / "backbone", dtype=torch.bfloat16).dtype == torch.bfloat16
-    monkeypatch.setattr("plvm.model.frozen.free_memory", lambda _: 10)
+    monkeypatch.setattr("plvm.model.pretrained.free_memory", lambda _: 10)
     with pytest.raises(CheckpointError, match="needs .* of memory"):
         load_encoder(original / "encoder")
 

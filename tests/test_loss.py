@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.model.backbone import Backbone
-from plvm.prompt import ANSWER, IGNORED, VERDICT, Prompt, Tokens
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.turns import ANSWER, IGNORED, VERDICT, Tokens
+from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
 from plvm.train.loss import answer_loss
-from plvm.vocabulary import ConceptVocabulary, vocabulary_of
 from toys import a_concept
 
 V = 23

@@ -9,7 +9,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score, roc_curve
 
-from plvm.evaluate.metrics import (
+from plvm_lab.evaluate.metrics import (
     BINS,
     Counts,
     Scored,

@@ -14,31 +14,30 @@ import torch
 
 import plvm
 from plvm.config import changed, read_settings
+from plvm.data.manifest import changed_files, read_rows
+from plvm.data.shards import read_pictures, write_pictures
+from plvm.data.spec import Identity
 from plvm.engine.session import Request, Session
 from plvm.errors import PlvmError, RequestError
-from plvm.mini.align import ARMS, settings_of
-from plvm.mini.build import STAGES, build_mini, stages_of
-from plvm.mini.draw import DATA, World, draw_world
-from plvm.mini.parts import LOOK_LAYER, SHOWN_HEADS, build_vlm, image_processor
-from plvm.mini.pretrain import Pretrainer
-from plvm.mini.recipe import FULL
-from plvm.mini.words import POSITION_SHARE, WordPictures, look_words, shown_words, word_codes
-from plvm.mini.world import patch_figures, portrait_scene_of, reference_people, reference_scene, scene_of
 from plvm.model.backbone import Backbone
-from plvm.portraits import scene as S
-from plvm.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
-from plvm.portraits.draw import draw
-from plvm.portraits.person import PHRASES
-from plvm.portraits.questions import describe
-from plvm.portraits.scene import Figure
-from plvm.prompt import Prompt
-from plvm.synth.dataset import changed_files, read_rows
-from plvm.synth.spec import Identity
-from plvm.synth.tables import read_pictures, write_pictures
-from plvm.train.data import write_dialogue
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.vocabulary import vocabulary_of
+from plvm.train.initialization import read_names
 from plvm.train.settings import Settings
-from plvm.train.start import read_names
-from plvm.vocabulary import vocabulary_of
+from plvm_lab.families.mini.align import ARMS, settings_of
+from plvm_lab.families.mini.build import STAGES, build_mini, stages_of
+from plvm_lab.families.mini.drawing import DATA, World, draw_world
+from plvm_lab.families.mini.parts import LOOK_LAYER, SHOWN_HEADS, build_vlm, image_processor
+from plvm_lab.families.mini.patch_words import POSITION_SHARE, WordPictures, look_words, shown_words, word_codes
+from plvm_lab.families.mini.pretrain import Pretrainer, write_dialogue
+from plvm_lab.families.mini.recipe import FULL
+from plvm_lab.families.mini.world import patch_figures, portrait_scene_of, reference_people, reference_scene, scene_of
+from plvm_lab.portraits import scene as S
+from plvm_lab.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
+from plvm_lab.portraits.person import PHRASES
+from plvm_lab.portraits.questions import describe
+from plvm_lab.portraits.render import draw
+from plvm_lab.portraits.scene import Figure
 from toys import RECIPE, a_concept, picture
 
 # ---- which stages
@@ -158,7 +157,7 @@ def test_a_dataset_that_lacks_a_picture_makes_no_array(tmp_path: Path) -> None:
 
 
 def test_the_config_file_that_users_get_is_the_shipped_aligners_training() -> None:
-    file = Path(__file__).parents[1] / "runs" / "anchored.toml"
+    file = Path(__file__).parents[1] / "research" / "runs" / "anchored.toml"
     assert changed(Settings(), read_settings(file)) == settings_of("anchored", FULL)
 
 

@@ -18,11 +18,11 @@ import plvm
 from llama import llama_tokenizer
 from plvm.cli.main import app
 from plvm.errors import CheckpointError
-from plvm.mini.parts import build_encoder, build_vlm, image_processor
 from plvm.model.aligner import AlignerConfig
 from plvm.model.checkpoint import fingerprint, load_aligner
-from plvm.model.official import TEMPLATE, import_official
+from plvm.model.released_checkpoint import TEMPLATE, import_official
 from plvm.types import SamplingParams
+from plvm_lab.families.mini.parts import build_encoder, build_vlm, image_processor
 from toys import RECIPE, awake, picture
 
 TINY = AlignerConfig(

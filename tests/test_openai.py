@@ -19,9 +19,9 @@ import pytest
 from PIL import Image
 
 from plvm.errors import RequestError
-from plvm.evaluate.system import ABILITIES, Ask, Turn
-from plvm.systems.endpoint import Endpoint, Patience, Price, seconds
-from plvm.systems.openai_api import OpenAI, letter_of
+from plvm_lab.evaluate.system import ABILITIES, Ask, Turn
+from plvm_lab.systems.endpoint import Endpoint, Patience, Price, seconds
+from plvm_lab.systems.openai_api import OpenAI, letter_of
 
 SECRET = "sk-very-secret"
 Plan = Callable[[int, dict[str, Any]], str]  # number of the request, its body -> what the server does

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from plvm.errors import RequestError
-from plvm.prompt import ANSWER, IGNORED, VERDICT, ContextToken, Prompt, Template, Tokens, mentioned, split_names
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.names import mentioned, split_names
+from plvm.prompt.template import Template
+from plvm.prompt.turns import ANSWER, IGNORED, VERDICT, ContextToken, Tokens
+from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
 from plvm.types import Concept
-from plvm.vocabulary import ConceptVocabulary, vocabulary_of
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 import plvm
 from plvm.cli.main import app
-from plvm.demo.story import STORY, reference
 from plvm.personal import load
-from plvm.portraits.draw import draw
+from plvm_lab.demo.story import STORY, reference
+from plvm_lab.portraits.render import draw
 
 pytest_plugins = ["family"]
 ROOT = Path(__file__).parents[1]

@@ -18,10 +18,10 @@ from plvm.engine.session import Request
 from plvm.model import recording
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
-from plvm.model.frozen import load_backbone, load_encoder
+from plvm.model.pretrained import load_backbone, load_encoder
 from plvm.model.recording import UNRECORDED, Recording, Replayed
 from plvm.personal import load
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
 from plvm.types import Concept, SamplingParams
 from toys import a_concept, picture
 

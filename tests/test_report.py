@@ -14,15 +14,15 @@ from typer.testing import CliRunner
 from guess import Guess
 from plvm.cli.main import app
 from plvm.errors import RequestError
-from plvm.evaluate.datasets import Size, portraits
-from plvm.evaluate.runner import evaluate
-from plvm.report.ablations import ablation_svg, is_ablation
-from plvm.report.failures import Redrawn, hardest
-from plvm.report.page import report_page
-from plvm.report.plots import roc_svg
-from plvm.report.results import Run, find_runs
-from plvm.report.sheets import find_sheets, sheet_tables
-from plvm.report.tables import main_table, markdown, percent, tables_of, text_of
+from plvm_lab.evaluate.portraits_benchmark import Size, portraits
+from plvm_lab.evaluate.runner import evaluate
+from plvm_lab.report.ablations import ablation_svg, is_ablation
+from plvm_lab.report.failures import Redrawn, hardest
+from plvm_lab.report.markdown import main_table, markdown, percent, tables_of, text_of
+from plvm_lab.report.plots import roc_svg
+from plvm_lab.report.report_page import report_page
+from plvm_lab.report.results import Run, find_runs
+from plvm_lab.report.sheets import find_sheets, sheet_tables
 
 SHARE = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 9}
 TINY = Size(4, 20, text=6, visual=6, triples=12, who=(3, 1, 2), dialogues=1)
@@ -164,7 +164,7 @@ def test_files_with_tables_of_their_own_stand_on_the_page_with_their_command(
     assert "#more" not in report_page(bare, tmp_path)
 
 
-RESULTS = Path(__file__).parents[1] / "results"
+RESULTS = Path(__file__).parents[1] / "research" / "results"
 NO_TABLE = {"enroll.json", "planted.json", "synth.json", "synth_answers.json"}  # quoted where they are spoken of
 
 
@@ -226,7 +226,7 @@ def test_arms_of_a_training_stand_beside_the_papers_figures_as_a_table_and_a_cha
 
     quoted = {"positive": 4.0, "negative": 96.0, "mean": 50.0}
     rows = [row("w=1", 0, 0.6, quoted), row("w=1", 1, 0.7, quoted), row("w=5", 0, 0.8, None)]
-    content = {"command": "python runs/table2_w.py", "commit": "abc", "seed": 1, "rows": rows}
+    content = {"command": "python research/runs/table2_w.py", "commit": "abc", "seed": 1, "rows": rows}
     (tmp_path / "table2_w.json").write_text(json.dumps(content))
     (sheet,) = find_sheets(tmp_path)
     (table,) = sheet_tables(sheet)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from plvm.evaluate.datasets import portraits
-from plvm.evaluate.figures import Record
-from plvm.evaluate.protocols import PARTS
+from plvm_lab.evaluate.figures import Record
+from plvm_lab.evaluate.portraits_benchmark import portraits
+from plvm_lab.evaluate.protocols import PARTS
 
-RESULTS = Path(__file__).parents[1] / "results" / "portraits"
+RESULTS = Path(__file__).parents[1] / "research" / "results" / "portraits"
 SUMMARY = json.loads((RESULTS / "summary.json").read_text(encoding="utf-8"))
 
 

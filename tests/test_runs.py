@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from family import write_family
-from plvm.cli.evaluate import settings_in
 from plvm.errors import RequestError
+from plvm_lab.cli.evaluate import settings_in
 
-RUNS = Path(__file__).parents[1] / "runs"
+RUNS = Path(__file__).parents[1] / "research" / "runs"
 QUICK = (
     "epochs=1",
     "batch=8",

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from plvm.evaluate.datasets import SMALL, portraits
-from plvm.portraits.person import PHRASES, person_of
+from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
+from plvm_lab.portraits.person import PHRASES, person_of
 from test_openai import Server
 from test_openai import server as server
 
@@ -40,7 +40,7 @@ def run(family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_table_8_is_measured_on_a_folder_in_yollavas_layout(run: Any, tmp_path: Path) -> None:
     words = ("--small", "--parts", "recognition", "text_qa", "--out", "t8.json")
-    found = run("runs/table8.py", *words, out="t8.json")
+    found = run("research/runs/table8.py", *words, out="t8.json")
     summary = found["systems"]["plvm"]
     assert summary["suite"] == "yollava" and found["n"] == 6 * 36 == summary["timing"]["recognition"]["n"]
     assert summary["text_qa"]["accuracy"]["n"] == 18 and found["paper"]["PLVM"]["mean"] == 86.2
@@ -50,7 +50,7 @@ def test_table_8_is_measured_on_a_folder_in_yollavas_layout(run: Any, tmp_path: 
 
 
 def test_figure_4_is_a_dialogue_that_four_people_join(run: Any, tmp_path: Path) -> None:
-    found = run("runs/figure4.py", "--out", "f4", out="f4/figure4.json")
+    found = run("research/runs/figure4.py", "--out", "f4", out="f4/figure4.json")
     said = found["dialogue"]["systems"]["plvm"]
     assert [turn["joins"] for turn in said] == ["billie", "robin", "kai", "noel"]
     assert all(f"<{turn['joins']}>" in turn["question"] and turn["truth"] for turn in said)
@@ -65,7 +65,7 @@ def test_figure_4_has_a_column_of_an_endpoint_that_is_asked_once(
     server.plan = lambda number, body: f"Answer {len([m for m in body['messages'] if m['role'] == 'user'])}."
     words = ("--systems", "openai", "--set", f"url={server.url}", "model=m", "--out", "f4")
     for _ in range(2):
-        said = run("runs/figure4.py", *words, out="f4/figure4.json")["dialogue"]["systems"]["openai"]
+        said = run("research/runs/figure4.py", *words, out="f4/figure4.json")["dialogue"]["systems"]["openai"]
         assert [turn["answer"] for turn in said] == [f"Answer {i}." for i in (1, 2, 3, 4)]
     assert len(server.bodies) == 4 and set(server.keys) == {"Bearer sk-figure"}
     assert "sk-figure" not in "".join(p.read_text(errors="ignore") for p in tmp_path.rglob("*.json"))
@@ -73,11 +73,11 @@ def test_figure_4_has_a_column_of_an_endpoint_that_is_asked_once(
 
 def test_figure_4_without_an_endpoint_says_what_is_missing(run: Any) -> None:
     with pytest.raises(SystemExit, match="needs an endpoint"):
-        run("runs/figure4.py", "--systems", "openai", "--out", "f4", out="f4/figure4.json")
+        run("research/runs/figure4.py", "--systems", "openai", "--out", "f4", out="f4/figure4.json")
 
 
 def test_table_9_asks_about_each_context_token_and_counts_what_is_true(run: Any) -> None:
-    found = run("runs/table9.py", "--small", "--people", "2", "--out", "t9.json", out="t9.json")
+    found = run("research/runs/table9.py", "--small", "--people", "2", "--out", "t9.json", out="t9.json")
     assert [row["token"] for row in found["tokens"]] == [1, 2, 3, 4] and found["anchored_tokens"] == 3
     assert found["points_at"]["n"] == 3 * 6 and found["forms"]["paper"]["right"]["n"] == 4 * 6 == found["n"]
     assert found["tokens"][3]["points_at"] is None and found["tokens"][0]["points_at"]["n"] == 6
@@ -91,7 +91,7 @@ def test_table_9_asks_about_each_context_token_and_counts_what_is_true(run: Any)
 
 
 def test_what_a_text_says_of_a_person_is_true_where_all_of_it_is() -> None:
-    table9 = runpy.run_path(str(ROOT / "runs" / "table9.py"))
+    table9 = runpy.run_path(str(ROOT / "research" / "runs" / "table9.py"))
     person = person_of("test", 0)
     own, other = (
         person.phrase("hair_color"),
@@ -102,7 +102,7 @@ def test_what_a_text_says_of_a_person_is_true_where_all_of_it_is() -> None:
 
 
 def test_figure_5_shows_two_questions_of_each_kind(run: Any, tmp_path: Path) -> None:
-    found = run("runs/figure5.py", "--small", "--out", "f5", out="f5/figure5.json")
+    found = run("research/runs/figure5.py", "--small", "--out", "f5", out="f5/figure5.json")
     asked = found["examples"]
     assert [e["kind"] for e in asked] == [kind for kind in ("recognition", "text_qa", "visual_qa") for _ in range(2)]
     bench = portraits("test", 0, SMALL)
@@ -118,7 +118,7 @@ def test_figure_5_shows_two_questions_of_each_kind(run: Any, tmp_path: Path) -> 
 
 
 def test_table_7_counts_the_papers_parameters_and_times_what_is_here(run: Any) -> None:
-    found = run("runs/table7.py", "--small", "--out", "t7.json", out="t7.json")
+    found = run("research/runs/table7.py", "--small", "--out", "t7.json", out="t7.json")
     full, mini = found["full_size"], found["mini"]
     assert round(full["aligner_trainable"] / 1e6) in (128, 129) and round(full["backbone"] / 1e6) == 7063
     assert round(full["aligner_share"], 3) == found["paper"]["Aligner"]["share_of_parameters"] == 0.018
@@ -131,19 +131,19 @@ def test_table_7_counts_the_papers_parameters_and_times_what_is_here(run: Any) -
 def test_yollavas_budget_is_chosen_on_validation_people_and_learned_once(run: Any, tmp_path: Path) -> None:
     quick = ("positive=2", "hard=1", "others=1", "looks=0", "context_tokens=2", "batch=4")
     words = ("--small", "--people", "1", "--epochs", "1", "2", "--rates", "0.02", "--set", *quick, "--out", "b.json")
-    found = run("runs/yollava_budget.py", *words, out="b.json")
+    found = run("research/runs/yollava_budget.py", *words, out="b.json")
     assert found["benchmark"] == "portraits/1/val/0" and found["n"] == 36
     means = [cell["recognition"]["mean"]["value"] for cell in found["cells"]]
     assert found["best"]["epochs"] == (1 if means[0] >= means[1] else 2) and len(found["tables"][0]["rows"]) == 2
     kept = sorted((tmp_path / "build" / "yollava_budget").rglob("*.safetensors"))
     times = [path.stat().st_mtime_ns for path in kept]
-    again = run("runs/yollava_budget.py", *words, out="b.json")
+    again = run("research/runs/yollava_budget.py", *words, out="b.json")
     assert len(kept) == 2 and [path.stat().st_mtime_ns for path in kept] == times and again["cells"] == found["cells"]
 
 
 def test_recognition_is_measured_against_the_number_of_enrolled_people(run: Any) -> None:
     words = ("--small", "--counts", "1", "3", "--pictures", "4", "--out", "e.json")
-    found = run("benchmarks/enrolled.py", *words, out="e.json")["enrolled"]
+    found = run("research/benchmarks/enrolled.py", *words, out="e.json")["enrolled"]
     assert (
         found["1"]["found"]["value"] == 1 and found["1"]["times_as_long"] == 1 and found["1"]["false_alarms"]["n"] == 0
     )
@@ -151,6 +151,6 @@ def test_recognition_is_measured_against_the_number_of_enrolled_people(run: Any)
 
 
 def test_recognition_is_measured_with_one_two_and_four_references(run: Any) -> None:
-    found = run("benchmarks/references.py", "--small", "--out", "r.json", out="r.json")["references"]
+    found = run("research/benchmarks/references.py", "--small", "--out", "r.json", out="r.json")["references"]
     assert set(found) == {"1", "2", "4"} and found["1"]["gained"]["value"] == 0
     assert found["2"]["auc"] != found["1"]["auc"] or found["4"]["auc"] != found["1"]["auc"]

@@ -14,10 +14,10 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("accelerate")
 
 from family import family as family
-from plvm.synth.pipeline import synthesize
-from plvm.synth.spec import Spec
+from plvm.data.spec import Spec
+from plvm_lab.synth.pipeline import synthesize
 
-RUNS = Path(__file__).parents[1] / "runs"
+RUNS = Path(__file__).parents[1] / "research" / "runs"
 SCRIPTS = {
     "table2_w": "w=1,w=20",
     "table3_k": "K=8",

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from plvm.mini.align import widths_of
-from plvm.mini.pretrain import NameRows
-from plvm.model.aligner import AnchoredAligner, PaperAligner
+from plvm.model.aligner import AlignerConfig
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
+from plvm.model.forms.anchored import AnchoredAligner
+from plvm.model.forms.paper import PaperAligner
+from plvm.train.initialization import read_names, untrained, write_names
 from plvm.train.settings import Shape
-from plvm.train.start import read_names, untrained, whiten, write_names
+from plvm_lab.families.mini.align import widths_of
+from plvm_lab.families.mini.pretrain import NameRows
 from toys import RECIPE
 
 
@@ -29,20 +31,23 @@ def assert_white(codes: np.ndarray, tolerance: float) -> None:
     np.testing.assert_allclose(np.cov(codes.T, ddof=0), np.eye(codes.shape[1]), atol=tolerance)
 
 
-def test_whitened_features_have_the_unit_covariance() -> None:
-    z = correlated(500, 12)
-    linear = torch.nn.Linear(12, 5).double()
-    whiten(linear, torch.from_numpy(z))
-    assert_white(z @ linear.weight.detach().numpy().T + linear.bias.detach().numpy(), 1e-9)
+def coder() -> AnchoredAligner:
+    config = AlignerConfig("anchored", encoder_width=12, width=8, code_width=5, resampler_width=8, heads=2)
+    return AnchoredAligner(config).double()
 
 
-def test_the_whitened_coordinates_are_those_of_the_largest_variance() -> None:
-    z = correlated(500, 12)
-    linear = torch.nn.Linear(12, 5).double()
-    whiten(linear, torch.from_numpy(z))
+def test_after_seeing_references_codes_have_the_unit_covariance() -> None:
+    z, aligner = correlated(500, 12), coder()
+    aligner.see_references(torch.from_numpy(z))
+    assert_white(z @ aligner.code.weight.detach().numpy().T + aligner.code.bias.detach().numpy(), 1e-9)
+
+
+def test_the_codes_coordinates_are_those_of_the_largest_variance() -> None:
+    z, aligner = correlated(500, 12), coder()
+    aligner.see_references(torch.from_numpy(z))
     values, vectors = np.linalg.eigh(np.cov(z.T, ddof=0))
     largest = vectors[:, np.argsort(values)[::-1][:5]]
-    rows = linear.weight.detach().numpy()
+    rows = aligner.code.weight.detach().numpy()
     np.testing.assert_allclose(rows @ largest @ largest.T, rows, atol=1e-9)
 
 

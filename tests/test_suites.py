@@ -18,15 +18,15 @@ from guess import Guess
 from layouts import LAYOUTS, NAMES, POINTER, change, query, reference, save, text_only, write
 from plvm.cli.main import app
 from plvm.errors import RequestError
-from plvm.evaluate.datasets import SMALL, portraits
-from plvm.evaluate.exam import Exam
-from plvm.evaluate.gallery import Gallery, PhotoAlbum
-from plvm.evaluate.runner import evaluate
-from plvm.evaluate.suites import SUITES, open_suite
-from plvm.evaluate.suites.builder import KINDS
 from plvm.personal import load
-from plvm.systems import SYSTEMS
-from plvm.systems.run import evaluate_system, every_system
+from plvm_lab.evaluate.harness import Exam
+from plvm_lab.evaluate.photo_benchmark import Gallery, PhotoAlbum
+from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
+from plvm_lab.evaluate.runner import evaluate
+from plvm_lab.evaluate.suites import SUITES, open_suite
+from plvm_lab.evaluate.suites.builder import KINDS
+from plvm_lab.systems import SYSTEMS
+from plvm_lab.systems.comparison import evaluate_system, every_system
 
 pytest_plugins = ["family"]
 

@@ -18,13 +18,14 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import plvm
+from plvm.data import tables
+from plvm.data.manifest import MANIFEST, changed_files, read_manifest, read_rows
+from plvm.data.shards import QUESTIONS
+from plvm.data.spec import SPLITS, Spec, draw_splits, plan
 from plvm.errors import PlvmError, RequestError
-from plvm.portraits.person import person_of
-from plvm.synth import tables
-from plvm.synth.dataset import MANIFEST, changed_files, check_leaks, read_manifest, read_rows
-from plvm.synth.pipeline import synthesize
-from plvm.synth.shard import QUESTIONS
-from plvm.synth.spec import SPLITS, Spec, draw_splits, plan
+from plvm_lab.portraits.person import person_of
+from plvm_lab.synth.finish import check_leaks
+from plvm_lab.synth.pipeline import synthesize
 from synthesized import SMALL
 from synthesized import made as made
 

@@ -13,12 +13,12 @@ from PIL import Image
 
 pytest.importorskip("pyarrow")
 
+from plvm.data.manifest import read_manifest, read_rows
+from plvm.data.shards import QUESTIONS
+from plvm.data.spec import Identity, Spec
 from plvm.errors import PlvmError, RequestError
-from plvm.synth.adapter import AdapterGenerator, settings_of
-from plvm.synth.dataset import read_manifest, read_rows
-from plvm.synth.pipeline import synthesize
-from plvm.synth.shard import QUESTIONS
-from plvm.synth.spec import Identity, Spec
+from plvm_lab.synth.ip_adapter import AdapterGenerator, settings_of
+from plvm_lab.synth.pipeline import synthesize
 
 SIDE, WIDTH = 32, 32
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 pytest.importorskip("pyarrow")
 
 from plvm.cli.main import app
-from plvm.synth.spec import SPLITS
+from plvm.data.spec import SPLITS
 
 
 def test_the_verbs_make_show_and_check_a_dataset(tmp_path: Path) -> None:

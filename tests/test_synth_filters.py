@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plvm.data.wordings import ASK, ATTRIBUTES, NO, YES
 from plvm.errors import RequestError
-from plvm.portraits.person import SLOTS, person_of
-from plvm.portraits.wordings import HELD_OUT, PROTOCOL
-from plvm.synth.answers import Answers, traits_in
-from plvm.synth.arcface import LANDMARKS, align, detect, similarity_to, suppress
-from plvm.synth.filters import Face, Filters, hash_distance, picture_hash
-from plvm.synth.prompts import SHIPPED, TEMPLATE, ask_for_prompts, compose, read_prompts
-from plvm.synth.questions import Person, Picture, ask_everything
-from plvm.synth.wordings import ASK, ATTRIBUTES, NO, YES
 from plvm.types import Answer
+from plvm_lab.portraits.person import SLOTS, person_of
+from plvm_lab.portraits.sentences import HELD_OUT, PROTOCOL
+from plvm_lab.synth.arcface import LANDMARKS, align, detect, similarity_to, suppress
+from plvm_lab.synth.backbone_answers import Answers, traits_in
+from plvm_lab.synth.filters import Face, Filters, hash_distance, picture_hash
+from plvm_lab.synth.prompts import SHIPPED, TEMPLATE, ask_for_prompts, compose, read_prompts
+from plvm_lab.synth.qa import Person, Picture, ask_everything
 
 
 def noise(seed: int, side: int = 64) -> Image.Image:

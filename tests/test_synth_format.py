@@ -14,11 +14,11 @@ pytest.importorskip("pyarrow")
 
 import pyarrow.parquet as parquet
 
+from plvm.data.manifest import MANIFEST, changed_files, read_manifest, read_rows
+from plvm.data.shards import KEPT, PARTS, PICTURES, QUESTIONS, read_pictures
+from plvm.data.spec import SPLITS
 from plvm.errors import RequestError
-from plvm.synth.dataset import MANIFEST, changed_files, read_manifest, read_rows
-from plvm.synth.shard import KEPT, PARTS, PICTURES, QUESTIONS, pixel_digest
-from plvm.synth.spec import SPLITS
-from plvm.synth.tables import read_pictures
+from plvm_lab.synth.shard import pixel_digest
 from synthesized import made as made
 
 

@@ -13,10 +13,10 @@ pytest.importorskip("pyarrow")
 
 from pictures import encoded
 from plvm.cli.main import app
+from plvm.data.manifest import MANIFEST, read_rows
+from plvm.data.spec import Spec
 from plvm.errors import PlvmError
-from plvm.synth.dataset import MANIFEST, read_rows
-from plvm.synth.pipeline import synthesize
-from plvm.synth.spec import Spec
+from plvm_lab.synth.pipeline import synthesize
 
 
 def photo_folder(folder: Path) -> Path:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plvm.data.spec import Identity, Spec
 from plvm.errors import CheckpointError
-from plvm.synth.filters import Face, Filters
-from plvm.synth.judge import GRID, WEIGHTS, Judge, find_boxes, load_judge, word_ids
-from plvm.synth.planted import RIGHT, measure, plant
-from plvm.synth.portraits import PortraitsGenerator
-from plvm.synth.spec import Identity, Spec
+from plvm_lab.synth.filters import Face, Filters
+from plvm_lab.synth.planted import RIGHT, measure, plant
+from plvm_lab.synth.portrait_judge import GRID, WEIGHTS, Judge, find_boxes, load_judge, word_ids
+from plvm_lab.synth.portraits_generator import PortraitsGenerator
 
 
 def test_without_models_doubles_and_blanks_are_caught_and_nothing_good_is_lost() -> None:

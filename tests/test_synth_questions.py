@@ -11,14 +11,16 @@ from PIL import Image
 
 pytest.importorskip("pyarrow")
 
+from plvm.data.manifest import read_manifest, read_rows
+from plvm.data.shards import QUESTIONS
+from plvm.data.spec import SPLITS, plan
 from plvm.errors import RequestError
-from plvm.mini.judge import read_album
-from plvm.portraits.person import PHRASES
-from plvm.synth.dataset import finish, read_manifest, read_rows
-from plvm.synth.portraits import PortraitsGenerator
-from plvm.synth.shard import QUESTIONS, ShardMaker
-from plvm.synth.sheet import rows_of
-from plvm.synth.spec import SPLITS, plan
+from plvm_lab.families.mini.judge_training import read_album
+from plvm_lab.portraits.person import PHRASES
+from plvm_lab.synth.contact_sheet import rows_of
+from plvm_lab.synth.finish import finish
+from plvm_lab.synth.portraits_generator import PortraitsGenerator
+from plvm_lab.synth.shard import ShardMaker
 from synthesized import SMALL
 from synthesized import friends as friends
 from synthesized import made as made

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 pytest.importorskip("pyarrow")
 
 from plvm.cli.main import app
-from plvm.synth.pipeline import synthesize
-from plvm.synth.shard import QUESTIONS
-from plvm.synth.spec import Spec
+from plvm.data.shards import QUESTIONS
+from plvm.data.spec import Spec
+from plvm_lab.synth.pipeline import synthesize
 
 SMALL = Spec(identities=8, per_identity=2, seed=5, size=48, shard=2, shares=(0.5, 0.25, 0.25), filters=False)
 WORDS = ["synth", "--identities", "4", "--size", "48", "--shard", "1", "--no-filters"]

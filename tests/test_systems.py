@@ -19,21 +19,21 @@ from torch.nn import functional as F
 from plvm.engine.score import yes_of
 from plvm.engine.session import Request
 from plvm.errors import RequestError
-from plvm.evaluate.datasets import Benchmark, Size, portraits
-from plvm.evaluate.system import CONVERSE, RECOGNIZE, VERIFY, Ask, Turn
 from plvm.personal import Personal
-from plvm.prompt import Tokens
-from plvm.systems import NO_MODEL, SYSTEMS, build_system, settings_of
-from plvm.systems.in_context import InContext
-from plvm.systems.llava import Llava, LlavaPrompt
-from plvm.systems.myvlm import MyVlm, called
-from plvm.systems.names import PlainNames, marked, nameless, unmarked
-from plvm.systems.plvm import Plvm
-from plvm.systems.run import evaluate_systems
-from plvm.systems.tuning import Lesson, Strangers, written
-from plvm.systems.yollava import ME, YoLlava, tokens_of
+from plvm.prompt.turns import Tokens
+from plvm.prompt.vocabulary import vocabulary_of
 from plvm.types import Concept
-from plvm.vocabulary import vocabulary_of
+from plvm_lab.evaluate.portraits_benchmark import Benchmark, Size, portraits
+from plvm_lab.evaluate.system import CONVERSE, RECOGNIZE, VERIFY, Ask, Turn
+from plvm_lab.systems import NO_MODEL, SYSTEMS, build_system, settings_of
+from plvm_lab.systems.comparison import evaluate_systems
+from plvm_lab.systems.in_context import InContext
+from plvm_lab.systems.llava import Llava, LlavaPrompt
+from plvm_lab.systems.myvlm import MyVlm, called
+from plvm_lab.systems.plain_names import PlainNames, marked, nameless, unmarked
+from plvm_lab.systems.plvm import Plvm
+from plvm_lab.systems.tuning import Lesson, Strangers, written
+from plvm_lab.systems.yollava import ME, YoLlava, tokens_of
 from toys import extended, picture
 
 A, B, C = picture(11), picture(12), picture(13)
@@ -300,7 +300,7 @@ def test_the_face_head_takes_the_nearest_of_several_references(vlm: Personal, st
 def test_the_vector_is_learned_from_the_backbones_own_words(
     vlm: Personal, strangers: Strangers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import plvm.systems.myvlm as module
+    import plvm_lab.systems.myvlm as module
 
     lessons = [Lesson(None, "What is <n0>?", "a woman"), Lesson(None, "Who is that?", "a man")]
     monkeypatch.setattr(module, "attribute_lessons", lambda *_: lessons)

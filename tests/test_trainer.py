@@ -21,10 +21,10 @@ pytest.importorskip("accelerate")
 
 from plvm.errors import PlvmError
 from plvm.model.checkpoint import load_aligner
-from plvm.synth.pipeline import synthesize
 from plvm.train import trainer as training
-from plvm.train.draw import Group, Sample, Turn
 from plvm.train.memory import peak_bytes
+from plvm.train.tasks import Group, Sample, Turn
+from plvm_lab.synth.pipeline import synthesize
 from trained import PEOPLE, curve, quiet, weights
 from trained import data as data
 from trained import whole as whole

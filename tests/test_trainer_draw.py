@@ -13,13 +13,14 @@ import pytest
 pytest.importorskip("pyarrow")
 pytest.importorskip("accelerate")
 
-from plvm.prompt import ANSWER, VERDICT, Prompt
-from plvm.synth.dataset import read_rows
-from plvm.synth.pipeline import synthesize
-from plvm.train.album import Album, Sentence
+from plvm.data.dataset import Dataset, Sentence
+from plvm.data.manifest import read_rows
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.turns import ANSWER, VERDICT
 from plvm.train.batch import pieces, write_sample
-from plvm.train.draw import Sample, draw_groups
 from plvm.train.settings import Data
+from plvm.train.tasks import Sample, SingleQuestions
+from plvm_lab.synth.pipeline import synthesize
 from trained import PEOPLE
 from trained import album as album
 from trained import data as data
@@ -40,11 +41,11 @@ def plain(sample: Sample) -> Sentence:
 
 @pytest.mark.parametrize(("p", "recognition", "attribute"), [(0.5, 1.0, 1.0), (0.7, 3.0, 1.0), (0.4, 1.0, 0.0)])
 def test_positives_and_kinds_of_questions_come_as_often_as_the_settings_say(
-    album: Album, p: float, recognition: float, attribute: float
+    album: Dataset, p: float, recognition: float, attribute: float
 ) -> None:
     settings, rng = Data(p=p, recognition=recognition, attribute=attribute), random.Random(0)
     split = album.split("train")
-    groups = [g for _ in range(1500) for g in draw_groups(split, settings, rng, 2, 2)]
+    groups = [g for _ in range(1500) for g in SingleQuestions(album, split, settings).groups(rng, 2, 2)]
     present = dict(split.pictures)
     here = Counter(t.here for g in groups for s in g.samples for t in s.turns)
     share = recognition / (recognition + attribute)
@@ -63,11 +64,11 @@ def test_positives_and_kinds_of_questions_come_as_often_as_the_settings_say(
     assert wordings[0] == wordings[1], "no wording tells the answer"
 
 
-def test_distractors_are_other_people_in_the_share_of_steps_that_is_asked_for(album: Album) -> None:
+def test_distractors_are_other_people_in_the_share_of_steps_that_is_asked_for(album: Dataset) -> None:
     split, rng = album.split("train"), random.Random(0)
     present, counts = dict(split.pictures), Counter[int]()
     for _ in range(600):
-        (group,) = draw_groups(split, Data(distractors=0.25), rng, 1, 3)
+        (group,) = SingleQuestions(album, split, Data(distractors=0.25)).groups(rng, 1, 3)
         counts[len(group.samples[0].people)] += 1
         for s in group.samples:
             others = [x for i, x in enumerate(s.people) if i != asked(s)]
@@ -79,11 +80,12 @@ def test_distractors_are_other_people_in_the_share_of_steps_that_is_asked_for(al
 def test_friends_who_are_pictured_together_are_all_there_and_never_asked_about_as_absent(tmp_path: Path) -> None:
     spec = dataclasses.replace(PEOPLE, identities=24, per_identity=1, options={"people": [2, 3]})
     synthesize(spec, tmp_path / "friends")
-    split, rng = Album(tmp_path / "friends").split("train"), random.Random(0)
+    friends, rng = Dataset(tmp_path / "friends"), random.Random(0)
+    split = friends.split("train")
     truth = {r["picture"]: set(r["people"]) for r in read_rows(tmp_path / "friends", split="train") if r["name"] == "0"}
     found: dict[str, set[str]] = {}
     for _ in range(200):
-        for group in draw_groups(split, Data(attribute=0), rng, 2, 4):
+        for group in SingleQuestions(friends, split, Data(attribute=0)).groups(rng, 2, 4):
             for s in group.samples:
                 person, (turn,) = s.people[asked(s)], s.turns
                 assert turn.here == (person in truth[group.picture])
@@ -93,11 +95,11 @@ def test_friends_who_are_pictured_together_are_all_there_and_never_asked_about_a
 
 
 def test_every_recognition_answer_has_its_yes_or_no_marked_for_w_and_nothing_else_is(
-    album: Album, prompt: Prompt
+    album: Dataset, prompt: Prompt
 ) -> None:
     split, rng = album.split("train"), random.Random(1)
     for _ in range(60):
-        for group in draw_groups(split, Data(distractors=0.5), rng, 1, 4):
+        for group in SingleQuestions(album, split, Data(distractors=0.5)).groups(rng, 1, 4):
             for s in group.samples:
                 tokens = write_sample(prompt, s, 100_000, 4)
                 marked = [i for i, kind in zip(tokens.ids, tokens.supervise, strict=True) if kind == VERDICT]
@@ -108,8 +110,8 @@ def test_every_recognition_answer_has_its_yes_or_no_marked_for_w_and_nothing_els
                 assert set(names[len(s.people) :]) <= {asked(s)}, "questions and answers speak of the one asked about"
 
 
-def test_pieces_and_processes_share_all_groups_and_put_similar_lengths_together(album: Album) -> None:
-    groups = draw_groups(album.split("train"), Data(), random.Random(2), 12, 2)
+def test_pieces_and_processes_share_all_groups_and_put_similar_lengths_together(album: Dataset) -> None:
+    groups = SingleQuestions(album, album.split("train"), Data()).groups(random.Random(2), 12, 2)
     shared = [g for rank in range(3) for piece, _ in pieces(groups, 2, rank, 3) for g in piece]
     assert sorted(map(id, shared)) == sorted(map(id, groups))
     lengths = [

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("pyarrow")
 pytest.importorskip("accelerate")
 
-from plvm.train.album import Album
+from plvm.data.dataset import Dataset
 from plvm.train.features import Cache, Features, fingerprint_of
 from trained import album as album
 from trained import data as data
@@ -20,7 +20,7 @@ from trainer_worker import a_trainer, small
 
 
 def test_cached_features_are_the_fresh_ones_and_the_models_are_not_asked_again(
-    data: Path, album: Album, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, album: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     t = a_trainer(data, tmp_path / "out", small())
     split, cache = t.splits["train"], Cache(tmp_path / "cache", 1e9)

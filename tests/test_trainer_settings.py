@@ -17,12 +17,12 @@ pytest.importorskip("accelerate")
 from family import family as family
 from plvm.cli.main import app
 from plvm.config import changed, parse_overrides, read_settings
+from plvm.data.dataset import Dataset
+from plvm.data.manifest import MANIFEST
 from plvm.errors import RequestError
-from plvm.synth.dataset import MANIFEST
-from plvm.synth.pipeline import synthesize
-from plvm.train.album import Album
-from plvm.train.draw import check_split
 from plvm.train.settings import Data, Settings
+from plvm.train.tasks import check_split
+from plvm_lab.synth.pipeline import synthesize
 from trained import PEOPLE
 from trained import album as album
 from trained import data as data
@@ -101,15 +101,15 @@ def test_a_dataset_of_another_format_an_empty_split_and_no_dataset_are_refused(d
     manifest["spec"]["format"] = 99
     (newer / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(RequestError, match="format 99; this plvm reads format 2"):
-        Album(newer)
+        Dataset(newer)
     with pytest.raises(RequestError, match="cannot be read"):
-        Album(tmp_path / "nothing")
+        Dataset(tmp_path / "nothing")
     synthesize(dataclasses.replace(PEOPLE, identities=4, shares=(1.0, 0.0, 0.0)), tmp_path / "bare")
     with pytest.raises(RequestError, match='no pictures in its split "val"'):
         a_trainer(tmp_path / "bare", tmp_path / "out", small())
 
 
-def test_a_split_that_lacks_what_is_drawn_is_refused(album: Album) -> None:
+def test_a_split_that_lacks_what_is_drawn_is_refused(album: Dataset) -> None:
     split = album.split("train")
     for changes, settings, message in (
         ({"attributes": ()}, Data(), "no questions about attributes"),
@@ -130,7 +130,7 @@ def test_what_is_not_installed_and_a_folder_of_something_else_are_refused(
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(RequestError, match="holds no training run"):
         a_trainer(data, tmp_path, small())
-    monkeypatch.setattr("plvm.train.team.has_package", lambda name: False)
+    monkeypatch.setattr("plvm.train.processes.has_package", lambda name: False)
     with pytest.raises(RequestError, match="needs accelerate") as caught:
         a_trainer(data, tmp_path / "out", small())
     assert 'pip install "plvm[train]"' in caught.value.hint

@@ -13,18 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from plvm.mini.parts import build_vlm, image_processor
 from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
-from plvm.prompt import VERDICT, Prompt, Tokens
-from plvm.train.aligner import Packed, image_prefix, rows_of, suffix_logits, vocabulary_from
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.turns import VERDICT, Tokens
 from plvm.train.batch import write_sample
-from plvm.train.data import pad_rows
-from plvm.train.draw import Sample, Turn
 from plvm.train.loop import TABLE_FACTOR, run_stage, save_atomically, schedule
 from plvm.train.loss import answer_loss
 from plvm.train.prepare import prompt_in
+from plvm.train.rows import pad_rows
+from plvm.train.step import Packed, image_prefix, rows_of, suffix_logits, vocabulary_from
+from plvm.train.tasks import Sample, Turn
+from plvm_lab.families.mini.parts import build_vlm, image_processor
 from toys import RECIPE, K, a_concept, an_aligner, awake, extended, picture
 
 W = 20.0

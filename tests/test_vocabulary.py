@@ -7,9 +7,9 @@ import torch
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.session import Request, gather
 from plvm.model.backbone import Backbone
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.vocabulary import vocabulary_of
 from plvm.types import Concept
-from plvm.vocabulary import vocabulary_of
 from toys import K, a_concept, extended, picture
 
 QUESTION = "Is <billie> next to <avril>?"

@@ -14,16 +14,16 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.engine.prefix import ImagePrefix, compute_prefixes
-from plvm.mini.parts import build_encoder, build_vlm, image_processor
-from plvm.mini.recipe import SMOKE
-from plvm.mini.tokenizer import build_tokenizer
 from plvm.model.aligner import Aligner, AlignerConfig, build_aligner
 from plvm.model.backbone import Backbone
 from plvm.model.checkpoint import fingerprint
 from plvm.model.encoder import Encoder
 from plvm.personal import Personal
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
 from plvm.types import Concept, ConceptTokens
+from plvm_lab.families.mini.parts import build_encoder, build_vlm, image_processor
+from plvm_lab.families.mini.recipe import SMOKE
+from plvm_lab.families.mini.tokenizer import build_tokenizer
 
 RECIPE = replace(SMOKE, image_size=64, reference_size=56)
 K = 4

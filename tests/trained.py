@@ -14,9 +14,9 @@ from torch import Tensor
 pytest.importorskip("pyarrow")
 pytest.importorskip("accelerate")
 
-from plvm.synth.pipeline import synthesize
-from plvm.synth.spec import Spec
-from plvm.train.album import Album
+from plvm.data.dataset import Dataset
+from plvm.data.spec import Spec
+from plvm_lab.synth.pipeline import synthesize
 from trainer_worker import a_trainer, small
 
 PEOPLE = Spec(identities=16, per_identity=2, seed=5, size=48, shard=8, shares=(0.5, 0.4, 0.1), filters=False)
@@ -30,8 +30,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def album(data: Path) -> Album:
-    return Album(data)
+def album(data: Path) -> Dataset:
+    return Dataset(data)
 
 
 def curve(out: Path) -> list[float]:

@@ -11,16 +11,16 @@ from typing import Any
 from torch.distributed.tensor import DTensor
 
 from plvm.config import changed
-from plvm.mini.parts import build_encoder, build_vlm, image_processor
-from plvm.mini.tokenizer import build_tokenizer
+from plvm.data.dataset import Dataset
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
-from plvm.prompt import Prompt
-from plvm.train.album import Album
+from plvm.prompt.image_first import Prompt
 from plvm.train.features import Cache, Features
+from plvm.train.processes import Team
 from plvm.train.settings import Settings
-from plvm.train.team import Team
 from plvm.train.trainer import RUN, Trainer
+from plvm_lab.families.mini.parts import build_encoder, build_vlm, image_processor
+from plvm_lab.families.mini.tokenizer import build_tokenizer
 from toys import RECIPE, an_aligner, awake
 
 
@@ -51,7 +51,7 @@ def a_trainer(data: Path, out: Path, settings: Settings, model: str = "toy", cac
     aligner = an_aligner(backbone, form, backbone="../backbone", encoder="../encoder")
     if settings.train.shard:
         team.shard(backbone)
-    features = Features(backbone, encoder, Album(data), Cache(cache, 1e9) if cache is not None else None)
+    features = Features(backbone, encoder, Dataset(data), Cache(cache, 1e9) if cache is not None else None)
     return Trainer(features, out, settings, prompt=Prompt(backbone.tokenizer), aligner=aligner, team=team, model=model)
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from plvm.errors import CheckpointError, RequestError
-from plvm.evaluate.figures import intervals
 from plvm.model.aligner import Aligner
 from plvm.model.checkpoint import FILES, fingerprint, load_aligner
 
@@ -172,3 +171,20 @@ def _figures(results: Sequence[Mapping[str, Any]]) -> str:
         table = "\n".join(["| figure | value | n |", "|---|---|---|", *rows])
         sections.append(f"Suite {found.get('suite')}; {origin}.\n\n{table}\n")
     return "\n".join(sections)
+
+
+def intervals(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every figure of a summary that has an interval: (dotted name, {value, low, high, ..})."""
+    rows: list[tuple[str, dict[str, Any]]] = []
+
+    def walk(prefix: str, value: Any) -> None:
+        if not isinstance(value, dict):
+            return
+        if {"value", "low", "high"} <= set(value):
+            rows.append((prefix, value))
+            return
+        for key, inner in value.items():
+            walk(f"{prefix}.{key}" if prefix else key, inner)
+
+    walk("", summary)
+    return rows

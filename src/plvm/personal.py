@@ -17,22 +17,22 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.chat import Chat
+from plvm.engine.checks import checked_question, refuse_other_aligners, refuse_twins
 from plvm.engine.generate import generate, stream
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
-from plvm.engine.refusals import checked_question, refuse_other_aligners, refuse_twins
 from plvm.engine.score import BATCH, yes_probability
 from plvm.engine.session import Request
-from plvm.errors import CheckpointError, ImageError
+from plvm.errors import ImageError
+from plvm.families import shipped
 from plvm.images import Kept, Source, open_image
 from plvm.model.aligner import Aligner
 from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder, key_of
 from plvm.model.recording import Replayed
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
 from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_name
 
-MINI = Path(__file__).parent / "mini" / "weights" / "aligner"
 Picture = Source | ImagePrefix | None
 LOOKED = 16  # so many pictures are looked at together in `recognize`
 
@@ -263,10 +263,6 @@ def load(
     several devices. With `offline` nothing is downloaded. A preset has an untrained Aligner, and `notes` say so. Raises
     CheckpointError, RequestError.
     """
-    name: str | Path = name_or_folder
-    if name == "mini":
-        if not MINI.is_dir():
-            raise CheckpointError("The weights of the mini family are not in this package.", "Run `plvm mini build`.")
-        name = MINI
-    parts = load_parts(name, device, dtype, bits=bits, device_map=device_map, offline=offline)
+    place = shipped(name_or_folder) or name_or_folder
+    parts = load_parts(place, device, dtype, bits=bits, device_map=device_map, offline=offline)
     return Personal(parts.backbone, parts.encoder, parts.aligner, parts.prompt, parts.fingerprint, notes=parts.notes)

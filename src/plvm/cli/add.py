@@ -13,8 +13,8 @@ from typer import Argument, Exit, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json, progress, say, table
+from plvm.cli.context import load_model, open_store, reason
 from plvm.cli.people import Group, good_pictures, people_in
-from plvm.cli.session import load_model, open_store, reason
 from plvm.cli.verbs import add_verb
 from plvm.errors import PlvmError, RequestError
 from plvm.types import check_name
@@ -81,7 +81,7 @@ def _add_one(
     store: ConceptStore, name: str, files: list[str], notes: str, replace: bool, load: Load, json: bool
 ) -> None:
     from plvm.images import open_image
-    from plvm.store.refusals import duplicate
+    from plvm.store.conflicts import duplicate
 
     name = check_name(name)
     if not files:

@@ -8,7 +8,7 @@ from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, out_json
-from plvm.cli.session import load_model, names_in, open_store, pick, require_known, sampling
+from plvm.cli.context import load_model, names_in, open_store, pick, require_known, sampling
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 

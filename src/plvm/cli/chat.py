@@ -12,7 +12,7 @@ from typer import Argument, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import complain, count, out, say, table
-from plvm.cli.session import load_model, names_in, open_store, pick, require_known, sampling
+from plvm.cli.context import load_model, names_in, open_store, pick, require_known, sampling
 from plvm.cli.verbs import add_verb
 from plvm.errors import DuplicateConceptError, PlvmError, RequestError
 from plvm.types import SamplingParams, check_name, nearest_names

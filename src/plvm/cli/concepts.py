@@ -10,7 +10,7 @@ from typer import Argument, Exit, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json, say, table
-from plvm.cli.session import open_store, require_known
+from plvm.cli.context import open_store, require_known
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 

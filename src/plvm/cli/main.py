@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Annotated
 
 from typer import Context, Exit, Option, Typer
@@ -42,23 +43,8 @@ def plvm_(
             stream.reconfigure(errors="backslashreplace")
 
 
-# Every verb's module adds itself; what is heavy is imported inside the verbs.
-for _name in (
-    "add",
-    "concepts",
-    "transfer",
-    "ask",
-    "chat",
-    "recognize",
-    "demo",
-    "synth",
-    "train",
-    "bench",
-    "evaluate",
-    "report",
-    "mini",
-    "official",
-    "cost",
-    "push",
-):
+# Every verb's module adds itself; what is heavy is imported inside the verbs. Verbs of other packages come by entry point.
+for _name in ("add", "concepts", "transfer", "ask", "chat", "recognize", "train", "import_official", "push"):
     import_module(f"plvm.cli.{_name}").register(app)
+for _found in entry_points(group="plvm.verbs"):
+    _found.load()(app)

@@ -8,7 +8,7 @@ from typer import Argument, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, out_json, progress, say, table
-from plvm.cli.session import load_model, open_store
+from plvm.cli.context import load_model, open_store
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 

@@ -9,7 +9,7 @@ from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json
-from plvm.cli.session import open_store
+from plvm.cli.context import open_store
 from plvm.cli.verbs import add_verb
 
 

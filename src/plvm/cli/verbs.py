@@ -19,7 +19,7 @@ from plvm.cli.console import complain
 from plvm.errors import PlvmError
 
 WIDTH = 100  # columns of the help
-PANELS = ("Concepts", "Pictures", "The model")
+PANELS = ("Concepts", "Pictures", "The model")  # verbs of other packages may name others
 
 
 class Verb(TyperCommand):
@@ -47,7 +47,7 @@ class Verbs(TyperGroup):
         rows: dict[str, list[tuple[str, str]]] = {panel: [] for panel in PANELS}
         for name in self.list_commands(ctx):
             command: Any = self.get_command(ctx, name)
-            rows[command.rich_help_panel].append((name, command.get_short_help_str(WIDTH)))
+            rows.setdefault(command.rich_help_panel, []).append((name, command.get_short_help_str(WIDTH)))
         for panel, verbs in rows.items():
             with formatter.section(panel):
                 formatter.write_dl(verbs)

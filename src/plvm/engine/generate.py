@@ -21,7 +21,7 @@ from plvm.engine.session import Request, Session, gather
 from plvm.engine.steps import steps_after
 from plvm.engine.text import AnswerText
 from plvm.model.backbone import Backbone, KeyValues
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
 from plvm.types import Answer, SamplingParams
 
 

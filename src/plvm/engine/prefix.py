@@ -25,7 +25,7 @@ from torch import Tensor
 
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.families import ImageTokens
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
 
 NO_IMAGE = ""  # the digest of the prefix that holds no picture
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.session import Request, Session, gather
 from plvm.model.backbone import Backbone, repeat
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
 from plvm.types import Concept
 
 BATCH = 48  # suffixes at a time; small enough for a CPU's caches, large enough for its cores

@@ -24,9 +24,10 @@ from torch.nn import functional as F
 from plvm.engine.prefix import ImagePrefix
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone, KeyValues
-from plvm.prompt import Description, Prompt, Tokens, Words
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.turns import Description, Tokens, Words
+from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
 from plvm.types import Concept
-from plvm.vocabulary import ConceptVocabulary, vocabulary_of
 
 
 @dataclass(frozen=True, eq=False)

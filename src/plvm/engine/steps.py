@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from plvm.engine.session import Gathered
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.recording import Recording, record
-from plvm.model.room import Room
+from plvm.model.static_cache import Room
 
 ROOM = 64  # tokens; when they are written, room for as many more is made
 

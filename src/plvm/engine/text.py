@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plvm.prompt import Prompt
+from plvm.prompt.image_first import Prompt
 
 _HALF = "\ufffd"  # what a tokenizer writes for bytes that are not (yet) a character
 

@@ -9,17 +9,18 @@ from typing import Any
 
 import torch
 
-from plvm.definitions_first import prompt_of
 from plvm.errors import CheckpointError, RequestError
 from plvm.model.aligner import Aligner, build_aligner
 from plvm.model.backbone import Backbone
 from plvm.model.checkpoint import fingerprint, load_aligner
 from plvm.model.encoder import Encoder
 from plvm.model.fetch import fetch, is_hub_id
-from plvm.model.frozen import load_backbone, load_encoder
-from plvm.model.skeleton import aligner_config
+from plvm.model.pretrained import load_backbone, load_encoder
+from plvm.model.untrained import aligner_config
 from plvm.presets import PRESETS, Preset
-from plvm.prompt import Prompt, Template
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.orders import prompt_of
+from plvm.prompt.template import Template
 from plvm.runtime import check_device_map, choose_bits, choose_device, choose_dtype
 from plvm.types import nearest_names
 

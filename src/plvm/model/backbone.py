@@ -21,8 +21,8 @@ from torch import Tensor
 from plvm.errors import RequestError
 from plvm.model.families import ImageTokens, Pixels, family_of
 from plvm.model.recording import can_record
-from plvm.model.room import KeyValues, Room
-from plvm.prompt import Template
+from plvm.model.static_cache import KeyValues, Room
+from plvm.prompt.template import Template
 
 
 class Backbone:

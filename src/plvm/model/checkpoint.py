@@ -27,7 +27,7 @@ from torch import Tensor
 
 from plvm.errors import CheckpointError
 from plvm.model.aligner import Aligner, AlignerConfig, build_aligner
-from plvm.prompt import Template
+from plvm.prompt.template import Template
 from plvm.types import nearest_names
 
 VERSION = 1

@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.errors import CheckpointError
-from plvm.prompt import Template
+from plvm.prompt.template import Template
 
 
 @dataclass(frozen=True, eq=False)

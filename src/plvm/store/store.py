@@ -16,8 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from plvm.errors import DuplicateConceptError, RequestError, StoreError
 from plvm.store.archive import read_archive, write_archive
+from plvm.store.conflicts import check_aligner, duplicate, joined, unknown
 from plvm.store.database import Database
-from plvm.store.refusals import check_aligner, duplicate, joined, unknown
 from plvm.store.schema import concepts, damaged, mark_unscrubbed, references
 from plvm.store.tokens import tokens_from_bytes, tokens_to_bytes
 from plvm.types import Concept, check_name

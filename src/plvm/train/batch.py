@@ -8,11 +8,12 @@ import torch
 
 from plvm.errors import RequestError
 from plvm.model.aligner import Rows
-from plvm.prompt import Prompt, Tokens
-from plvm.train.aligner import Packed, vocabulary_from
-from plvm.train.data import pad_rows, write_turns
-from plvm.train.draw import Group, Sample
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.turns import Tokens
 from plvm.train.features import Features
+from plvm.train.rows import pad_rows, write_turns
+from plvm.train.step import Packed, vocabulary_from
+from plvm.train.tasks import Group, Sample
 
 
 def write_sample(prompt: Prompt, sample: Sample, base: int, k: int, image: int = 0) -> Tokens:

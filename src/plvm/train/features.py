@@ -22,11 +22,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from plvm.data.dataset import Dataset
+from plvm.data.shards import REFERENCE
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
 from plvm.model.families import ImageTokens
-from plvm.synth.generator import REFERENCE
-from plvm.train.album import Album
 
 Tensors = Mapping[str, Tensor]
 SAMPLED = 1024  # numbers of each weight that the fingerprint looks at
@@ -84,7 +84,7 @@ def unplaced(config: Any) -> Any:
 class Features:
     """Features of an album's pictures by key, through `cache` where there is one."""
 
-    def __init__(self, backbone: Backbone, encoder: Encoder, album: Album, cache: Cache | None = None) -> None:
+    def __init__(self, backbone: Backbone, encoder: Encoder, album: Dataset, cache: Cache | None = None) -> None:
         self.backbone, self.encoder, self.album, self.cache = backbone, encoder, album, cache
         self.encoder_print = fingerprint_of(encoder.model, encoder.image_processor)
         self.backbone_print = fingerprint_of(backbone.model, backbone.image_processor)

@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from plvm.model.aligner import AnchoredAligner
-from plvm.prompt import VERDICT
-from plvm.train.aligner import Packed
+from plvm.prompt.turns import VERDICT
 
 
 def answer_loss(logits: Tensor, ids: Tensor, supervise: Tensor, w: float) -> Tensor:
@@ -30,14 +28,3 @@ def answer_loss(logits: Tensor, ids: Tensor, supervise: Tensor, w: float) -> Ten
     count = int(begins.sum())
     zero = losses.new_zeros(count)
     return (zero.index_add(0, answer, weight * losses) / zero.index_add(0, answer, weight)).mean()
-
-
-def anchor_loss(aligner: AnchoredAligner, packed: Packed) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the words that anchored tokens point at, and the share that is right. Tokens beyond the anchors, and
-    anchors beyond the tokens, are not told."""
-    assert packed.anchors is not None
-    z_ref = packed.z_ref.flatten(0, 1)
-    logits, _ = aligner.word_logits(z_ref[:, 1:] if aligner.config.global_token else z_ref)
-    told = min(logits.shape[1], packed.anchors.shape[-1])
-    guess, target = logits[:, :told].flatten(0, 1), packed.anchors[..., :told].flatten()
-    return F.cross_entropy(guess, target), (guess.argmax(-1) == target).float().mean()

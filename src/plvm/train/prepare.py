@@ -8,21 +8,21 @@ from pathlib import Path
 
 import torch
 
-from plvm.definitions_first import prompt_of
-from plvm.model.aligner import Aligner, AnchoredAligner
+from plvm.data.dataset import Dataset
+from plvm.families import shipped
+from plvm.model.aligner import Aligner
 from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
-from plvm.model.frozen import load_encoder
-from plvm.personal import MINI
-from plvm.prompt import Prompt
-from plvm.train.album import Album
+from plvm.model.pretrained import load_encoder
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.orders import prompt_of
 from plvm.train.features import Cache, Features
+from plvm.train.initialization import read_names, untrained
+from plvm.train.processes import Team
 from plvm.train.settings import Settings
-from plvm.train.start import read_names, untrained, whiten
-from plvm.train.team import Team
 from plvm.train.trainer import RUN, Trainer, precision_of
 
-WHITENED = 1000  # references that an anchored Aligner's codes are measured on
+SHOWN = 1000  # references at most
 
 
 def prepare(
@@ -34,12 +34,12 @@ def prepare(
     The Aligner starts untrained.
     Raises RequestError, CheckpointError.
     """
-    album = Album(data)
+    album = Dataset(data)
     team = Team(device, settings.train.trackers, out / RUN)
     dtype = precision_of(settings, team.device) if team.device != "cpu" else torch.float32
     loaded = team.device if not settings.train.shard else "cpu"  # what is spread is not to be on one device first
     parts = load_parts(
-        MINI if model == "mini" else model, loaded, str(dtype).removeprefix("torch."), bits=bits, offline=offline
+        shipped(model) or model, loaded, str(dtype).removeprefix("torch."), bits=bits, offline=offline
     )
     encoder = parts.encoder
     if settings.train.shard:
@@ -54,7 +54,7 @@ def prepare(
     names = read_names(backbone.name)
     aligner = untrained(settings.aligner, parts.aligner.config, backbone, encoder, settings.train.seed, names)
     trainer = Trainer(features, out, settings, prompt=prompt, aligner=aligner, team=team, model=model)
-    whitened(aligner, features, trainer.splits["train"].people)
+    show_references(aligner, features, trainer.splits["train"].people)
     return trainer
 
 
@@ -72,7 +72,7 @@ def prompt_in(form: str, own: Prompt, backbone: Backbone) -> Prompt:
     return prompt_of(backbone.tokenizer, released)
 
 
-def whitened(aligner: Aligner, features: Features, people: Sequence[str]) -> None:
-    """Let an anchored Aligner's codes start with independent coordinates over the references of `people`."""
-    if isinstance(aligner, AnchoredAligner) and aligner.config.global_token:
-        whiten(aligner.code, torch.stack([features.reference(p)[0].cpu() for p in people[:WHITENED]]))
+def show_references(aligner: Aligner, features: Features, people: Sequence[str]) -> None:
+    """Let a form that wants to see some references of `people` before training see them."""
+    if aligner.reads_references:
+        aligner.see_references(torch.stack([features.reference(p)[0].cpu() for p in people[:SHOWN]]))

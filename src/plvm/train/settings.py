@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 
 from plvm.errors import RequestError
-from plvm.model.aligner import ARCHITECTURES
+from plvm.model.aligner import form_of, known_forms
+from plvm.prompt.orders import ORDERS
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 OPTIMIZERS = ("adamw", "muon")
-TASKS = ("paper", "grounded")
-FORMS = ("image-first", "definitions-first")
+SINGLE = "single"  # the published tasks
 
 
 @dataclass(frozen=True)
 class Data:
-    """Which questions are drawn. tasks: the paper's single questions, or "grounded", whole dialogues about one to three people,
-    which need a drawn dataset (ours); p: share of recognition questions whose person is in the picture; recognition, attribute:
-    how often each is asked, relative to each other; distractors: share of steps whose prompts define one to three further
-    people; augment: references are mirrored, cut and lit at random; validation: samples of the validation identities."""
+    """Which questions are drawn. tasks: "single", the published single questions ("paper" means the same), or "grounded",
+    whole dialogues about one to three people, which need a drawn dataset (ours); p: share of recognition questions whose
+    person is in the picture; recognition, attribute: how often each is asked, relative to each other; distractors: share of
+    steps whose prompts define one to three further people; augment: references are mirrored, cut and lit at random;
+    validation: samples of the validation identities."""
 
-    tasks: str = "paper"
+    tasks: str = SINGLE
     p: float = 0.5
     recognition: float = 1.0
     attribute: float = 1.0
@@ -30,7 +32,10 @@ class Data:
     validation: int = 256
 
     def __post_init__(self) -> None:
-        _require(self.tasks in TASKS, "data.tasks", self.tasks, f"one of {', '.join(TASKS)}")
+        if self.tasks == "paper":  # what it was called in 0.1
+            object.__setattr__(self, "tasks", SINGLE)
+        known = known_tasks()
+        _require(self.tasks in known, "data.tasks", self.tasks, f"one of {', '.join(known)}")
         for name in ("p", "distractors"):
             _require(0 <= getattr(self, name) <= 1, f"data.{name}", getattr(self, name), "a share from 0 to 1")
         for name in ("recognition", "attribute"):
@@ -59,9 +64,9 @@ class Shape:
     form: str = "image-first"
 
     def __post_init__(self) -> None:
-        known = ", ".join(ARCHITECTURES)
-        _require(self.architecture in ARCHITECTURES, "aligner.architecture", self.architecture, f"one of {known}")
-        _require(self.form in FORMS, "aligner.form", self.form, f"one of {', '.join(FORMS)}")
+        forms = known_forms()
+        _require(self.architecture in forms, "aligner.architecture", self.architecture, f"one of {', '.join(forms)}")
+        _require(self.form in ORDERS, "aligner.form", self.form, f"one of {', '.join(ORDERS)}")
         _require(1 <= self.K <= 256, "aligner.K", self.K, "1 to 256")
         _require(1 <= self.blocks <= 64, "aligner.blocks", self.blocks, "1 to 64")
 
@@ -118,8 +123,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.train.anchor > 0:
-            anchored = self.aligner.architecture == "anchored"
-            _require(anchored, "train.anchor", self.train.anchor, "0 unless aligner.architecture is anchored")
+            able = [name for name in known_forms() if form_of(name).word_supervision]
+            wanted = f"0 unless aligner.architecture is {' or '.join(able)}"
+            _require(self.aligner.architecture in able, "train.anchor", self.train.anchor, wanted)
+
+
+def known_tasks() -> tuple[str, ...]:
+    """The tasks that `data.tasks` can name: the published ones, and those of the entry-point group `plvm.tasks`."""
+    return (SINGLE, *sorted(found.name for found in entry_points(group="plvm.tasks")))
 
 
 def _require(holds: bool, key: str, value: object, wanted: str) -> None:

@@ -15,7 +15,6 @@ import math
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +22,23 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from plvm.data.files import whole_file
+from plvm.data.manifest import versions
 from plvm.errors import RequestError
-from plvm.model.aligner import Aligner, AnchoredAligner
+from plvm.model.aligner import Aligner
 from plvm.model.checkpoint import save_aligner
-from plvm.prompt import VERDICT, Prompt
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.turns import VERDICT
 from plvm.runtime import choose_dtype
-from plvm.synth.dataset import versions
-from plvm.synth.tables import whole_file
-from plvm.train.aligner import image_prefix, rows_of, suffix_logits
 from plvm.train.batch import pack, pieces
-from plvm.train.draw import Group, check_split, draw_groups
 from plvm.train.features import Features
-from plvm.train.grounded import Grounded
 from plvm.train.loop import Report, Watch, run_stage
-from plvm.train.loss import anchor_loss, answer_loss
+from plvm.train.loss import answer_loss
 from plvm.train.memory import peak_bytes
+from plvm.train.processes import Team
 from plvm.train.settings import Settings
-from plvm.train.team import Team
-from plvm.train.truth import anchors_of, read_truth
+from plvm.train.step import image_prefix, rows_of, suffix_logits
+from plvm.train.tasks import Group, check_split, tasks_of, words_of
 
 NAME, RUN = "aligner", "run"
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -71,8 +69,9 @@ class Trainer:
         self.splits = {name: self.album.split(name) for name in ("train", "val")}
         for split in self.splits.values():
             check_split(split, settings.data)
-        drawn = settings.data.tasks == "grounded" or settings.train.anchor > 0
-        self.truths = {name: read_truth(self.album, name) for name in self.splits} if drawn else {}
+        tasks = tasks_of(settings.data.tasks)
+        self.tasks = {name: tasks(self.album, split, settings.data) for name, split in self.splits.items()}
+        self.words = words_of(self.album, "train") if settings.train.anchor > 0 else {}
         self.dtype = precision_of(settings, team.device)
         steps = -(-settings.data.validation // (settings.train.pictures * settings.train.packs))
         self.validation = [self.groups(random.Random(f"validation/{i}"), "val") for i in range(steps)]
@@ -81,14 +80,8 @@ class Trainer:
     # ---- one step
     def groups(self, rng: random.Random, split: str = "train") -> list[Group]:
         """All that one step asks, of all processes."""
-        data, train = self.settings.data, self.settings.train
-        if data.tasks == "grounded":
-            return self._grounded[split].groups(rng, train.pictures, train.packs)
-        return draw_groups(self.splits[split], data, rng, train.pictures, train.packs)
-
-    @cached_property
-    def _grounded(self) -> dict[str, Grounded]:
-        return {k: Grounded(split, self.truths[k], self.settings.data) for k, split in self.splits.items()}
+        train = self.settings.train
+        return self.tasks[split].groups(rng, train.pictures, train.packs)
 
     def losses(self, step: int, rng: random.Random) -> Iterator[Mapping[str, Tensor]]:
         """This process's pieces of a step; `total` and `yes_no` (share of right Yes/No words) add up to the step's, and so does
@@ -123,8 +116,8 @@ class Trainer:
             prefix = image_prefix(self.backbone, self.prompt, packed.pixels)
             logits = suffix_logits(self.backbone, prefix, packed, rows_of(self.aligner, packed))
             loss, read = answer_loss(logits, packed.ids, packed.supervise, self.settings.train.w), None
-            if isinstance(self.aligner, AnchoredAligner) and packed.anchors is not None:
-                anchored, read = anchor_loss(self.aligner, packed)
+            if packed.anchors is not None:
+                anchored, read = self.aligner.extra_loss(packed.z_ref.flatten(0, 1), packed.anchors.flatten(0, 1))
                 loss = loss + told * anchored
         marked = packed.supervise[:, 1:] == VERDICT
         said = logits[:, :-1][marked].detach()
@@ -133,7 +126,8 @@ class Trainer:
         return loss, right.float(), yes.tolist(), read
 
     def _anchors(self, person: str) -> list[int]:
-        return anchors_of(self.truths["train"].people[person], self.prompt)
+        """The first token of each phrase that describes a person."""
+        return [self.prompt.text(" " + phrase)[0] for phrase in self.words[person]]
 
     # ---- around the steps
     @torch.no_grad()

@@ -1,0 +1,1 @@
+"""The forms of an Aligner: a file each, called like its form, whose `FORM` is the class; `plvm.model.aligner` has the rest."""

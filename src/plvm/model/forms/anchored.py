@@ -1,0 +1,96 @@
+"""The form "anchored", ours: each context token is a mixture of the backbone's own frozen word embeddings - what a small language
+model can already read - plus a few free tokens; the name's rows come from a short code of the global token, and every context
+token carries a share of its owner's word row, so that two people's tokens cannot be confused."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from plvm.model.aligner import Aligner, AlignerConfig, FrozenRows, Rows
+from plvm.model.heads import BoundedRow, bounded
+from plvm.model.resampler import Resampler
+
+
+class AnchoredAligner(Aligner):
+    """Context tokens anchored in the frozen word embeddings, a few free ones, bounded name rows.
+
+    Where the encoder has no global token (SAM), one more query, the last, makes the code of the name's rows.
+    """
+
+    word_supervision = True
+    word_rows: Tensor
+    directions: Tensor
+
+    def __init__(self, config: AlignerConfig) -> None:
+        super().__init__(config)
+        c = config
+        extra = 0 if c.global_token else 1
+        self.code = nn.Linear(c.encoder_width if c.global_token else c.resampler_width, c.code_width)
+        self.word = BoundedRow(c.code_width, c.width, c.row_rms)
+        self.head = BoundedRow(c.code_width, c.width, c.row_rms)
+        self.resampler = Resampler(c.encoder_width, c.resampler_width, c.context_tokens + extra, c.blocks, c.heads)
+        self.point = nn.Linear(c.resampler_width, c.width)
+        self.free = nn.Linear(c.resampler_width, c.width)
+        self.sharpness = nn.Parameter(torch.tensor(16.0))
+        self.free_scale = nn.Parameter(torch.tensor(c.row_rms))
+        self.tag = nn.Parameter(torch.tensor(0.5))
+        self.register_buffer("word_rows", torch.zeros(1, c.width), persistent=False)
+        self.register_buffer("directions", torch.zeros(1, c.width), persistent=False)
+
+    @property
+    def reads_references(self) -> bool:
+        return self.config.global_token
+
+    def start(self, frozen: FrozenRows) -> None:
+        """Begin with the maps from a code to a name's rows that the backbone was pretrained with."""
+        if frozen.names is None:
+            return
+        for part, module in (("word", self.word), ("head", self.head)):
+            own = {k.removeprefix(f"{part}."): v for k, v in frozen.names.items() if k.startswith(part)}
+            module.load_state_dict(own)
+
+    @torch.no_grad()
+    def see_references(self, z: Tensor) -> None:
+        """Let codes begin with independent coordinates of variance 1 over global tokens z [N, E]."""
+        mean = z.mean(0)
+        _, scale, basis = torch.linalg.svd(z - mean, full_matrices=False)
+        rows = basis[: self.code.out_features] / scale[: self.code.out_features, None].clamp(min=1e-6) * len(z) ** 0.5
+        self.code.weight[: len(rows)] = rows
+        self.code.bias[: len(rows)] = -rows @ mean
+
+    def extra_loss(self, z_ref: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the words int64[N, A] that anchored tokens point at, and the share that is right. Tokens beyond the
+        words, and words beyond the tokens, do not count."""
+        logits, _ = self.word_logits(z_ref[:, 1:] if self.config.global_token else z_ref)
+        count = min(logits.shape[1], words.shape[-1])
+        guess, target = logits[:, :count].flatten(0, 1), words[:, :count].flatten()
+        return F.cross_entropy(guess, target), (guess.argmax(-1) == target).float().mean()
+
+    def use_words(self, word_rows: Tensor) -> None:
+        self.word_rows = word_rows.detach().float()
+        self.directions = F.normalize(self.word_rows, dim=-1)
+
+    def word_logits(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """patches [N, L, E] -> logits [N, K - free, V] over the backbone's words, and the resampler's output [N, K, W], or
+        [N, K+1, W] without a global token."""
+        h = self.resampler(patches)
+        anchored = h[:, : self.config.context_tokens - self.config.free_tokens]
+        pointer = F.normalize(self.point(anchored), dim=-1)
+        return self.sharpness * pointer @ self.directions.to(h).T, h
+
+    def rows(self, z: Tensor, logits: Tensor, h: Tensor) -> Rows:
+        """What the code is made of ([N, E], or [N, W] without a global token) and `word_logits` -> rows."""
+        code = bounded(self.code(z), 1.0)
+        word, head = self.word(code), self.head(code)
+        words = logits.softmax(-1) @ self.word_rows.to(h)
+        free = bounded(self.free(h[:, logits.shape[1] :]), self.free_scale)
+        return Rows(word, head, torch.cat([words, free], 1) + self.tag * word.unsqueeze(1))
+
+    def forward(self, z: Tensor | None, patches: Tensor) -> Rows:
+        logits, h = self.word_logits(patches)
+        return self.rows(h[:, -1], logits, h[:, :-1]) if z is None else self.rows(z, logits, h)
+
+
+FORM = AnchoredAligner

@@ -1,0 +1,101 @@
+"""`plvm mini build`: the embedded model family from nothing; `plvm mini judge`: the judge of drawn pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option, Typer
+
+from plvm.cli import options as o
+from plvm.cli.console import figures, out, progress, say
+from plvm.cli.context import make_folder
+from plvm.cli.verbs import add_verb
+
+mini = Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Build the model family that the package carries.",
+)
+
+
+def register(app: Typer) -> None:
+    add_verb(mini, "build", build)
+    add_verb(mini, "judge", judge, usage="DATA")
+    app.add_typer(mini, name="mini", rich_help_panel="The laboratory")
+
+
+@mini.callback()
+def mini_() -> None:
+    """Build the model family that the package carries."""
+
+
+def build(
+    destination: o.Out,
+    stages: Annotated[
+        str,
+        Option("--stages", metavar="all|A,B", help="Of tokenizer, draw, tower, encoder, language, vision, "
+               "align, export, evaluate."),
+    ] = "all",
+    scale: Annotated[
+        str, Option("--scale", metavar="full|smoke", help="full is what the package ships; smoke proves that all runs.")
+    ] = "full",
+    workers: Annotated[int, Option("--workers", metavar="N", help="Processes that draw.", min=1)] = 2,
+    threads: Annotated[int, Option("--threads", metavar="N", help="CPU threads to train with.", min=1)] = 2,
+    device: o.Device = None,
+) -> None:  # fmt: skip
+    """Build it from nothing.
+
+    Draws the world, trains the frozen parts, then the Aligner, and exports them. Finished stages are
+    skipped, an interrupted one goes on from its last checkpoint.
+
+    \b
+    Example:
+      plvm mini build --stages all --scale smoke --out build/smoke
+    """
+    from plvm_lab.families.mini.build import build_mini
+
+    make_folder(destination)
+    with progress() as advance:
+        latest: dict[str, str] = {}
+
+        def report(stage: str, done: int, total: int, values: Mapping[str, float]) -> None:
+            advance(stage, done, total)
+            if values:
+                latest[stage] = figures(values)
+            if done >= total and stage in latest:
+                say(f"{stage}: {latest.pop(stage)}")
+
+        weights = build_mini(destination, scale, stages, report=report, workers=workers, threads=threads, device=device)
+    out(str(weights))
+
+
+def judge(
+    data: Annotated[Path, Argument(metavar="DATA", help="A dataset of drawn portraits.", show_default=False)],
+    destination: o.Out,
+    steps: Annotated[int, Option("--steps", metavar="N", help="Training steps.", min=1)] = 1500,
+    seed: Annotated[int, Option("--seed", metavar="N", help="Of the weights and the batches.", min=0)] = 0,
+    threads: Annotated[int, Option("--threads", metavar="N", help="CPU threads to train with.", min=1)] = 2,
+) -> None:
+    """Train the judge that `plvm synth` filters drawn pictures with.
+
+    It learns to find faces, to tell who is who, and which prompt belongs to a picture; its thresholds are
+    set on the validation identities of the data.
+
+    \b
+    Example:
+      plvm synth --no-filters --identities 2000 --per-identity 3 --seed 77 --out data/judge
+      plvm mini judge data/judge --out build/judge
+    """
+    import torch
+
+    from plvm_lab.families.mini.judge_training import train_judge
+
+    torch.set_num_threads(threads)
+    make_folder(destination)
+    with progress() as advance:
+        found = train_judge(
+            data, destination, lambda stage, done, total, _: advance(stage, done, total), steps=steps, seed=seed
+        )
+    out(figures(found))

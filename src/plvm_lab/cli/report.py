@@ -1,0 +1,56 @@
+"""`plvm report`: result files -> tables and one page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option, Typer
+
+from plvm.cli import options as o
+from plvm.cli.console import out, out_json, progress, say
+from plvm.cli.context import make_folder
+from plvm.cli.verbs import add_verb
+
+
+def register(app: Typer) -> None:
+    add_verb(app, "report", report, "The laboratory", "[RESULTS]")
+
+
+def report(
+    results: Annotated[Path, Argument(metavar="RESULTS", help="The folder with the results of `plvm eval`.")] = Path(
+        "results"
+    ),
+    destination: Annotated[Path, Option("--out", metavar="FOLDER", help="Where page and tables go.")] = Path("report"),
+    json: o.Json = False,
+) -> None:
+    """Make tables and one HTML page of result files.
+
+    Reads every result below RESULTS; nothing is measured. Writes index.html, which needs nothing but itself, and
+    tables.md.
+
+    \b
+    Example:
+      plvm report results --out report
+    """
+    from plvm_lab.report.markdown import markdown, tables_of
+    from plvm_lab.report.report_page import report_page
+    from plvm_lab.report.results import by_suite, find_runs
+    from plvm_lab.report.sheets import find_sheets, sheet_tables
+
+    runs = find_runs(results)
+    sheets = find_sheets(results)
+    make_folder(destination)
+    tables = {suite: tables_of(own) for suite, own in by_suite(runs).items()}
+    tables |= {sheet.file.name: own for sheet in sheets if (own := sheet_tables(sheet))}
+    told = "\n".join(f"## {suite}\n\n" + "\n".join(map(markdown, own)) for suite, own in tables.items())
+    (destination / "tables.md").write_text(told, encoding="utf-8")
+    with progress() as advance:
+        page = report_page(runs, destination, advance, sheets=sheets)
+    (destination / "index.html").write_text(page, encoding="utf-8")
+    if json:
+        out_json({suite: [asdict(table) for table in own] for suite, own in tables.items()})
+    else:
+        out("\n".join(f"{suite}\n\n{markdown(own[0])}" for suite, own in tables.items()))
+    say(f"Wrote {destination / 'index.html'}.")

@@ -1,0 +1,205 @@
+"""The parts of the suite: what each asks of a system, one record per item. Their figures are made in `figures.py`.
+
+The decisions: recognition is Yes where P(Yes) > 0.5 of {Yes, No}, strictly, and, as a part of its own, by what the free
+answer begins with; multiple choice is the option with the highest likelihood as the answer, each option being a whole
+answer sentence (`Chooses.choose`), so that the order of the options cannot matter; free answers are read by `judge.py`;
+what cannot be read is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plvm_lab.evaluate import controls, figures
+from plvm_lab.evaluate.figures import ARMS, WORDINGS, Record, Records
+from plvm_lab.evaluate.harness import Exam, ask_answers, ask_choices, ask_pairs, batches, verdict
+from plvm_lab.evaluate.parsing import NOBODY, is_right, names_said, who_is_named, yes_or_no
+from plvm_lab.evaluate.system import ANSWER, CHOOSE, CONVERSE, RECOGNIZE, VERIFY, Turn
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part: the ability it needs, how many records it makes, how it asks, and its figures."""
+
+    needs: str
+    count: Callable[[Any], int]
+    ask: Callable[[Exam], Iterator[Record]]
+    figures: Callable[[Sequence[Record], Records], dict[str, Any]]
+
+
+# ---------------------------------------------------------------- recognition
+
+
+def ask_recognition(exam: Exam) -> Iterator[Record]:
+    """Every identity in every picture, in the system's own wording; of a suite that asks about some pairs, those."""
+    bench = exam.benchmark
+    people = exam.concepts(bench.names)
+    asked, present = bench.asked, bench.present
+    for pictures in batches(range(len(bench.pictures)), 16):
+        found = exam.system.recognize([exam.album.query(p) for p in pictures], people)
+        for row, p in enumerate(pictures):
+            for i, name in enumerate(bench.names):
+                if asked[i, p]:
+                    truth = bool(present[i, p])
+                    yield verdict(f"recognition/{name}/{p:03}", name, p, truth, float(found[row, i]))
+
+
+def ask_validation(exam: Exam) -> Iterator[Record]:
+    """The same of other identities: what a threshold may be chosen on."""
+    other = exam.benchmark.validation
+    return ask_recognition(Exam(exam.learner, other, other.album()))
+
+
+def ask_strict(exam: Exam) -> Iterator[Record]:
+    """The same pairs in the suite's own wording, answered freely: what does not begin with Yes or No is wrong."""
+    for pair, text in ask_answers(exam, exam.benchmark.pairs):
+        said = yes_or_no(text)
+        yield {
+            "id": pair.id, "about": pair.about, "picture": pair.picture, "truth": "Yes" if pair.truth else "No",
+            "text": text, "answer": None if said is None else "Yes" if said else "No", "right": said == pair.truth,
+        }  # fmt: skip
+
+
+def ask_several(exam: Exam) -> Iterator[Record]:
+    """Questions about several names at once: Yes where all of them are in the picture."""
+    return ask_pairs(exam, ((p, {}) for p in exam.benchmark.several))
+
+
+def ask_lookalikes(exam: Exam) -> Iterator[Record]:
+    """Every identity and its look-alikes on the pictures of the identity."""
+    pairs = exam.benchmark.lookalike_pairs
+    return ask_pairs(exam, ((p, {"changes": int(p.concepts[0].partition("~")[2] or 0)}) for p in pairs))
+
+
+def ask_triples(exam: Exam) -> Iterator[Record]:
+    """One of three concepts in the prompt is asked about."""
+    return ask_pairs(exam, ((p, {"place": p.target}) for p in exam.benchmark.triples))
+
+
+# ---------------------------------------------------------------- multiple choice
+
+
+def ask_text_qa(exam: Exam) -> Iterator[Record]:
+    """Multiple choice about traits, without a picture."""
+    return ask_choices(exam, ((item, {}) for item in exam.benchmark.text_qa))
+
+
+def ask_visual_qa(exam: Exam) -> Iterator[Record]:
+    """Multiple choice about how somebody looks in a picture."""
+    return ask_choices(exam, ((item, {}) for item in exam.benchmark.visual_qa))
+
+
+def ask_controls(exam: Exam) -> Iterator[Record]:
+    """The questions of text_qa and visual_qa again, under every control."""
+    for part, control, items in controls.variants(exam.benchmark):
+        yield from ask_choices(exam, ((item, {"of": part, "control": control}) for item in items))
+
+
+CROWDS = (2, 3, 4)  # concepts in a prompt
+
+
+def ask_crowds(exam: Exam) -> Iterator[Record]:
+    """One of several concepts in the prompt is asked about: recognition with 2 and 4 of them (3 are a part of their
+    own), multiple choice with 2, 3 and 4."""
+    bench = exam.benchmark
+    for concepts in CROWDS:
+        pairs = bench.crowded_pairs(concepts) if concepts != 3 else ()
+        yield from ask_pairs(exam, ((p, {"of": "recognition", "in_prompt": concepts}) for p in pairs))
+        items = bench.crowded_choices(concepts)
+        yield from ask_choices(exam, ((item, {"of": "visual_qa", "in_prompt": concepts}) for item in items))
+
+
+def _crowds_count(bench: Any) -> int:
+    return sum(len(bench.crowded_choices(c)) + (len(bench.crowded_pairs(c)) if c != 3 else 0) for c in CROWDS)
+
+
+# ---------------------------------------------------------------- wordings never trained on
+
+
+def ask_held_out(exam: Exam) -> Iterator[Record]:
+    """Recognition and both kinds of multiple choice, each item in a trained wording and in held-out ones."""
+    bench = exam.benchmark
+    pairs = [(p, {"of": "recognition", "wording": w}) for both in bench.held_out_pairs for p, w in zip(both, WORDINGS)]
+    yield from ask_pairs(exam, pairs)
+    for part, both_ways in (("text_qa", bench.held_out_text), ("visual_qa", bench.held_out_visual)):
+        trained = {item.id: item for item, _ in both_ways}
+        yield from ask_choices(exam, ((item, {"of": part, "wording": WORDINGS[0]}) for item in trained.values()))
+        yield from ask_choices(exam, ((item, {"of": part, "wording": WORDINGS[1]}) for _, item in both_ways))
+
+
+def _held_out_count(bench: Any) -> int:
+    choices = sum(len(b) + len({i.id for i, _ in b}) for b in (bench.held_out_text, bench.held_out_visual))
+    return 2 * len(bench.held_out_pairs) + choices
+
+
+# ---------------------------------------------------------------- answers that say names
+
+
+def ask_who(exam: Exam) -> Iterator[Record]:
+    """WHO questions with 1, 2 and 3 concepts in the prompt, answered freely."""
+    for count in (1, 2, 3):
+        for item, text in ask_answers(exam, exam.benchmark.who(count)):
+            said = who_is_named(text, item.concepts)
+            yield {
+                "id": item.id, "about": item.about, "concepts": count, "case": item.case, "kind": item.kind,
+                "picture": item.picture, "question": item.question, "names": list(item.concepts),
+                "truth": item.name or NOBODY, "text": text, "answer": said, "right": said == (item.name or NOBODY),
+            }  # fmt: skip
+
+
+def ask_captions(exam: Exam) -> Iterator[Record]:
+    """Questions whose answer should name everyone who is in the prompt and in the picture."""
+    for item, text in ask_answers(exam, exam.benchmark.captions):
+        said = names_said(text, item.concepts)
+        yield {
+            "id": item.id, "about": item.about, "picture": item.picture, "question": item.question,
+            "names": list(item.concepts), "truth": list(item.shown), "text": text, "answer": said,
+            "right": set(said) == set(item.shown),
+        }  # fmt: skip
+
+
+# ---------------------------------------------------------------- dialogue
+
+
+def ask_dialogues(exam: Exam) -> Iterator[Record]:
+    """Every script twice: the concept that turns 3 and 4 ask about is there from the start, or joins at turn 3."""
+    for script in exam.benchmark.scripts:
+        image = exam.album.query(script.picture)
+        for arm in ARMS:
+            joins = 0 if arm == "from_start" else script.joins
+            turns = [
+                Turn(
+                    line.question, exam.concepts([k for k, at in ((script.first, 0), (script.added, joins)) if at == i])
+                )
+                for i, line in enumerate(script.lines)
+            ]
+            for i, (line, text) in enumerate(zip(script.lines, exam.system.converse(image, turns), strict=True)):
+                if line.asked:
+                    right = is_right(line, text)
+                    yield {
+                        "id": f"{script.id}/{i + 1}", "arm": arm, "about": script.about, "picture": script.picture,
+                        "kind": line.kind, "question": line.question, "truth": line.answer, "text": text,
+                        "answer": None if right is None else text, "right": bool(right),
+                    }  # fmt: skip
+
+
+PARTS: dict[str, Part] = {
+    "recognition": Part(RECOGNIZE, lambda b: int(b.asked.sum()), ask_recognition, figures.recognition_figures),
+    "validation": Part(RECOGNIZE, lambda b: b.validation.present.size, ask_validation, figures.recognition_figures),
+    "recognition_strict": Part(ANSWER, lambda b: len(b.pairs), ask_strict, figures.strict_figures),
+    "recognition_lookalikes": Part(VERIFY, lambda b: len(b.lookalike_pairs), ask_lookalikes, figures.lookalike_figures),
+    "recognition_three_concepts": Part(VERIFY, lambda b: len(b.triples), ask_triples, figures.triple_figures),
+    "recognition_several": Part(VERIFY, lambda b: len(b.several), ask_several, figures.recognition_figures),
+    "text_qa": Part(CHOOSE, lambda b: len(b.text_qa), ask_text_qa, figures.choice_figures),
+    "visual_qa": Part(CHOOSE, lambda b: len(b.visual_qa), ask_visual_qa, figures.choice_figures),
+    "several_concepts": Part(CHOOSE, _crowds_count, ask_crowds, figures.crowd_figures),
+    "who": Part(ANSWER, lambda b: 3 * sum(b.size.who), ask_who, figures.who_figures),
+    "captions": Part(ANSWER, lambda b: len(b.captions), ask_captions, figures.caption_figures),
+    "dialogue": Part(CONVERSE, lambda b: 4 * len(b.scripts), ask_dialogues, figures.dialogue_figures),
+    "held_out_wordings": Part(CHOOSE, _held_out_count, ask_held_out, figures.held_out_figures),
+    "controls": Part(
+        CHOOSE, lambda b: sum(len(i) for _, _, i in controls.variants(b)), ask_controls, figures.control_figures
+    ),
+}

@@ -1,0 +1,197 @@
+"""Tables of figures, as markdown. A cell is a text, or a figure with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plvm_lab.report.published import TABLE_1, TABLE_8
+from plvm_lab.report.results import Run
+
+Cell = str | dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """`rows` after a `header`; the last `quoted` rows are other people's figures."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    quoted: int = 0
+
+
+def table_of(content: Mapping[str, Any]) -> Table:
+    """A table as a result file holds it (`dataclasses.asdict`)."""
+    rows = tuple(tuple(row) for row in content["rows"])
+    return Table(content["title"], tuple(content["header"]), rows, content.get("note", ""), content.get("quoted", 0))
+
+
+def percent(figure: dict[str, Any] | None) -> str:
+    """A share as percent with its interval: "96.1 [93.9, 98.1]"; "-" where it was not measured."""
+    if figure is None or figure.get("value") is None:
+        return "-"
+    low, high = f"{100 * figure['low']:.1f}", f"{100 * figure['high']:.1f}"
+    return f"{100 * figure['value']:.1f} [{low}, {high}]"
+
+
+def lasting(seconds: float) -> str:
+    """A time for reading: "13 ms", "8.7 s"."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def text_of(cell: Cell) -> str:
+    """A cell as text."""
+    return cell if isinstance(cell, str) else percent(cell)
+
+
+def markdown(table: Table) -> str:
+    """A table as markdown, with its title and note."""
+    lines = [f"### {table.title}", "", "| " + " | ".join(table.header) + " |", "|---" * len(table.header) + "|"]
+    lines += ["| " + " | ".join(text_of(c) for c in row) + " |" for row in table.rows]
+    return "\n".join([*lines, *(["", table.note] if table.note else []), ""])
+
+
+def tables_of(runs: Sequence[Run]) -> list[Table]:
+    """Every table that the runs of one suite have figures for."""
+    makers = (main_table, decisions, controls, lookalikes, several, names, wordings, times)
+    return [table for table in (make(runs) for make in makers) if table is not None]
+
+
+QUOTED = {"portraits": (" (Table 1)", TABLE_1), "yollava": (" (Table 8)", TABLE_8)}  # suite -> the paper's rows
+
+
+def main_table(runs: Sequence[Run]) -> Table | None:
+    """Recognition and multiple choice, the paper's own figures below."""
+    columns = [("positive", "recognition", "positive"), ("negative", "recognition", "negative"),
+               ("mean", "recognition", "mean"), ("AUC", "recognition", "auc"),
+               ("text QA", "text_qa", "accuracy"), ("visual QA", "visual_qa", "accuracy")]  # fmt: skip
+    number, paper = QUOTED.get(runs[0].key.partition("/")[0], ("", {}))
+    note = (
+        "Percent, 95 % intervals over identities. All pairs of a concept and a picture; mean is the mean of positive "
+        "and negative."
+    )
+    found = _table(f"Recognition and multiple choice{number}", runs, columns, note)
+    if found is None or not paper:
+        return found
+    keys = [name.replace(" QA", "_qa") for name in found.header[1:]]
+    quoted = tuple(
+        (f"{name} (paper)", *(f"{row[k]:.1f}" if k in row else "-" for k in keys)) for name, row in paper.items()
+    )
+    note += (
+        " The paper's rows are of photos and 7B to 13B models, ours of drawn portraits: compare orders, not numbers."
+    )
+    return Table(found.title, found.header, found.rows + quoted, note, len(quoted))
+
+
+def decisions(runs: Sequence[Run]) -> Table | None:
+    """How the recognition decision is made, and how far it can be trusted."""
+    columns: list[tuple[str, ...]] = [("mean, P(Yes) > 0.5", "recognition", "mean"),
+               ("tuned threshold", "recognition", "tuned", "mean"),
+               ("strict answer", "recognition_strict", "mean"), ("EER", "recognition", "eer"),
+               ("ECE", "recognition", "ece"), ("unparsable", "recognition_strict", "unparsable")]  # fmt: skip
+    note = (
+        "Tuned: the threshold that is best on other identities (validation). Strict: what the free answer begins with. "
+        "EER: the equal error rate. ECE: the expected calibration error of P(Yes)."
+    )
+    return _table("Decisions", runs, columns, note)
+
+
+def controls(runs: Sequence[Run]) -> Table | None:
+    """Multiple choice with its controls."""
+    rows: list[tuple[Cell, ...]] = []
+    for run in runs:
+        for part, name in (("text_qa", "text"), ("visual_qa", "visual")):
+            own = run.summary.get("controls", {}).get(part, {})
+            if run.figure(part, "accuracy") is None:
+                continue
+            constant = max(own.get("constant", {}).values(), key=lambda f: f["value"], default=None)
+            asked = [own.get(c) for c in ("permuted", "no_image", "no_reference", "other_reference")]
+            rows.append((run.name, name, *(percent(f) for f in (run.figure(part, "accuracy"), constant, *asked))))
+    header = ("system", "QA", "accuracy", "constant", "permuted", "no image", "no reference", "wrong reference")
+    note = (
+        "Constant: the best letter, always. Permuted: the options in another order, must change nothing. Without "
+        "picture or reference, or with somebody else's, what is left is guessing from the words."
+    )
+    return Table("Multiple choice and its controls", header, tuple(rows), note) if rows else None
+
+
+def lookalikes(runs: Sequence[Run]) -> Table | None:
+    """Recognition against people who differ in few traits."""
+    changes = [(f"{k} changed", "recognition_lookalikes", "by_changes", str(k), "mean") for k in (1, 2, 3, 4)]
+    return _table(
+        "Look-alikes", runs, [("mean", "recognition_lookalikes", "mean"), *changes],
+        "Recognition mean between an identity and its look-alikes, by how many traits they differ in.",
+    )  # fmt: skip
+
+
+def several(runs: Sequence[Run]) -> Table | None:
+    """Several concepts in one prompt."""
+    columns: list[tuple[str, ...]] = [("1: mean", "recognition", "mean"),
+               ("2: mean", "several_concepts", "2", "recognition", "mean"),
+               ("3: mean", "recognition_three_concepts", "mean"), ("4: mean", "several_concepts", "4", "recognition", "mean"),
+               ("1: visual QA", "visual_qa", "accuracy")]  # fmt: skip
+    columns += [(f"{n}: visual QA", "several_concepts", str(n), "visual_qa") for n in (2, 3, 4)]
+    columns += [("all of them?", "recognition_several", "mean")]
+    note = "Recognition mean and visual multiple choice, by the number of concepts in the prompt."
+    return _table("Several concepts in one prompt", runs, columns, note, beside=("recognition", "visual_qa"))
+
+
+def names(runs: Sequence[Run]) -> Table | None:
+    """Answers that say names."""
+    columns: list[tuple[str, ...]] = [(f"who, {n} known", "who", str(n), "right") for n in (1, 2, 3)]
+    columns += [("stranger refused", "who", "1", "unknown"), ("caption recall", "captions", "all", "recall"),
+                ("caption precision", "captions", "all", "precision"),
+                ("dialogue", "dialogue", "from_start"), ("added later", "dialogue", "added_later")]  # fmt: skip
+    return _table("Saying names", runs, columns, "Free answers; what cannot be read is wrong.")
+
+
+def wordings(runs: Sequence[Run]) -> Table | None:
+    """Wordings that nothing was trained on."""
+    columns = []
+    for part, inner in (("recognition", "mean"), ("text_qa", "accuracy"), ("visual_qa", "accuracy")):
+        what = part.replace("_qa", " QA")
+        columns += [(what, "held_out_wordings", part, inner), (f"{what}: lost", "held_out_wordings", part, "lost")]
+    return _table("Wordings never trained on", runs, columns, "Lost: against trained wordings on the same items.")
+
+
+def times(runs: Sequence[Run]) -> Table | None:
+    """Seconds per enrolment and per answer, with the machine."""
+    rows: list[tuple[Cell, ...]] = []
+    for run in runs:
+        timing = run.summary.get("timing", {})
+        learned = timing.get("learning")
+        each = [_per(timing.get(part)) for part in ("recognition", "visual_qa", "who")]
+        enrolled = "-" if not learned else f"{1000 * learned['seconds'] / max(1, learned['n']):.1f}"
+        machine = timing.get("machine", {})
+        rows.append((run.name, enrolled, *each, f"{machine.get('cpu', '?')}, {machine.get('threads', '?')} threads"))
+    header = ("system", "enrol", "recognition", "visual QA", "who", "machine")
+    return Table("Time", header, tuple(rows), "Milliseconds each; times of different machines do not compare.")
+
+
+def _per(timing: dict[str, Any] | None) -> str:
+    return f"{1000 * timing['seconds'] / timing['n']:.1f}" if timing and timing["n"] else "-"
+
+
+def _table(
+    title: str, runs: Sequence[Run], columns: Sequence[tuple[str, ...]], note: str = "", beside: Sequence[str] = ()
+) -> Table | None:
+    """A row per run that has one of the figures; columns that nobody has are left out. Columns of the parts `beside`
+    are for comparison: alone they make no row."""
+    cells: Callable[[Run, tuple[str, ...]], Cell] = lambda run, path: run.figure(*path) or _count(run, path)  # noqa: E731
+    own = [c for c in columns if c[1] not in beside]
+    shown = [run for run in runs if any(cells(run, c[1:]) != "-" for c in own)]
+    if not shown:
+        return None
+    used = [c for c in columns if any(cells(run, c[1:]) != "-" for run in shown)]
+    rows = [(run.name, *(cells(run, c[1:]) for c in used)) for run in shown]
+    return Table(title, ("system", *(c[0] for c in used)), tuple(rows), note)
+
+
+def _count(run: Run, path: tuple[str, ...]) -> str:
+    node: Any = run.summary
+    for key in path:
+        node = node.get(key) if isinstance(node, dict) else None
+    return f"{node:,}" if isinstance(node, int) else "-"
