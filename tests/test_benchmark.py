@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from plvm.data.wordings import PROTOCOL
 from plvm.errors import RequestError
 from plvm_lab.evaluate.controls import permuted, variants, with_other_reference
 from plvm_lab.evaluate.drawings import Album
@@ -16,7 +17,7 @@ from plvm_lab.evaluate.items import Choice
 from plvm_lab.evaluate.multiple_choice import LOOKS
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, Size, portraits
 from plvm_lab.portraits.person import Person, person_of
-from plvm_lab.portraits.sentences import HELD_OUT, PROTOCOL, TRAIN
+from plvm_lab.portraits.sentences import HELD_OUT, TRAIN
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plvm.data.wordings import PROTOCOL
 from plvm_lab.portraits import scene as S
 from plvm_lab.portraits.dialogues import DialogueMix, draw_dialogue
 from plvm_lab.portraits.person import GEOMETRY, PHRASES, SLOTS, Person, draw_person, lookalike, person_of
 from plvm_lab.portraits.questions import NUMBERS, Asker, Question
 from plvm_lab.portraits.render import draw, scene_svg
 from plvm_lab.portraits.scene import CANVAS, POSITIONS, Figure, Scene, draw_portrait, draw_scene
-from plvm_lab.portraits.sentences import HELD_OUT, PROTOCOL, TRAIN, UNKNOWN
+from plvm_lab.portraits.sentences import HELD_OUT, TRAIN, UNKNOWN
 
 CROWDS = (1, 2, 3, 4)
 

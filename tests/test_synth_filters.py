@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plvm.data.wordings import ASK, ATTRIBUTES, NO, YES
+from plvm.data.wordings import ASK, ATTRIBUTES, NO, PROTOCOL, YES
 from plvm.errors import RequestError
 from plvm.types import Answer
 from plvm_lab.portraits.person import SLOTS, person_of
-from plvm_lab.portraits.sentences import HELD_OUT, PROTOCOL
+from plvm_lab.portraits.sentences import HELD_OUT
 from plvm_lab.synth.arcface import LANDMARKS, align, detect, similarity_to, suppress
 from plvm_lab.synth.backbone_answers import Answers, traits_in
 from plvm_lab.synth.filters import Face, Filters, hash_distance, picture_hash

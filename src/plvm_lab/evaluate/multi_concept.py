@@ -7,10 +7,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+from plvm.data.wordings import PROTOCOL
 from plvm_lab.evaluate.items import Caption, Choice, Line, Pair, Script, Who
 from plvm_lab.evaluate.portraits_benchmark import CHANGES, Benchmark
 from plvm_lab.portraits.questions import SCENE_KINDS, WHO_KINDS, Asker, Question, capital
-from plvm_lab.portraits.sentences import HELD_OUT, PROTOCOL, UNKNOWN
+from plvm_lab.portraits.sentences import HELD_OUT, UNKNOWN
 
 
 def _ask(name: str, wording: str = PROTOCOL) -> str:

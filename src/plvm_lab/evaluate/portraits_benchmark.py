@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plvm.data.wordings import PROTOCOL
 from plvm.errors import RequestError
 from plvm_lab.evaluate.items import Caption, Choice, Pair, Script, Who
 from plvm_lab.evaluate.suite import Suite
 from plvm_lab.portraits.person import Person, lookalike, person_of
 from plvm_lab.portraits.scene import Scene, crowd_size, draw_portrait, draw_scene
-from plvm_lab.portraits.sentences import PROTOCOL
 
 if TYPE_CHECKING:
     from plvm_lab.evaluate.drawings import Album

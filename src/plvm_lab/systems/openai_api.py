@@ -20,11 +20,11 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
+from plvm.data.wordings import PROTOCOL
 from plvm.errors import RequestError
 from plvm_lab.evaluate.items import LETTERS
 from plvm_lab.evaluate.parsing import yes_or_no
 from plvm_lab.evaluate.system import Ask, System, Turn
-from plvm_lab.portraits.sentences import PROTOCOL
 from plvm_lab.systems.endpoint import Endpoint, Patience, Price
 
 DESCRIBE = "Describe this person's face in about {words} words, so that somebody else could recognize the person."

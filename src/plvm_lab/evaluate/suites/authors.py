@@ -11,10 +11,10 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from plvm.data.wordings import PROTOCOL
 from plvm_lab.evaluate.photo_benchmark import Gallery
 from plvm_lab.evaluate.suites.builder import Builder
 from plvm_lab.evaluate.suites.folder import add_concept
-from plvm_lab.portraits.sentences import PROTOCOL
 
 PAPER = (34, 246)  # identities and query images of section 4.1
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from plvm.data.wordings import PROTOCOL
 from plvm_lab.evaluate.photo_benchmark import Gallery
 from plvm_lab.evaluate.suites.builder import Builder
-from plvm_lab.portraits.sentences import PROTOCOL
 
 OTHERS = "others"
 
