@@ -99,6 +99,7 @@ def table_row(summary: dict[str, Any]) -> dict[str, Any]:
         "unparsable": summary["unparsable"],
         "skipped": summary["skipped"],
         "facts": summary["system"],
+        "command": summary["command"],
         "commit": summary["commit"],
         "paper": figures and dict(zip(names, figures, strict=True)),
     }
