@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plvm_lab.report.ablations import ablation_svg, is_ablation
+from plvm_lab.report.markdown import main_table, markdown, percent, tables_of, text_of
 from typer.testing import CliRunner
 
 from guess import Guess
@@ -16,9 +18,7 @@ from plvm.cli.main import app
 from plvm.errors import RequestError
 from plvm_lab.evaluate.portraits_benchmark import Size, portraits
 from plvm_lab.evaluate.runner import evaluate
-from plvm_lab.report.ablations import ablation_svg, is_ablation
 from plvm_lab.report.failures import Redrawn, hardest
-from plvm_lab.report.markdown import main_table, markdown, percent, tables_of, text_of
 from plvm_lab.report.plots import roc_svg
 from plvm_lab.report.report_page import report_page
 from plvm_lab.report.results import Run, find_runs

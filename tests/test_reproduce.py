@@ -58,7 +58,7 @@ def test_what_is_there_is_not_made_again_but_what_was_begun_is(tmp_path: Path) -
         return subprocess.run(["bash", "-euc", line], cwd=tmp_path, env={**os.environ}, capture_output=True).returncode
 
     write = "mkdir -p results; echo x >> research/results/a.json"
-    lines = lambda: (tmp_path / "research" / "results" / "a.json").read_text().count("x")  # noqa: E731
+    lines = lambda: (tmp_path / "research" / "results" / "a.json").read_text().count("x")
     assert make(write) == 0 and make(write) == 0 and lines() == 1
     assert make(write, force="1") == 0 and lines() == 2
     assert make(f"{write}; exit 3", force="1") == 3 and lines() == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +58,7 @@ def train(
     from plvm.families import FOLDER
     from plvm.runtime import choose_device
     from plvm_lab.evaluate.provenance import provenance
-    from plvm_lab.measure.training import IMAGE_TOKENS, PACKS, bench_train
+    from plvm_lab.measure.training import IMAGE_TOKENS, PACKS, bench_train, table_of_rates
 
     counts = image_tokens or IMAGE_TOKENS
     if odd := [n for n in counts if n < 1 or round(n**0.5) ** 2 != n]:
@@ -69,6 +70,7 @@ def train(
             packs=packs or PACKS, rounds=rounds, seed=seed, device=choose_device(device).value,
         )  # fmt: skip
     found |= provenance(shlex.join(["plvm", *sys.argv[1:]]), seed)
+    found["tables"] = [asdict(table_of_rates(found))]
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,17 +1,21 @@
-"""Result files of one measurement -> tables: those that bring `tables` of their own, the arms of ablations, and files whose
-name says what they hold."""
+"""Result files of one measurement: each brings its own `tables` and `charts`, and says which published table it makes again.
+
+    {"command": ..., "commit": ..., "seed": ..., "n": ..., figures, "place": "Table 2", "tables": [Table, ...], "charts": [Chart, ...]}
+
+`tables` are what is shown (`dataclasses.asdict` of `result_table.Table`); `place`, `charts`, `n` and a page `index.html` beside
+the file may be missing. Nothing else decides what the report shows of a file, least of all its name.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plvm_lab.report.ablations import ablation_table, is_ablation
-from plvm_lab.report.markdown import Table, table_of
-from plvm_lab.report.measurements import MAKERS, Content
+from plvm.errors import RequestError
+from plvm_lab.evaluate.result_table import Table, table_of
+from plvm_lab.report.charts import Chart, chart_of
 from plvm_lab.report.results import read_result
 
 
@@ -24,38 +28,55 @@ class Sheet:
     page: Path | None = None
 
     @property
-    def title(self) -> str:
-        """What its page is called: "Figure 4"."""
-        return re.sub(r"(\d)", r" \1", self.file.stem, count=1).capitalize()
+    def place(self) -> str:
+        """The published table or figure that it makes again ("Table 2"); empty where it is a measurement of its own."""
+        return str(self.content.get("place", ""))
 
     @property
-    def of_the_paper(self) -> bool:
-        """Whether it is a table or a figure of the paper, so that it stands before everything else."""
-        return self.file.stem.startswith(("table", "figure"))
+    def title(self) -> str:
+        """What its page is called."""
+        return self.place or self.file.stem
+
+    @property
+    def tables(self) -> list[Table]:
+        """Its tables, in order; none where it has only a page. Raises RequestError where one cannot be read."""
+        return [_read(self.file, table_of, content) for content in self.content.get("tables", [])]
+
+    @property
+    def charts(self) -> list[Chart]:
+        """Its charts, in order. Raises RequestError where one cannot be read."""
+        return [_read(self.file, chart_of, content) for content in self.content.get("charts", [])]
+
+    @property
+    def source(self) -> str:
+        """Commit, seeds and number of what was measured, in words; rows may have seeds of their own."""
+        rows = self.content.get("rows")
+        own = {row["seed"] for row in rows if isinstance(row, dict) and "seed" in row} if isinstance(rows, list) else ()
+        seeds = sorted(own) or [self.content.get("seed", "unknown")]
+        counted = f", n {self.content['n']:,}" if isinstance(self.content.get("n"), int) else ""
+        commit = (self.content.get("commit") or "none")[:10]
+        return f"commit {commit}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}{counted}"
 
 
 def find_sheets(folder: Path) -> list[Sheet]:
-    """Every such file below a folder, in the order of their names."""
+    """Every result file below a folder that has tables or a page: what makes a published table again in the order of these,
+    then the others by name; tables before figures."""
     found = []
     for path in sorted(folder.rglob("*.json")):
         content, page = read_result(path), path.with_name("index.html")
-        own = page if page.is_file() else None
-        known = "tables" in content or is_ablation(content) or _maker(path, content) is not None
-        if "command" in content and (known or own):
-            found.append(Sheet(path, content, own))
-    return sorted(found, key=lambda s: (s.page is not None, s.file.stem))
+        if "command" in content and ("tables" in content or page.is_file()):
+            found.append(Sheet(path, content, page if page.is_file() else None))
+    return sorted(found, key=lambda s: (not s.place, s.page is not None, _in_order(s.place), s.file.stem))
 
 
-def sheet_tables(sheet: Sheet) -> list[Table]:
-    """The tables of a file; none where it has only a page."""
-    if "tables" in sheet.content:
-        return [table_of(content) for content in sheet.content["tables"]]
-    if is_ablation(sheet.content):
-        return [ablation_table(sheet.file.stem, sheet.content)]
-    maker = _maker(sheet.file, sheet.content)
-    return maker(sheet.content) if maker is not None else []
+def _in_order(place: str) -> tuple[str, int]:
+    """"Table 10" after "Table 9"."""
+    number = re.search(r"\d+", place)
+    return re.sub(r"\d+", "", place), int(number[0]) if number else 0
 
 
-def _maker(path: Path, content: Content) -> Callable[[Content], list[Table]] | None:
-    needed, maker = MAKERS.get(path.stem, ("", None))
-    return maker if needed in content else None
+def _read(file: Path, reader: Any, content: Any) -> Any:
+    try:
+        return reader(content)
+    except RequestError as error:
+        raise RequestError(f"{file}: {error.message}", error.hint) from None
