@@ -21,9 +21,10 @@ from typing import Any
 from plvm_lab.measure.training import table_of_rates
 from plvm_lab.systems.comparison import overview_table
 
-ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 from result import RESULTS, Shown
+
+ROOT = Path(__file__).resolve().parent
 
 VERBS: dict[str, Callable[[Any], Shown]] = {  # files that a verb of plvm writes, tables and all
     r"plvm bench train\b": lambda content: Shown((table_of_rates(content),)),

@@ -76,8 +76,8 @@ def shown(figures: Mapping[str, Any]) -> Shown:
     fresh = [figures["mean_of_fresh"], *(figures["qa_of_fresh"][part] for part in QA)]
     mean, text, visual = ("-" if value is None else f"{100 * value:.1f}" for value in fresh)
     note = (
-        "Percent. Seed 0 is the published benchmark; the recipe of training was changed once after looking at it. The fresh seeds "
-        f"are of other people, whom nobody has met; their means: recognition {mean}, text QA {text}, visual QA {visual}."
+        "Percent. Seed 0 is the published benchmark; the recipe of training was changed once after looking at it. The fresh "
+        f"seeds are of other people, whom nobody has met; their means: recognition {mean}, text QA {text}, visual QA {visual}."
     )
     header = ("seed", *SHARES.values(), "text QA", "visual QA")
     return Shown((Table("Fresh benchmarks with other people", header, rows, note),))

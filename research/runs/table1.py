@@ -109,8 +109,8 @@ def table_row(summary: dict[str, Any]) -> dict[str, Any]:
 
 NOTES = {
     "llava-prompt": "its own description of the reference, cut to 16 tokens; how much of it is true: descriptions.json",
-    "llava-prompt-true-16": "the truth cut to the same 16 tokens, so that what it has over llava-prompt is what mini's descriptions "
-    "lack",
+    "llava-prompt-true-16": "the truth cut to the same 16 tokens, so that what it has over llava-prompt is what mini's "
+    "descriptions lack",
     "in-context": "the reference picture itself before the question: mini was never taught to read a picture in place of a "
     "description",
 }  # what has to be known to read a system's row

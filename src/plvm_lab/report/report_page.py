@@ -70,18 +70,19 @@ def _sheet(sheet: Sheet, home: Path) -> dict[str, Any]:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    """A table with what its template asks: each cell's text and whether it is a word, not a number."""
-    first = table.rows[0] if table.rows else [""] * len(table.header)
+    """A table with what its template asks: the text of each cell, and which columns are of words."""
+    columns = list(zip(*table.rows)) or [()] * len(table.header)
     return {
         "title": table.title, "header": table.header, "note": table.note,
-        "words": [_is_word(cell) for cell in first],
-        "rows": [[(text_of(cell), _is_word(cell)) for cell in row] for row in table.rows],
+        "words": [_of_words(column) for column in columns],
+        "rows": [[text_of(cell) for cell in row] for row in table.rows],
         "own": len(table.rows) - table.quoted,
     }  # fmt: skip
 
 
-def _is_word(cell: Cell) -> bool:
-    return isinstance(cell, str) and cell[:1].isalpha()
+def _of_words(column: Sequence[Cell]) -> bool:
+    """Words stand at the left, numbers at the right: a column with a figure or with no letter at a beginning is of numbers."""
+    return all(isinstance(cell, str) for cell in column) and any(str(cell)[:1].isalpha() for cell in column)
 
 
 def _failures(runs: Sequence[Run], progress: Progress) -> Iterator[dict[str, Any]]:

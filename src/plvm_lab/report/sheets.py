@@ -1,9 +1,9 @@
 """Result files of one measurement: each brings its own `tables` and `charts`, and says which published table it makes again.
 
-    {"command": ..., "commit": ..., "seed": ..., "n": ..., figures, "place": "Table 2", "tables": [Table, ...], "charts": [Chart, ...]}
+    {"command": ..., "commit": ..., "seed": ..., "n": ..., figures, "place": "Table 2", "tables": [...], "charts": [...]}
 
-`tables` are what is shown (`dataclasses.asdict` of `result_table.Table`); `place`, `charts`, `n` and a page `index.html` beside
-the file may be missing. Nothing else decides what the report shows of a file, least of all its name.
+`tables` and `charts` are `dataclasses.asdict` of `result_table.Table` and `charts.Chart`; `place`, `charts`, `n` and a page
+`index.html` beside the file may be missing. Nothing else decides what the report shows of a file, least of all its name.
 """
 
 from __future__ import annotations
