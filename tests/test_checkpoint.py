@@ -268,7 +268,7 @@ def test_every_public_name_is_there() -> None:
     assert all(getattr(plvm, name) is not None for name in plvm.__all__)
     assert set(plvm.__all__) <= set(dir(plvm))
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
-        plvm.lode
+        plvm.lode  # noqa: B018
 
 
 def test_light_public_names_load_neither_torch_nor_transformers() -> None:

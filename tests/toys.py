@@ -91,7 +91,7 @@ def awake(model: Any, seed: int) -> Any:
 def an_aligner(frozen: Backbone, architecture: str = "anchored", **changes: Any) -> Aligner:
     """A small Aligner between the toy encoder and `frozen`, in eval mode."""
     torch.manual_seed(3)
-    sizes: dict[str, Any] = dict(
+    sizes: dict[str, Any] = dict(  # noqa: C408
         architecture=architecture, encoder_width=RECIPE.encoder_width, width=frozen.width, context_tokens=K,
         mlp_hidden=32, resampler_width=32, blocks=2, heads=4, row_rms=0.5, free_tokens=1, code_width=8,
     )  # fmt: skip

@@ -201,7 +201,7 @@ def _read() -> str:
         import contextlib
 
         with contextlib.suppress(ImportError):  # line editing and history, where the platform has them
-            import readline
+            import readline  # noqa: F401
         return input("> ").strip()
     text = sys.stdin.readline()
     if not text:

@@ -37,7 +37,7 @@ def generate(
     backbone: Backbone,
     prompt: Prompt,
     requests: Sequence[Request],
-    params: SamplingParams | Sequence[SamplingParams] = SamplingParams(),
+    params: SamplingParams | Sequence[SamplingParams] = SamplingParams(),  # noqa: B008 - frozen
     *,
     batch: int = 32,
 ) -> list[Answer]:

@@ -131,6 +131,6 @@ class System(ABC):
         done."""
         return None
 
-    def prepare(self, album: Pictures) -> None:
+    def prepare(self, album: Pictures) -> None:  # noqa: B027 - most systems need nothing
         """Get ready for a benchmark, once and before anybody is learned: a threshold chosen on its validation split,
         pictures of strangers, whatever a system may know beforehand."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from plvm_lab.evaluate.result_table import Cell, Table, percent
@@ -136,7 +136,10 @@ def _table(
 ) -> Table | None:
     """A row per run that has one of the figures; columns that nobody has are left out. Columns of the parts `beside`
     are for comparison: alone they make no row."""
-    cells: Callable[[Run, tuple[str, ...]], Cell] = lambda run, path: run.figure(*path) or _count(run, path)
+
+    def cells(run: Run, path: tuple[str, ...]) -> Cell:
+        return run.figure(*path) or _count(run, path)
+
     own = [c for c in columns if c[1] not in beside]
     shown = [run for run in runs if any(cells(run, c[1:]) != "-" for c in own)]
     if not shown:

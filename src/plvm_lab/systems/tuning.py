@@ -155,7 +155,7 @@ def remembered(
     path = folder / f"{key}.safetensors" if folder is not None else None
     if path is not None and path.exists():
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, float(file.metadata()["seconds"])
+            return {name: file.get_tensor(name) for name in file.keys()}, float(file.metadata()["seconds"])  # noqa: SIM118
     begun = time.perf_counter()
     made = {name: tensor.detach().float().cpu().contiguous() for name, tensor in make().items()}
     seconds = time.perf_counter() - begun

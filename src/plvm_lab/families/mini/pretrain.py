@@ -184,7 +184,7 @@ class Writer:
             }
             ends = [t for t, i in enumerate(tokens.ids) if i == cue]
             for t, q in zip(ends, dialogue.questions, strict=True):
-                after = itertools.takewhile(lambda i: tokens.supervise[i] > 0, range(t + 1, len(tokens)))
+                after = itertools.takewhile(lambda i: tokens.supervise[i] > 0, range(t + 1, len(tokens)))  # noqa: B023
                 answer = list(after)
                 said = {int(n) for n in re.findall(r"<n(\d)>", q.answer)}
                 asked = {int(n[1:]) for n in q.about}
