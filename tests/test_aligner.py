@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from plvm.engine.session import Request, gather
+from plvm.engine.batch import gather
+from plvm.engine.request import Request
 from plvm.errors import CheckpointError
 from plvm.model.aligner import Aligner, AlignerConfig, Rows, build_aligner
 from plvm.model.backbone import Backbone, repeat

@@ -16,10 +16,11 @@ from torch.func import functional_call
 import hub
 import plvm
 from plvm.engine import generate as engine
+from plvm.engine.batch import gather
 from plvm.engine.generate import complete, generate, never_chosen
 from plvm.engine.prefix import ImagePrefix, compute_prefixes
+from plvm.engine.request import Request
 from plvm.engine.score import choose, yes_probability
-from plvm.engine.session import Request, gather
 from plvm.errors import CheckpointError, RequestError
 from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone

@@ -17,7 +17,7 @@ from plvm.config import changed, read_settings
 from plvm.data.manifest import changed_files, read_rows
 from plvm.data.shards import read_pictures, write_pictures
 from plvm.data.spec import Identity
-from plvm.engine.session import Request, Session
+from plvm.engine.request import Request, Session
 from plvm.errors import PlvmError, RequestError
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt

@@ -16,8 +16,8 @@ import torch
 from PIL import ImageOps
 from torch.nn import functional as F
 
+from plvm.engine.request import Request
 from plvm.engine.score import yes_of
-from plvm.engine.session import Request
 from plvm.errors import RequestError
 from plvm.personal import Personal
 from plvm.prompt.turns import Tokens
@@ -85,7 +85,7 @@ def test_without_a_prompt_the_reference_makes_no_difference(vlm: Personal) -> No
     asks = [Ask(C, "Is <billie> here?", (system.learn("billie", reference),)) for reference in (A, B)]
     one, other = system.verify(asks)
     assert one == other
-    bare = vlm.look(C)[0]
+    bare = vlm.look(C)
     expected = yes_of(vlm.backbone, vlm.prompt, [Request(bare, "Is billie here?")])[0]
     assert one == pytest.approx(float(expected), abs=1e-9)
 
@@ -269,7 +269,7 @@ def test_the_attention_to_the_vector_is_held_down(vlm: Personal) -> None:
 
 def test_attention_weights_come_with_the_same_hidden_states(vlm: Personal) -> None:
     backbone = vlm.backbone
-    prefix = vlm.look(A)[0]
+    prefix = vlm.look(A)
     embeddings = 0.5 * torch.randn(1, 5, backbone.width, generator=torch.Generator().manual_seed(2)).double()
     positions = prefix.length + torch.arange(5)[None]
     with torch.no_grad():

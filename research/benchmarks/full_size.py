@@ -32,7 +32,7 @@ from result import RESULTS, write_result
 from torch import Tensor
 
 from plvm.engine.generate import generate
-from plvm.engine.session import Request
+from plvm.engine.request import Request
 from plvm.families import FOLDER
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
@@ -248,7 +248,7 @@ def pack(vlm: Personal, pixels: Pixels, z_ref: Tensor, packs: int) -> Packed:
 
 
 def look(vlm: Personal, picture: Image.Image) -> Any:
-    return vlm.look(picture)[0]
+    return vlm.look(picture)
 
 
 def rounded(values: dict[str, float]) -> dict[str, float]:

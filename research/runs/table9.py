@@ -38,7 +38,7 @@ import torch
 
 from plvm import personal
 from plvm.engine.generate import generate
-from plvm.engine.session import Request
+from plvm.engine.request import Request
 from plvm.model.forms.anchored import AnchoredAligner
 from plvm.prompt.turns import ContextToken
 from plvm.types import Concept, SamplingParams
@@ -95,7 +95,7 @@ def words_of(vlm: personal.Personal, picture: Any) -> tuple[tuple[str, float], .
 
 def ask(vlm: personal.Personal, requests: Sequence[tuple[Known, int, str]], what: str) -> list[str]:
     """Answers to (who, token, question); the question "paper" is the paper's, others follow a one-token definition."""
-    nothing, _ = vlm.look(None)
+    nothing = vlm.look(None)
     found: list[str] = []
     for start in range(0, len(requests), 256):
         some = []

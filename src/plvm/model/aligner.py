@@ -103,7 +103,23 @@ class Aligner(nn.Module):
         return self(z_ref[:, :, 0].mean(1), z_ref[:, :, 1:].flatten(1, 2))
 
     def use_words(self, word_rows: Tensor) -> None:
-        """Hand over the backbone's frozen word embeddings [V, D]; only the anchored form reads them."""
+        """Hand over the backbone's frozen word embeddings [V, D], for a form that reads them."""
+
+    @property
+    def reads_references(self) -> bool:
+        """Whether it wants to `see_references` before training."""
+        return False
+
+    def start(self, frozen: FrozenRows) -> None:
+        """Set the weights as training begins, where random ones do not do."""
+
+    def see_references(self, z: Tensor) -> None:
+        """Look at global tokens [N, E] of the training people's references before training."""
+
+    def extra_loss(self, z_ref: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """A loss beside that of the answers, and a figure to watch: z_ref [N, L, E] of N people, and the ids int64[N, A] of the
+        words that describe each. Only for a form with `word_supervision`."""
+        raise AssertionError(f"{type(self).__name__} has no loss of its own")
 
 
 def build_aligner(config: AlignerConfig) -> Aligner:

@@ -21,7 +21,7 @@ from torch import Tensor
 from plvm.errors import RequestError
 from plvm.model.families import ImageTokens, Pixels, family_of
 from plvm.model.recording import can_record
-from plvm.model.static_cache import KeyValues, Room
+from plvm.model.static_cache import KeyValues, StaticCache
 from plvm.prompt.template import Template
 
 
@@ -128,7 +128,7 @@ class Backbone:
     def hidden(
         self,
         embeddings: Tensor,
-        past: KeyValues | Room | None = None,
+        past: KeyValues | StaticCache | None = None,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
         keep: bool = False,
@@ -137,7 +137,7 @@ class Backbone:
 
         positions [B, T] or, with A axes, [A, B, T]: default counts on from `past`. mask bool[B, past + T]: False where a
         token must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`,
-        the keys and values of past and new tokens together. `past` itself is never changed, unless it is a `Room`: that is
+        the keys and values of past and new tokens together. `past` itself is never changed, unless it is a `StaticCache`: that is
         written in place and has a mask of its own.
         """
         out = self._run(embeddings, past, positions, mask, keep)
@@ -161,7 +161,7 @@ class Backbone:
     def _run(
         self,
         embeddings: Tensor,
-        past: KeyValues | Room | None,
+        past: KeyValues | StaticCache | None,
         positions: Tensor | None,
         mask: Tensor | None,
         keep: bool,
@@ -171,7 +171,7 @@ class Backbone:
 
         self.tokens_computed += embeddings.shape[0] * embeddings.shape[1]
         cache: Any
-        if isinstance(past, Room):
+        if isinstance(past, StaticCache):
             cache, mask = past, past.seen
         else:
             cache = DynamicCache(past) if past is not None else DynamicCache() if keep else None

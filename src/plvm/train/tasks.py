@@ -103,13 +103,13 @@ def tasks_of(name: str) -> type[Tasks]:
     """The tasks called `name`, one of `known_tasks`."""
     if name == SINGLE:
         return SingleQuestions
-    return next(iter(entry_points(group=TASKS, name=name))).load()  # type: ignore[no-any-return]
+    return next(iter(entry_points(group=TASKS, name=name))).load()
 
 
 def words_of(dataset: Dataset, split: str) -> Mapping[str, Sequence[str]]:
     """The words that describe each person of a split, as its generator knows them. Raises RequestError where it knows none."""
     for found in entry_points(group=WORDS, name=dataset.generator):
-        return found.load()(dataset, split)  # type: ignore[no-any-return]
+        return found.load()(dataset, split)
     raise RequestError(
         f"{dataset.folder} does not tell what its pictures show.",
         "Grounded tasks and anchors need drawn people: plvm synth --generator portraits.",

@@ -38,7 +38,7 @@ class Answers:
         if self.describes:
             text = self.vlm.ask(reference, TRAIN["describe_portrait"][0]).text
             return {slot: f"<n0> {TRAIT_VERB[slot]} {phrase}." for slot, phrase in traits_in(text).items()}
-        prefix, _ = self.vlm.look(reference)
+        prefix = self.vlm.look(reference)
         slots = list(ATTRIBUTES)
         said = self.vlm.ask_many([(prefix, ATTRIBUTES[slot][1], ()) for slot in slots])
         return {slot: _about_name(a.text) for slot, a in zip(slots, said, strict=True) if a.text.strip()}

@@ -17,8 +17,8 @@ from PIL import Image
 
 from plvm.engine.generate import complete, generate
 from plvm.engine.prefix import ImagePrefix
+from plvm.engine.request import Request, Session
 from plvm.engine.score import choose, yes_of
-from plvm.engine.session import Request, Session
 from plvm.personal import Personal
 from plvm.types import Concept, SamplingParams
 from plvm_lab.evaluate.system import Ask, System, Turn
@@ -112,8 +112,8 @@ class Plvm(System):
     def _prefixes(self, images: Sequence[Image.Image | None]) -> list[ImagePrefix]:
         """One prefix per picture object: the same object is looked at once."""
         unique = {id(image): image for image in images}
-        looked = self.vlm.look_many(list(unique.values()), namespace=SPACE)
-        found = dict(zip(unique, (prefix for prefix, _ in looked), strict=True))
+        looked = self.vlm.engine.look(list(unique.values()), namespace=SPACE)
+        found = dict(zip(unique, looked, strict=True))
         return [found[id(image)] for image in images]
 
     def _requests(self, asks: Sequence[Ask]) -> list[Request]:

@@ -22,7 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.data.wordings import ASK, ATTRIBUTES, NO, YES
-from plvm.engine.session import Request, stack
+from plvm.engine.batch import stack
+from plvm.engine.layout import lay_out
+from plvm.engine.request import Request
 from plvm.errors import RequestError
 from plvm.model.backbone import KeyValues
 from plvm.model.encoder import Encoder
@@ -93,24 +95,22 @@ class Lessons:
 def written(vlm: Personal, name: str, lessons: Sequence[Lesson], ids: ConceptVocabulary) -> Lessons:
     """Lessons in the words and order of the model's own prompts; `ids` says which ids the concept has."""
     backbone, prompt = vlm.backbone, vlm.prompt
-    states = [prefix for prefix, _ in vlm.look_many([x.image for x in lessons], namespace=SPACE)]
+    states = vlm.engine.look([x.image for x in lessons], namespace=SPACE)
     rows = []
     for lesson in lessons:
         tokens = Tokens()
         prompt.turn(tokens, lesson.question, [name], ids, joining=[0], answer=lesson.answer)
         rows.append(tokens)
     device = backbone.device
-    length = torch.tensor([s.length for s in states], device=device)
-    own = torch.tensor([len(r) for r in rows], device=device)
-    before, width = max(s.length for s in states), max(map(len, rows))
-    steps = torch.arange(max(before, width), device=device)
-    starts = length + torch.tensor([s.shift for s in states], device=device)
+    lengths, own = [s.length for s in states], [len(r) for r in rows]
+    layout = lay_out(lengths, [s.length + s.shift for s in states], max(own), device, own)
+    mask = layout.mask
     return Lessons(
-        stack([Request(s, "") for s in states], before),
+        stack([Request(s, "") for s in states], max(lengths)),
         pad_rows([r.ids for r in rows], prompt.end_id).to(device),
         pad_rows([r.supervise for r in rows], 0).to(device),
-        starts[:, None] + steps[:width],
-        torch.cat([steps[:before] < length[:, None], steps[:width] < own[:, None]], 1),
+        layout.positions,
+        mask if mask is not None else torch.ones(len(own), max(lengths) + max(own), dtype=torch.bool, device=device),
     )
 
 

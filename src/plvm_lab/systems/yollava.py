@@ -23,8 +23,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from plvm.engine.prefix import digest_of
+from plvm.engine.request import Request
 from plvm.engine.score import yes_of
-from plvm.engine.session import Request
 from plvm.personal import Personal
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary
@@ -169,8 +169,8 @@ class YoLlava(Plvm):
         """The mean of the shares of Yes on its own pictures and of No on others', in the protocol's wording."""
         concept = Concept(ME, tokens, "")
         question = self.vlm.prompt.template.recognize.replace("{name}", f"<{ME}>")
-        states = self.vlm.look_many([*own, *others], namespace=SPACE)
-        yes = yes_of(self.vlm.backbone, self.vlm.prompt, [Request(p, question, (concept,)) for p, _ in states]) > 0.5
+        states = self.vlm.engine.look([*own, *others], namespace=SPACE)
+        yes = yes_of(self.vlm.backbone, self.vlm.prompt, [Request(p, question, (concept,)) for p in states]) > 0.5
         return (float(yes[: len(own)].float().mean()) + 1 - float(yes[len(own) :].float().mean())) / 2
 
     def _start(self, frozen: Tensor, generator: torch.Generator) -> Tensor:
