@@ -142,15 +142,14 @@ def asks_for_the_form(source: str, classes: set[str]) -> list[int]:
     architecture compared with a name that is written down."""
     lines = []
     for node in ast.walk(ast.parse(source)):
-        inside = list(ast.walk(node))
-        named = {n.id if isinstance(n, ast.Name) else n.attr for n in inside if isinstance(n, ast.Name | ast.Attribute)}
         called = isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass")
-        compared = isinstance(node, ast.Compare | ast.match_case | ast.Match)
-        spelt = any(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in inside)
-        about = isinstance(node, ast.Compare) and "architecture" in named and spelt
-        about |= isinstance(node, ast.Match) and "architecture" in ast.unparse(node.subject)
-        if ((called or compared) and named & classes) or about:
-            lines.append(getattr(node, "lineno", 0))
+        if not called and not isinstance(node, ast.Compare | ast.Match):
+            continue
+        inside = list(ast.walk(node.subject if isinstance(node, ast.Match) else node))
+        named = {n.id if isinstance(n, ast.Name) else n.attr for n in inside if isinstance(n, ast.Name | ast.Attribute)}
+        spelt = isinstance(node, ast.Match) or any(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in inside)
+        if named & classes or (not called and "architecture" in named and spelt):
+            lines.append(node.lineno)
     return lines
 
 
@@ -165,7 +164,8 @@ def test_no_file_but_its_own_asks_which_form_an_aligner_has() -> None:
 @pytest.mark.parametrize(
     "line",
     ["isinstance(x, forms.paper.PaperAligner)", "issubclass(x, (A, PaperAligner))", "type(x) is PaperAligner",
-     "c.architecture == 'paper'", "c.architecture in ('paper', 'bounded')", "'paper' != architecture"],
+     "c.architecture == 'paper'", "c.architecture in ('paper', 'bounded')", "'paper' != architecture",
+     "match c.architecture:\n  case 'paper': pass"],
 )  # fmt: skip
 def test_such_a_question_would_be_found(line: str) -> None:
     assert asks_for_the_form(line, {"PaperAligner"}) and not asks_for_the_form("x.architecture in known", {"PaperAligner"})

@@ -254,7 +254,7 @@ def test_a_model_writes_more_prompts_and_what_does_not_fit_is_dropped(api: tuple
         ask_for_prompts(9, url, "tiny", rounds=1)
     with pytest.raises(RequestError, match="404"):
         ask_for_prompts(1, f"{url}/wrong", "tiny")
-    with pytest.raises(RequestError, match="no address"):
+    with pytest.raises(RequestError, match="not the address"):
         ask_for_prompts(1, "file:///etc/passwd", "tiny")
 
 
