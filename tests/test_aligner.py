@@ -102,7 +102,7 @@ def test_the_released_form_needs_a_global_token_and_says_so(backbone: Backbone, 
 def test_an_unknown_architecture_lists_the_known_ones() -> None:
     with pytest.raises(CheckpointError, match="papre") as caught:
         AlignerConfig("papre")
-    assert "paper, released, anchored" in caught.value.hint
+    assert "anchored, paper, released" in caught.value.hint
 
 
 def test_bounded_rows_keep_the_size_of_the_frozen_rows(backbone: Backbone, z_ref: Tensor) -> None:

@@ -33,6 +33,7 @@ ROWS = {
         ("cli",),
     ],
     "plvm_lab": [
+        ("endpoint",),
         ("portraits",),
         ("tasks",),
         ("synth",),

@@ -35,8 +35,8 @@ from plvm.engine.generate import generate
 from plvm.engine.request import Request
 from plvm.families import FOLDER
 from plvm.model.backbone import Backbone
+from plvm.model.backbone_family import Pixels
 from plvm.model.encoder import Encoder
-from plvm.model.families import Pixels
 from plvm.model.untrained import untrained_aligner, untrained_backbone, untrained_encoder
 from plvm.personal import Personal
 from plvm.presets import PRESETS, Preset, preset

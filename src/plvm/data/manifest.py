@@ -18,7 +18,7 @@ from plvm.data.tables import read_table
 from plvm.errors import RequestError
 
 MANIFEST, DATASHEET = "manifest.json", "DATASHEET.md"
-PACKAGES = ("plvm", "numpy", "pillow", "pyarrow", "resvg", "torch", "transformers", "diffusers", "onnxruntime")
+PACKAGES = ("plvm", "numpy", "pillow", "pyarrow", "resvg", "torch", "transformers", "diffusers", "onnxruntime", "insightface")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.model.backbone import Backbone, KeyValues
-from plvm.model.families import ImageTokens
+from plvm.model.backbone_family import ImageTokens
 from plvm.prompt.image_first import Prompt
 
 NO_IMAGE = ""  # the digest of the prefix that holds no picture

@@ -94,6 +94,10 @@ class Aligner(nn.Module):
         super().__init__()
         self.config = config
 
+    def forward(self, z: Tensor | None, patches: Tensor) -> Rows:
+        """z [N, E], global tokens (None: the encoder has none), and patches [N, L, E] -> word, head [N, D], context [N, K, D]."""
+        raise AssertionError(f"{type(self).__name__} says no forward")
+
     def tokens_from_features(self, z_ref: Tensor) -> Rows:
         """z_ref [N, L, E] or [N, R, L, E] -> word, head [N, D] and context [N, K, D]."""
         if z_ref.ndim == 3:
@@ -103,22 +107,22 @@ class Aligner(nn.Module):
         return self(z_ref[:, :, 0].mean(1), z_ref[:, :, 1:].flatten(1, 2))
 
     def use_words(self, word_rows: Tensor) -> None:
-        """Hand over the backbone's frozen word embeddings [V, D], for a form that reads them."""
+        """Hand over the backbone's frozen word embeddings [V, D], after building and after loading; forms may read them."""
+
+    def start(self, frozen: FrozenRows) -> None:
+        """Called once before training, after `use_words`: begin somewhere better than at random."""
 
     @property
     def reads_references(self) -> bool:
-        """Whether it wants to `see_references` before training."""
+        """Whether the form wants `see_references`."""
         return False
 
-    def start(self, frozen: FrozenRows) -> None:
-        """Set the weights as training begins, where random ones do not do."""
-
     def see_references(self, z: Tensor) -> None:
-        """Look at global tokens [N, E] of the training people's references before training."""
+        """Called once before training, after `start`, where `reads_references`: global tokens z [N, E] of training references."""
 
     def extra_loss(self, z_ref: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
-        """A loss beside that of the answers, and a figure to watch: z_ref [N, L, E] of N people, and the ids int64[N, A] of the
-        words that describe each. Only for a form with `word_supervision`."""
+        """Called in training where `word_supervision` and `train.anchor` are on: a loss of the form's own, and the share of
+        words it reads right, for references z_ref [N, L, E] and the ids int64[N, A] of words that describe their people."""
         raise AssertionError(f"{type(self).__name__} has no loss of its own")
 
 

@@ -2,7 +2,7 @@
 
 In: pictures or embeddings. Out: image tokens, hidden states, base-vocabulary logits. It knows nothing of concepts, prompts or
 sampling: embeddings come in from `vocabulary.py`, which also turns hidden states into `V+C` logits. What differs between
-families of models (image tokens, positions, templates, sizes of pictures) is in `families.py`.
+families of models (image tokens, positions, templates, sizes of pictures) is in `backbones/`.
 
 Every token that goes through the language model passes `Backbone.hidden`, in training as in chat; `tokens_computed` counts
 them, so that "computed once" can be tested.
@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.errors import RequestError
-from plvm.model.families import ImageTokens, Pixels, family_of
+from plvm.model.backbone_family import ImageTokens, Pixels, family_of
 from plvm.model.recording import can_record
 from plvm.model.static_cache import KeyValues, StaticCache
 from plvm.prompt.template import Template

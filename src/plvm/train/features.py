@@ -25,8 +25,8 @@ from torch.distributed.tensor import DTensor
 from plvm.data.dataset import Dataset
 from plvm.data.shards import REFERENCE
 from plvm.model.backbone import Backbone
+from plvm.model.backbone_family import ImageTokens
 from plvm.model.encoder import Encoder
-from plvm.model.families import ImageTokens
 
 Tensors = Mapping[str, Tensor]
 SAMPLED = 1024  # numbers of each weight that the fingerprint looks at

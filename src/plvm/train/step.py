@@ -17,7 +17,7 @@ from plvm.engine.prefix import Prefixes, prefill
 from plvm.errors import RequestError
 from plvm.model.aligner import Aligner, Rows
 from plvm.model.backbone import Backbone, repeat
-from plvm.model.families import ImageTokens, Pixels
+from plvm.model.backbone_family import ImageTokens, Pixels
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary
 
