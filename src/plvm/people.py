@@ -1,17 +1,27 @@
-"""The folder layout that home-camera and photo tools use: `people/<name>/*.jpg`, everyone in a folder of their own."""
+"""Many people at once: everyone in a folder, or everyone whom another Aligner enrolled.
+
+The folder layout is that of home-camera and photo tools: `people/<name>/*.jpg`, everyone in a folder of their own.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plvm.errors import PlvmError, RequestError
-from plvm.types import check_name
+from plvm.types import Concept, check_name
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from plvm.personal import Personal
+    from plvm.store import ConceptStore
+
+    Report = Callable[[int, int], None]  # (people done, people in all)
+
+BATCH = 16  # people enrolled and kept at a time
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 
 
@@ -54,11 +64,61 @@ def good_pictures(group: Group) -> list[Image.Image]:
         try:
             picture = open_image(file)
         except PlvmError as error:
-            group.bad.append((file, f"{error.message} {error.hint}".strip()))
+            group.bad.append((file, error.line))
             continue
         picture.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE), Image.Resampling.LANCZOS)
         pictures.append(picture)
     return pictures
+
+
+def enroll_people(
+    vlm: Personal, store: ConceptStore, groups: Sequence[Group], *, replace: bool = False, report: Report | None = None
+) -> dict[Group, int]:
+    """Enrol `groups` and keep them in `store`, 16 at a time: {group: from how many pictures}.
+
+    Of the 16 all are kept, or none. A group without a readable picture is left out; what could not be read is noted in
+    its `bad`. Raises DuplicateConceptError if a name is taken and not `replace`.
+    """
+    enrolled: dict[Group, int] = {}
+    for first in range(0, len(groups), BATCH):
+        good = {group: good_pictures(group) for group in groups[first : first + BATCH]}
+        ready = {group: pictures for group, pictures in good.items() if pictures}
+        if ready:
+            store.add_all(vlm.enroll_many({g.name: pictures for g, pictures in ready.items()}), replace=replace)
+        enrolled |= {group: len(pictures) for group, pictures in ready.items()}
+        if report is not None:
+            report(min(first + BATCH, len(groups)), len(groups))
+    return enrolled
+
+
+def enroll_again(
+    vlm: Personal, store: ConceptStore, *, report: Report | None = None
+) -> tuple[list[Concept], list[tuple[str, PlvmError]]]:
+    """Enrol whoever another Aligner enrolled, from the stored pictures: (those made and kept, those left out and why).
+
+    Notes, pictures and times of creation stay. Whoever is forgotten meanwhile stays forgotten.
+    """
+    others = [concept for concept in store.list() if concept.aligner != vlm.fingerprint]
+    made: list[Concept] = []
+    left_out: list[tuple[str, PlvmError]] = []
+    for i, old in enumerate(others):
+        try:
+            made.append(_enrolled_again(vlm, old))
+        except PlvmError as error:
+            left_out.append((old.name, error))
+        if report is not None:
+            report(i + 1, len(others))
+    still = set(store.names())
+    made = [concept for concept in made if concept.name in still]
+    store.add_all(made, replace=True)
+    return made, left_out
+
+
+def _enrolled_again(vlm: Personal, old: Concept) -> Concept:
+    if not old.references:
+        raise RequestError(f"<{old.name}> came without pictures.", f"Run `plvm add {old.name} PICTURE --replace`.")
+    made = vlm.enroll(old.name, *old.references, notes=old.notes)
+    return replace(made, references=old.references, created=old.created)
 
 
 def _group(folder: Path) -> Group:
@@ -66,7 +126,7 @@ def _group(folder: Path) -> Group:
     try:
         group.name = check_name(folder.name)
     except PlvmError as error:
-        group.problem = f"{error.message} {error.hint}"
+        group.problem = error.line
     if not group.problem and not group.files:
         group.problem = f"{folder} holds no picture."
     return group
