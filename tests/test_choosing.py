@@ -9,7 +9,7 @@ import pytest
 
 import plvm
 from plvm.choosing import choose, names_in
-from plvm.people import enroll_again, enroll_people, people_in
+from plvm.people import divide, enroll_again, enroll_people, people_in
 from plvm.personal import Personal
 from plvm.store import ConceptStore
 from toys import picture
@@ -93,6 +93,9 @@ def test_a_folder_of_people_is_enrolled_a_few_at_a_time(
     assert store.names() == ["avril", "billie", "dina", "emma"] and strays == 0
     assert {g.name: [file.name for file, _ in g.bad] for g in groups if g.bad} == {"carl": ["a.png"], "dina": ["b.png"]}
     assert told == [(2, 5), (4, 5), (5, 5)]
+    new, there = divide(store, groups)
+    assert [g.name for g in new] == ["carl"] and [g.name for g in there] == store.names()
+    assert divide(store, groups, replace=True) == (groups, [])
 
 
 def test_who_was_enrolled_by_another_aligner_is_enrolled_again_from_the_kept_pictures(

@@ -71,6 +71,13 @@ def good_pictures(group: Group) -> list[Image.Image]:
     return pictures
 
 
+def divide(store: ConceptStore, groups: Sequence[Group], *, replace: bool = False) -> tuple[list[Group], list[Group]]:
+    """(who is to be enrolled, who is in `store` already and stays; nobody does with `replace`), without the unusable."""
+    known = set() if replace else set(store.names())
+    usable = [group for group in groups if not group.problem]
+    return [g for g in usable if g.name not in known], [g for g in usable if g.name in known]
+
+
 def enroll_people(
     vlm: Personal, store: ConceptStore, groups: Sequence[Group], *, replace: bool = False, report: Report | None = None
 ) -> dict[Group, int]:

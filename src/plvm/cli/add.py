@@ -87,14 +87,12 @@ def _add_one(
 
 
 def _add_folder(store: ConceptStore, model: o.ModelOptions, folder: Path, *, replace: bool, json: bool) -> None:
-    from plvm.people import enroll_people, people_in
+    from plvm.people import divide, enroll_people, people_in
 
     groups, strays = people_in(folder)
     if strays:
         say(f"{count(strays, 'picture')} directly in {folder} left out: put them into {folder / 'NAME'}/.")
-    known = set() if replace else set(store.names())
-    there = [g for g in groups if not g.problem and g.name in known]
-    new = [g for g in groups if not g.problem and g.name not in known]
+    new, there = divide(store, groups, replace=replace)
     enrolled: dict[Group, int] = {}
     if new:
         vlm = model.load()

@@ -101,16 +101,14 @@ class SamplingOptions:
     top_p: Annotated[
         float, Option("--top-p", metavar="P", help="Draw from the likeliest tokens that share P of it all.")
     ] = 1.0
-    top_k: Annotated[
-        int, Option("--top-k", metavar="K", help="Draw from the K likeliest tokens; 0: from all.")
-    ] = 0
+    top_k: Annotated[int, Option("--top-k", metavar="K", help="Draw from the K likeliest tokens; 0: from all.")] = 0
     max_tokens: Annotated[int, Option("--max-tokens", metavar="N", help="The longest answer.")] = 64
     stop: Annotated[
         list[str] | None, Option("--stop", metavar="TEXT", help="End the answer at TEXT; may be repeated.")
     ] = None
     seed: Annotated[
         int | None, Option("--seed", metavar="N", help="Repeats a random answer.", show_default=False)
-    ] = None  # fmt: skip
+    ] = None
 
     def params(self) -> SamplingParams:
         """All of them as one value. Raises RequestError."""

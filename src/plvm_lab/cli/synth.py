@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from plvm.data.spec import Spec
 
 synth = Typer(invoke_without_command=True, no_args_is_help=True, rich_markup_mode=None)
+
+
 def register(app: Typer) -> None:
     synth.callback()(flattened(make))
     add_verb(synth, "show", show, usage="FOLDER")

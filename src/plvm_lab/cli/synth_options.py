@@ -176,7 +176,7 @@ class PhotoSources:
 
     def given(self) -> list[str]:
         """The flags that were given; every field has the name of its flag."""
-        return ["--" + f.name.replace("_", "-") for f in fields(self) if getattr(self, f.name) not in (None, False)]
+        return ["--" + f.name.replace("_", "-") for f in fields(self) if getattr(self, f.name) != f.default]
 
     def options(self) -> dict[str, Any]:
         """Those of `Spec.options`."""
