@@ -26,6 +26,7 @@ ROWS = {
         ("store",),
         ("chat",),
         ("personal",),
+        ("choosing", "people"),
         ("data",),
         ("train",),
         ("hub",),
@@ -140,7 +141,7 @@ def test_no_two_files_share_a_name() -> None:
 
 
 def test_functions_are_short_and_take_few_parameters() -> None:
-    """60 lines and 10 parameters; the options of a verb are its signature, and are counted apart."""
+    """60 lines and 10 parameters; a verb of the command line takes its options in groups."""
     wrong = []
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -148,8 +149,7 @@ def test_functions_are_short_and_take_few_parameters() -> None:
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 a = node.args
                 count = len(a.posonlyargs) + len(a.args) + len(a.kwonlyargs)
-                verb = any("Option(" in ast.unparse(p) or "o." in ast.unparse(p) for p in [*a.args, *a.kwonlyargs])
-                if (lines > 60 or count > 10) and not verb:
+                if lines > 60 or count > 10:
                     wrong.append(f"{where(file, node.lineno)} {node.name}: {lines} lines, {count} parameters")
     assert not wrong, "\n".join(wrong)
 

@@ -107,6 +107,24 @@ class ConceptStore:
         with self._database.transaction(write=False) as connection:
             return sorted(self._ids(connection))
 
+    def check_free(self, *names: str) -> None:
+        """Raise DuplicateConceptError, as `add` does, if any of `names` is taken; ConceptNameError."""
+        with self._database.transaction(write=False) as connection:
+            self._check_free(connection, [check_name(name) for name in names])
+
+    def check_known(self, *names: str) -> None:
+        """Raise UnknownConceptError, as `get` does, for the first of `names` that no concept has; ConceptNameError."""
+        with self._database.transaction(write=False) as connection:
+            known = self._ids(connection)
+        for name in map(check_name, names):
+            if name not in known:
+                raise unknown(name, known)
+
+    def check_not_empty(self) -> None:
+        """Raise RequestError if nobody is enrolled."""
+        if not self.names():
+            raise RequestError("Nobody is enrolled yet.", "Enrol someone first: `plvm add NAME PICTURE`.")
+
     def list(self, *, aligner: str | None = None) -> Concepts:
         """All concepts, sorted by name. Raises AlignerMismatchError as `get` does, naming all that differ."""
         with self._database.transaction(write=False) as connection:

@@ -10,7 +10,6 @@ from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, out_json, progress, say
-from plvm.cli.context import make_folder
 from plvm.cli.verbs import add_verb
 
 
@@ -41,7 +40,7 @@ def report(
 
     runs = find_runs(results)
     sheets = find_sheets(results)
-    make_folder(destination)
+    o.make_folder(destination)
     tables = {suite: tables_of(own) for suite, own in by_suite(runs).items()}
     tables |= {sheet.file.name: own for sheet in sheets if (own := sheet_tables(sheet))}
     told = "\n".join(f"## {suite}\n\n" + "\n".join(map(markdown, own)) for suite, own in tables.items())
