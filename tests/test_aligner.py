@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from plvm.engine.batch import gather
+from plvm.engine.gathered import gather
 from plvm.engine.request import Request
 from plvm.errors import CheckpointError
 from plvm.model.aligner import Aligner, AlignerConfig, Rows, build_aligner

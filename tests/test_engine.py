@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from plvm.engine.batch import gather
+from plvm.engine.gathered import gather
 from plvm.engine.generate import complete, generate, never_chosen, stream
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request

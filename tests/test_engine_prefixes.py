@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from PIL import Image
 
-from plvm.engine.batch import gather
+from plvm.engine.gathered import gather
 from plvm.engine.generate import generate
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
 from plvm.engine.request import Request

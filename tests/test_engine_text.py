@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from plvm.engine.batch import gather
+from plvm.engine.gathered import gather
 from plvm.engine.generate import complete, generate, stream
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, LlavaConfig, L
 import hub
 import plvm
 from backbone_families import SHORT, stock_logits
-from plvm.engine.batch import gather
+from plvm.engine.gathered import gather
 from plvm.engine.prefix import compute_prefixes
 from plvm.engine.request import Request
 from plvm.errors import CheckpointError

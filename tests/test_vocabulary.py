@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from plvm.engine.batch import gather
+from plvm.engine.gathered import gather
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request
 from plvm.model.backbone import Backbone

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from plvm.engine.batch import gather
+from plvm.engine.gathered import gather
 from plvm.engine.request import Request, Session
 from plvm.engine.sampler import generator_of, sample
 from plvm.engine.steps import steps_after

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from plvm.engine.batch import gather
+from plvm.engine.gathered import gather
 from plvm.engine.layout import lay_out
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request, Session

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from plvm.engine.batch import Gathered
+from plvm.engine.gathered import Gathered
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.recording import Recording, record
 from plvm.model.static_cache import StaticCache

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.data.wordings import ASK, ATTRIBUTES, NO, YES
-from plvm.engine.batch import stack
+from plvm.engine.gathered import stack
 from plvm.engine.layout import lay_out
 from plvm.engine.request import Request
 from plvm.errors import RequestError
