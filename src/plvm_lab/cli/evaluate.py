@@ -20,7 +20,7 @@ from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 
 if TYPE_CHECKING:
-    from plvm_lab.evaluate.photo_benchmark import Gallery
+    from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 
 
 OptionalOut = Annotated[
@@ -170,7 +170,7 @@ def overview(row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _open(suite: str, root: Path | None, only: Sequence[str]) -> Gallery:
+def _open(suite: str, root: Path | None, only: Sequence[str]) -> PhotoBenchmark:
     """The suite in a folder."""
     from plvm_lab.evaluate.suites import SUITES, open_suite
 
@@ -179,7 +179,7 @@ def _open(suite: str, root: Path | None, only: Sequence[str]) -> Gallery:
     return open_suite(suite, root if root is not None else Path(), only)
 
 
-def _list_defects(suite: Gallery, json: bool) -> None:
+def _list_defects(suite: PhotoBenchmark, json: bool) -> None:
     """What is wrong with a folder, to stdout."""
     from plvm_lab.evaluate.suites.builder import KINDS
 

@@ -44,7 +44,7 @@ def with_other_reference(items: Sequence[Choice], bench: Suite, purpose: str) ->
     for i in items:
         absent = bench.names if i.picture is None else bench.absent(i.picture)
         others = [n for n in absent if n != i.about]
-        if others:  # not so in a small gallery's picture of everyone
+        if others:  # not so in a small benchmark's picture of everyone
             other = rng.choice(others)
             found.append(replace(i, concepts=tuple(f"{name}={other}" for name in i.concepts)))
     return found

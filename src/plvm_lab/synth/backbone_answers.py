@@ -13,7 +13,7 @@ from PIL import Image
 from plvm.data.spec import Spec
 from plvm.data.wordings import ATTRIBUTES
 from plvm_lab.portraits.person import PHRASES
-from plvm_lab.portraits.questions import TRAIT_VERB
+from plvm_lab.portraits.phrases import TRAIT_VERB
 from plvm_lab.portraits.sentences import TRAIN
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from plvm.data.spec import Identity, Spec
 from plvm.errors import RequestError
 from plvm_lab.portraits import scene as S
 from plvm_lab.portraits.person import SLOTS, Person, person_of
-from plvm_lab.portraits.questions import clothes_of
+from plvm_lab.portraits.phrases import clothes_of
 from plvm_lab.portraits.render import draw
 from plvm_lab.portraits.scene import Figure, Scene, draw_portrait, draw_scene
 from plvm_lab.synth.generator import Failure, Sample

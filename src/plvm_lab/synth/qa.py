@@ -13,7 +13,7 @@ from typing import Any
 
 from plvm.data import wordings as W
 from plvm_lab.portraits.person import PHRASES
-from plvm_lab.portraits.questions import TRAIT_VERB, next_to
+from plvm_lab.portraits.phrases import TRAIT_VERB, next_to
 from plvm_lab.portraits.sentences import UNKNOWN
 
 CONCEPTS = (2, 3, 4)  # in a prompt with distractors

@@ -34,7 +34,7 @@ from plvm.personal import Personal
 from plvm.prompt.turns import Tokens, UserTurn
 from plvm.prompt.vocabulary import ConceptVocabulary
 from plvm.train.loss import answer_loss
-from plvm_lab.evaluate.portraits_benchmark import NAMES
+from plvm_lab.evaluate.benchmark_scenes import NAMES
 from plvm_lab.evaluate.suite import Pictures
 from plvm_lab.evaluate.system import Ask, System
 from plvm_lab.systems.embedding import Embedding, Face

@@ -33,7 +33,7 @@ from plvm.train.rows import pad_rows
 from plvm_lab.evaluate.drawings import QUERY_SIZE, REFERENCE_SIZE
 from plvm_lab.portraits.person import person_of
 from plvm_lab.portraits.render import draw
-from plvm_lab.portraits.scene import crowd_size, draw_portrait, draw_scene
+from plvm_lab.portraits.scene import draw_portrait, draw_scene, people_count
 from plvm_lab.synth.backbone_answers import Answers
 
 SPACE = "tuning"  # the namespace of cached prefixes
@@ -143,7 +143,7 @@ def drawn_strangers(encoder: Encoder, portraits: int, scenes: int) -> Strangers:
         if i < portraits:
             pictures.append(draw(draw_portrait(person_of("tuning-stranger", 4 * i), rng), REFERENCE_SIZE))
         else:
-            people = [person_of("tuning-stranger", 4 * i + k) for k in range(crowd_size(rng))]
+            people = [person_of("tuning-stranger", 4 * i + k) for k in range(people_count(rng))]
             pictures.append(draw(draw_scene(people, rng), QUERY_SIZE))
     return Strangers(encoder, pictures)
 

@@ -15,14 +15,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 from plvm.data.wordings import PROTOCOL
-from plvm_lab.evaluate.photo_benchmark import Gallery
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 from plvm_lab.evaluate.suites.builder import Builder
 
 OTHERS = "others"
 
 
-def load(root: Path, only: Collection[str] = ()) -> Gallery:
-    """The gallery of a folder."""
+def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
+    """The benchmark of a folder."""
     found = Builder("folder", root, PROTOCOL, only)
     for folder in found.folders(root):
         if folder.name != OTHERS:

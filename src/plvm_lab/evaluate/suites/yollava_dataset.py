@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from plvm_lab.evaluate.photo_benchmark import Gallery
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 from plvm_lab.evaluate.suites.builder import Builder
 
 WORDING = "Can you see {x} in this photo? Answer with a single word or phrase."
@@ -20,8 +20,8 @@ VISUAL, TEXT = "yollava-visual-qa.json", "yollava-text-only-qa.json"
 PAPER = {"concepts": 40, "test images": 333, "visual questions": 171}
 
 
-def load(root: Path, only: Collection[str] = ()) -> Gallery:
-    """The gallery of Yo'LLaVA's folder."""
+def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
+    """The benchmark of Yo'LLaVA's folder."""
     found = Builder("yollava", root, WORDING, only)
     for part in ("train", "test"):
         if not (root / part).is_dir():

@@ -36,7 +36,8 @@ from plvm_lab.families.mini.recipe import Recipe
 from plvm_lab.families.mini.world import patch_figures
 from plvm_lab.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
 from plvm_lab.portraits.person import PHRASES, SLOTS
-from plvm_lab.portraits.questions import NAMED_KINDS, describe
+from plvm_lab.portraits.phrases import describe
+from plvm_lab.portraits.question_kind import kinds_in
 from plvm_lab.portraits.scene import CANVAS, Figure, Scene
 from plvm_lab.portraits.sentences import UNKNOWN
 
@@ -197,7 +198,7 @@ class Writer:
                     point.add(r, [t], [places.get((o, ".")) for o in asked])
                 elif q.kind.startswith("who"):
                     point.add(r, [t], [places.get((o, ".")) for o in said])
-                elif q.kind in NAMED_KINDS:
+                elif q.kind in kinds_in("named"):
                     (o,) = asked
                     point.add(r, [t, *answer[:-2]], [places.get((o, "."))])
                     figure = dialogue.named[o].figure

@@ -24,9 +24,9 @@ from plvm_lab.portraits.scene import (
     LIGHTS,
     PLACES,
     Scene,
-    crowd_size,
     draw_portrait,
     draw_scene,
+    people_count,
 )
 
 
@@ -34,7 +34,7 @@ from plvm_lab.portraits.scene import (
 def scene_of(index: int, seed: int, split: str = "train") -> Scene:
     """Scene number `index` of a split, with people nobody else has."""
     rng = random.Random(f"plvm-scene/{split}/{seed}/{index}")
-    people = [person_of(split, 4 * index + j, seed) for j in range(crowd_size(rng))]
+    people = [person_of(split, 4 * index + j, seed) for j in range(people_count(rng))]
     return draw_scene(people, rng)
 
 
