@@ -32,7 +32,7 @@ class Keys:
         self.bags: dict[int, list[int]] = {}
 
     def place(self, true: str, wrong: Sequence[str]) -> tuple[tuple[str, ...], int]:
-        """(options, key)."""
+        """(all options, the place of the true one among them)."""
         bag = self.bags.setdefault(len(wrong) + 1, [])
         if not bag:
             bag += self.rng.sample(range(len(wrong) + 1), len(wrong) + 1)
@@ -165,7 +165,7 @@ def _pool(pools: tuple[list[Appearance], ...], turn: int) -> list[Appearance]:
 
 
 def reworded_visual(bench: BenchmarkScenes) -> tuple[tuple[Choice, Choice], ...]:
-    """(as in `visual_qa`, in a held-out wording) for every item and every held-out wording of its kind."""
+    """(a question of `visual_qa`, the same one in a held-out wording) for every held-out wording of its kind."""
     pairs = []
     for item in bench.visual_qa:
         for wording in HELD_OUT.get(item.kind, ()):

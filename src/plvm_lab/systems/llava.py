@@ -36,8 +36,8 @@ Names = Literal["rows", "plain"]
 ALIGNER = ("architecture", "aligner", "encoder")  # facts about parts that a system with plain names does not use
 
 
-class Frozen(Plvm):
-    """The backbone and a way to write names."""
+class FrozenBackbone(Plvm):
+    """The frozen backbone and a way to write names: as rows of the Aligner, or plainly."""
 
     name = "frozen"
 
@@ -59,7 +59,7 @@ class Frozen(Plvm):
         return super().learn(name, *images).concept if self.names == "rows" else nameless(name, self.vlm.backbone)
 
     def bytes_of(self, known: Learned) -> int:
-        return super().bytes_of(known) if self.names == "rows" else len((known.words or "").encode())
+        return super().bytes_of(known) if self.names == "rows" else len((known.description or "").encode())
 
     def answer(self, asks: Sequence[Ask]) -> list[str]:
         said = super().answer(asks)
@@ -75,7 +75,7 @@ class Frozen(Plvm):
         return [marked(t, known) for t in said]
 
 
-class Llava(Frozen):
+class Llava(FrozenBackbone):
     """The backbone as it is: it is told nothing about the reference."""
 
     name = "llava"
@@ -87,7 +87,7 @@ class Llava(Frozen):
         return Learned(self.named(name, images), "")
 
 
-class LlavaPrompt(Frozen):
+class LlavaPrompt(FrozenBackbone):
     """The backbone with its own words about the reference. `tokens` is their length by the backbone's own tokenizer."""
 
     name = "llava-prompt"

@@ -90,7 +90,7 @@ class Lessons:
         return vocabulary.embed(self.ids, vlm.backbone.word_rows)
 
 
-def written(vlm: Personal, name: str, lessons: Sequence[Lesson], ids: ConceptVocabulary) -> Lessons:
+def lesson_rows(vlm: Personal, name: str, lessons: Sequence[Lesson], ids: ConceptVocabulary) -> Lessons:
     """Lessons in the words and order of the model's own prompts; `ids` says which ids the concept has."""
     backbone, prompt = vlm.backbone, vlm.prompt
     states = [prefix for prefix, _ in vlm.look_many([x.image for x in lessons], namespace=SPACE)]
@@ -148,7 +148,7 @@ def drawn_strangers(encoder: Encoder, portraits: int, scenes: int) -> Strangers:
     return Strangers(encoder, pictures)
 
 
-def remembered(
+def cached_on_disk(
     folder: Path | None, key: str, make: Callable[[], Mapping[str, Tensor]]
 ) -> tuple[dict[str, Tensor], float]:
     """What `make` learns and the seconds that it took; with a folder it is kept there as `key`, and not made twice."""

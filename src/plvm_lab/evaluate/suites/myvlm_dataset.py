@@ -16,7 +16,7 @@ from plvm.data.wordings import PROTOCOL
 from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 from plvm_lab.evaluate.suites.builder import Builder
 
-PAPER = 29  # objects; the paper's people were not released
+PUBLISHED = 29  # objects; the paper's people were not released
 
 
 def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
@@ -29,8 +29,8 @@ def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
                 found.query(path, [folder.name])
                 found.caption(path, folder.name)
             _check_captions(found, folder, pictures)
-    if len(found.references) != PAPER and not only:
-        found.note("not-the-papers-size", ".", f"{len(found.references)} concepts, not {PAPER}")
+    if len(found.references) != PUBLISHED and not only:
+        found.note("not-the-papers-size", ".", f"{len(found.references)} concepts, not {PUBLISHED}")
     return found.build()
 
 

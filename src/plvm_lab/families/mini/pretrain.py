@@ -58,7 +58,7 @@ class NameRows(nn.Module):
         return self.word(code), self.head(code)
 
 
-class Helpers(nn.Module):
+class AuxiliaryHeads(nn.Module):
     """Temporary read-outs that show the middle layers what to compute; dropped after pretraining.
 
     Read-outs: after the second layer a description's token knows whose it is (owner), after the third in which columns
@@ -82,7 +82,8 @@ class Batch:
 
     owner: which concept a token describes (-1: none). has [N, T, COLUMNS] where `has_mask`: the columns in which somebody has the
     trait that the token names; look bool[M, P]: the patches of those people, for the M tokens of `has_mask` in order. fits where
-    `fits_mask` (a definition's full stop): the column of the person it describes. point, gaze: see `Writer._guides`.
+    `fits_mask` (a definition's full stop): the column of the person it describes. point, gaze: where
+    each token should attend to, in the text and in the picture.
     """
 
     ids: Tensor
@@ -94,8 +95,8 @@ class Batch:
     look_head: Tensor
     fits: Tensor
     fits_mask: Tensor
-    point: Guide
-    gaze: Guide
+    point: AttentionTargets
+    gaze: AttentionTargets
 
 
 def _columns(scene: Scene | None, keep: Any) -> list[float]:
@@ -107,7 +108,7 @@ def _columns(scene: Scene | None, keep: Any) -> list[float]:
     return target
 
 
-class Writer:
+class DialogueWriter:
     """Writes dialogues with people described in words as packed suffixes."""
 
     def __init__(self, prompt: Prompt, side: int) -> None:
@@ -173,10 +174,10 @@ class Writer:
 
     def _guides(
         self, rows: list[Tokens], dialogues: list[Dialogue], slots: dict[int, tuple[str, str]], stop: int, length: int
-    ) -> tuple[Guide, Guide]:
+    ) -> tuple[AttentionTargets, AttentionTargets]:
         """Where the last two layers should attend from: `point` into the suffix, `gaze` into the picture."""
         cue = self.prompt.text(self.prompt.template.assistant)[-1]
-        point, gaze = Guide(length), Guide(self.side**2)
+        point, gaze = AttentionTargets(length), AttentionTargets(self.side**2)
         for r, (tokens, dialogue) in enumerate(zip(rows, dialogues, strict=True)):
             places = {
                 (o, slots[i][0] if i in slots else "."): t
@@ -207,7 +208,7 @@ class Writer:
         return point, gaze
 
 
-class Guide:
+class AttentionTargets:
     """Rows of attention targets: (row, position) of a token, and which of `width` places it should attend to."""
 
     def __init__(self, width: int) -> None:
@@ -268,9 +269,9 @@ class Pretrainer(nn.Module):
         self.recipe = recipe
         self.backbone = backbone
         self.prompt = Prompt(backbone.tokenizer)
-        self.writer = Writer(self.prompt, recipe.image_size // recipe.patch)
+        self.writer = DialogueWriter(self.prompt, recipe.image_size // recipe.patch)
         self.names = NameRows(recipe)
-        self.helpers = Helpers(recipe)
+        self.helpers = AuxiliaryHeads(recipe)
         self._seen: dict[int, Tensor] = {}
         for i in range(recipe.layers):
             layer = backbone.model.model.language_model.layers[i]
