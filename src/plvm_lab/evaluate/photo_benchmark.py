@@ -73,6 +73,7 @@ class PhotoBenchmark(Suite):
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """The parts of the suite that the folder has items for."""
         found = ["recognition", "recognition_strict"]
         found += ["recognition_several"] if self.several else []
         found += ["text_qa"] if self.text_qa else []
@@ -82,10 +83,12 @@ class PhotoBenchmark(Suite):
 
     @cached_property
     def present(self) -> np.ndarray:
+        """bool[identities, pictures]: who is where."""
         return np.array([[name in shown for shown in self.people] for name in self.names])
 
     @cached_property
     def asked(self) -> np.ndarray:
+        """bool[identities, pictures]: which pairs recognition asks about."""
         if self.asked_pairs is None:
             return super().asked
         return np.array([[(n, p) in self.asked_pairs for p in range(len(self.pictures))] for n in self.names])

@@ -61,6 +61,7 @@ class Verdict:
 
     @property
     def kept(self) -> bool:
+        """Whether no filter refused the picture."""
         return not self.refusals
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from plvm.data.shards import KEPT, PICTURES, QUESTIONS, REFERENCE, REJECTED, encode_png, write_pictures
 from plvm.data.spec import Identity, Shard, Spec, check_inputs
 from plvm.data.tables import PICTURE_COLUMNS, QUESTION_COLUMNS, write_table
-from plvm_lab.synth.backbone_answers import Answers, build_answers
+from plvm_lab.synth.backbone_answers import BackboneAnswers, build_answers
 from plvm_lab.synth.build_generator import build_generator
 from plvm_lab.synth.filters import Filters, Verdict, picture_hash
 from plvm_lab.synth.generator import Failure, Generator, Sample
@@ -49,7 +49,7 @@ class ShardMaker:
 
     def __init__(
         self, spec: Spec, folder: Path, generator: Generator | None = None, filters: Filters | None = None,
-        answers: Answers | None = None,
+        answers: BackboneAnswers | None = None,
     ) -> None:  # fmt: skip
         self.spec, self.folder = spec, folder
         self.generator = generator if generator is not None else build_generator(spec)

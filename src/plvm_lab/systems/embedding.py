@@ -25,7 +25,7 @@ from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.metrics import best_threshold
 from plvm_lab.evaluate.portraits_benchmark import VALIDATION, portraits
 from plvm_lab.evaluate.suite import Pictures
-from plvm_lab.evaluate.system import Ask, System
+from plvm_lab.evaluate.system import Ask, Recognizes, System, Verifies
 
 SCALES = (0.64, 0.48, 0.36)  # sides of the crops, as shares of the picture's
 GRID = 5  # crops per axis
@@ -40,7 +40,7 @@ class Face:
     feature: np.ndarray
 
 
-class Embedding(System):
+class Embedding(System, Recognizes, Verifies):
     """Cosine of encoder features. `threshold` decides; where none is given, `prepare` chooses it."""
 
     name = "embedding"

@@ -36,7 +36,7 @@ from plvm.prompt.vocabulary import ConceptVocabulary
 from plvm.train.loss import answer_loss
 from plvm_lab.evaluate.benchmark_scenes import NAMES
 from plvm_lab.evaluate.suite import Pictures
-from plvm_lab.evaluate.system import Ask, System
+from plvm_lab.evaluate.system import Answers, Ask, Chooses, Recognizes, System, Verifies
 from plvm_lab.systems.embedding import Embedding, Face
 from plvm_lab.systems.llava import Llava
 from plvm_lab.systems.plain_names import PlainNames, nameless
@@ -98,7 +98,7 @@ class LearnedWithHead:
     seconds: float
 
 
-class MyVlm(System):
+class MyVlm(System, Recognizes, Verifies, Chooses, Answers):
     """MyVLM around the model `vlm`. `head` decides who is there. `tuning`: how vector and head are learned, from `references`
     pictures. `threshold` of the face head: None has it chosen. `strangers`: None has them drawn. `keep`: a folder for what was
     learned, so that a run that stopped learns nothing twice."""

@@ -21,7 +21,7 @@ from plvm.engine.score import choose, yes_of
 from plvm.engine.session import Request, Session
 from plvm.personal import Personal
 from plvm.types import Concept, SamplingParams
-from plvm_lab.evaluate.system import Ask, System, Turn
+from plvm_lab.evaluate.system import Ask, Complete, System, Turn
 
 SPACE = "evaluation"  # the namespace of its cached prefixes
 
@@ -36,7 +36,7 @@ class Learned:
     seconds: float | None = None
 
 
-class Plvm(System):
+class Plvm(System, Complete):
     """The model `vlm` as its users meet it: greedy answers of at most `max_tokens` tokens, the template's own prompt."""
 
     name = "plvm"

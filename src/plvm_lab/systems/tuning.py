@@ -34,7 +34,7 @@ from plvm_lab.evaluate.drawings import QUERY_SIZE, REFERENCE_SIZE
 from plvm_lab.portraits.person import person_of
 from plvm_lab.portraits.render import draw
 from plvm_lab.portraits.scene import draw_portrait, draw_scene, people_count
-from plvm_lab.synth.backbone_answers import Answers
+from plvm_lab.synth.backbone_answers import BackboneAnswers
 
 SPACE = "tuning"  # the namespace of cached prefixes
 FEW = 4  # a backbone that names fewer traits of a portrait in one description is asked trait by trait
@@ -65,9 +65,9 @@ def attribute_lessons(vlm: Personal, name: str, image: Image.Image, count: int, 
     asked without the picture."""
     if not count:
         return []
-    said = Answers(vlm, describes=True).about(image)
+    said = BackboneAnswers(vlm, describes=True).about(image)
     if len(said) < FEW:
-        said = Answers(vlm, describes=False).about(image)
+        said = BackboneAnswers(vlm, describes=False).about(image)
     slots = [slot for slot in said if slot in ATTRIBUTES]
     picked = [slots[i % len(slots)] for i in range(count)] if slots else []
     asked = [(rng.choice(ATTRIBUTES[slot][0]), said[slot].replace("<n0>", f"<{name}>")) for slot in picked]

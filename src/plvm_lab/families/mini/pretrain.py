@@ -116,6 +116,7 @@ class DialogueWriter:
         self.side = side
 
     def vocabulary(self, base: int, concepts: int, batch: int, width: int) -> ConceptVocabulary:
+        """Empty rows for `concepts` names, over a vocabulary of `base` tokens."""
         zeros = torch.zeros(batch, concepts, width)
         return ConceptVocabulary(
             base, zeros, zeros, torch.zeros(batch, concepts, 0, width), torch.ones(batch, concepts, dtype=torch.bool)
