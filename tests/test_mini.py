@@ -35,7 +35,7 @@ from plvm_lab.families.mini.world import patch_figures, portrait_scene_of, refer
 from plvm_lab.portraits import scene as S
 from plvm_lab.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
 from plvm_lab.portraits.person import PHRASES
-from plvm_lab.portraits.questions import describe
+from plvm_lab.portraits.phrases import describe
 from plvm_lab.portraits.render import draw
 from plvm_lab.portraits.scene import Figure
 from toys import RECIPE, a_concept, picture

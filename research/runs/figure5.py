@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw
 
 from plvm import personal
 from plvm_lab.demo.cards import EDGE, INK, PALE, PAPER, RIGHT, WHITE, WRONG, S, draw_mark, font_of, paste
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.items import LETTERS, Choice
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
 from plvm_lab.evaluate.system import Ask, Chooses, Recognizes, System
@@ -95,7 +95,7 @@ def drawn(bench: Benchmark, seed: int) -> list[Example]:
     return found
 
 
-def answered(example: Example, system: System, album: Album) -> Example:
+def answered(example: Example, system: System, album: Drawings) -> Example:
     """The example with the system's shares."""
     picture = None if example.picture is None else album.query(example.picture)
     known = system.learn(example.about, album.reference(example.about))
@@ -134,7 +134,7 @@ def height_of(canvas: ImageDraw.ImageDraw, example: Example) -> int:
     )
 
 
-def draw_figure(examples: list[Example], album: Album, system: str) -> Image.Image:
+def draw_figure(examples: list[Example], album: Drawings, system: str) -> Image.Image:
     """A panel for each kind, two examples in each, as an RGB picture."""
     ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     columns = [[e for e in examples if e.kind == kind] for kind in KINDS]
@@ -165,7 +165,7 @@ def box(x: float, y: float, width: float, height: float) -> tuple[float, float, 
 
 
 def draw_example(
-    canvas: ImageDraw.ImageDraw, image: Image.Image, example: Example, album: Album, system: str, x: int, y: int
+    canvas: ImageDraw.ImageDraw, image: Image.Image, example: Example, album: Drawings, system: str, x: int, y: int
 ) -> None:
     """Reference and query picture, the question, the options with the system's shares."""
     inner = PANEL - 2 * INSIDE
@@ -218,7 +218,7 @@ def draw_option(
 # ---------------------------------------------------------------- the page
 
 
-def figure_page(examples: list[Example], album: Album, system: str) -> str:
+def figure_page(examples: list[Example], album: Drawings, system: str) -> str:
     """The same as an HTML page; nothing is fetched."""
     kinds = []
     for kind, (title, about) in KINDS.items():
@@ -237,7 +237,7 @@ of probability that {html.escape(system)} gives the options.</p>
 """
 
 
-def _article(example: Example, album: Album, system: str) -> str:
+def _article(example: Example, album: Drawings, system: str) -> str:
     who = figure(album.reference(example.about), f"&lt;{html.escape(example.about)}&gt;", 112)
     query = "" if example.picture is None else figure(album.query(example.picture), "", 190)
     marks = ["key" if i == example.key else "" for i in range(len(example.options))]

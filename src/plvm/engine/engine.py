@@ -1,6 +1,6 @@
 """A frozen backbone that answers: pictures -> image prefixes, questions -> checked requests, requests -> answers.
 
-The way of a question is straight: `requests` checks it and looks at its picture, `gather` (gathered.py) lays it beside others, the
+The way of a question is straight: `requests` checks it and looks at its picture, `gather` lays it beside others, the
 backbone computes, and the answer counts what was computed for it. `Personal` and `Chat` hold an engine; a server would too.
 """
 

@@ -21,7 +21,7 @@ from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 
 if TYPE_CHECKING:
-    from plvm_lab.evaluate.photo_benchmark import Gallery
+    from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
     from plvm_lab.evaluate.suite import Suite
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class SuiteOptions:
             raise RequestError("The portraits are drawn: they have no folder.", "Leave out --root, --only and --check.")
         return portraits("test", self.seed, SMALL if self.small else None)
 
-    def open(self) -> Gallery:
+    def open(self) -> PhotoBenchmark:
         """The suite in --root. Raises RequestError."""
         from plvm_lab.evaluate.suites import SUITES, open_suite
 
@@ -212,7 +212,7 @@ def overview(row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _list_defects(suite: Gallery, json: bool) -> None:
+def _list_defects(suite: PhotoBenchmark, json: bool) -> None:
     """What is wrong with a folder, to stdout."""
     from plvm_lab.evaluate.suites.builder import KINDS
 

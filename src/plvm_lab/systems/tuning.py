@@ -35,8 +35,8 @@ from plvm.train.rows import pad_rows
 from plvm_lab.evaluate.drawings import QUERY_SIZE, REFERENCE_SIZE
 from plvm_lab.portraits.person import person_of
 from plvm_lab.portraits.render import draw
-from plvm_lab.portraits.scene import crowd_size, draw_portrait, draw_scene
-from plvm_lab.synth.backbone_answers import Answers
+from plvm_lab.portraits.scene import draw_portrait, draw_scene, people_count
+from plvm_lab.synth.backbone_answers import BackboneAnswers
 
 SPACE = "tuning"  # the namespace of cached prefixes
 FEW = 4  # a backbone that names fewer traits of a portrait in one description is asked trait by trait
@@ -67,9 +67,9 @@ def attribute_lessons(vlm: Personal, name: str, image: Image.Image, count: int, 
     asked without the picture."""
     if not count:
         return []
-    said = Answers(vlm, describes=True).about(image)
+    said = BackboneAnswers(vlm, describes=True).about(image)
     if len(said) < FEW:
-        said = Answers(vlm, describes=False).about(image)
+        said = BackboneAnswers(vlm, describes=False).about(image)
     slots = [slot for slot in said if slot in ATTRIBUTES]
     picked = [slots[i % len(slots)] for i in range(count)] if slots else []
     asked = [(rng.choice(ATTRIBUTES[slot][0]), said[slot].replace("<n0>", f"<{name}>")) for slot in picked]
@@ -92,7 +92,7 @@ class Lessons:
         return vocabulary.embed(self.ids, vlm.backbone.word_rows)
 
 
-def written(vlm: Personal, name: str, lessons: Sequence[Lesson], ids: ConceptVocabulary) -> Lessons:
+def lesson_rows(vlm: Personal, name: str, lessons: Sequence[Lesson], ids: ConceptVocabulary) -> Lessons:
     """Lessons in the words and order of the model's own prompts; `ids` says which ids the concept has."""
     backbone, prompt = vlm.backbone, vlm.prompt
     states = vlm.engine.look([x.image for x in lessons], namespace=SPACE)
@@ -143,12 +143,12 @@ def drawn_strangers(encoder: Encoder, portraits: int, scenes: int) -> Strangers:
         if i < portraits:
             pictures.append(draw(draw_portrait(person_of("tuning-stranger", 4 * i), rng), REFERENCE_SIZE))
         else:
-            people = [person_of("tuning-stranger", 4 * i + k) for k in range(crowd_size(rng))]
+            people = [person_of("tuning-stranger", 4 * i + k) for k in range(people_count(rng))]
             pictures.append(draw(draw_scene(people, rng), QUERY_SIZE))
     return Strangers(encoder, pictures)
 
 
-def remembered(
+def cached_on_disk(
     folder: Path | None, key: str, make: Callable[[], Mapping[str, Tensor]]
 ) -> tuple[dict[str, Tensor], float]:
     """What `make` learns and the seconds that it took; with a folder it is kept there as `key`, and not made twice."""

@@ -16,6 +16,7 @@ from plvm.runtime import mixed_precision
 from plvm.train.loop import Report, run_stage
 from plvm_lab.families.encoders.clip import Captions
 from plvm_lab.families.encoders.dinov2 import Distillation
+from plvm_lab.families.encoders.objective import Objective
 from plvm_lab.families.encoders.sam import Regions
 from plvm_lab.families.encoders.training_pictures import Pictures
 from plvm_lab.families.encoders.vit import Classes
@@ -71,7 +72,7 @@ def _waves(recipe: Recipe) -> torch.Tensor:
     return plane_waves(recipe.reference_size // recipe.reference_patch, recipe.encoder_width)
 
 
-KINDS: Mapping[str, tuple[Callable[[Recipe], Any], Any]] = {
+KINDS: Mapping[str, tuple[Callable[[Recipe], Any], Callable[..., Objective]]] = {
     "dinov2": (build_encoder, Distillation),
     "clip": (build_clip, Captions),
     "vit": (build_vit, Classes),
