@@ -105,7 +105,7 @@ def test_its_logits_are_those_of_the_stock_model_on_what_the_file_says(toy: None
     prefix = compute_prefixes(backbone, prompt, [picture(1)])[0]
     g = gather(backbone, prompt, [Request(prefix, "Is <billie> here?", (concept,))])
     with torch.no_grad():
-        hidden, _ = backbone.hidden(g.vocabulary.embed(g.ids, backbone.word_rows), g.past, g.positions)
+        hidden, _ = backbone.hidden(g.vocabulary.embed(g.ids, backbone.word_rows), g.past, g.layout.positions)
         ours = g.vocabulary.logits(hidden, backbone.head_rows)[0]
 
     pixels = backbone.image_processor(images=[picture(1)], return_tensors="pt")

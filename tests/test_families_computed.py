@@ -45,7 +45,7 @@ def test_logits_equal_those_of_the_stock_model_with_extended_tables(
     for image, prefix in zip([*pictures(), None], prefixes, strict=True):
         g = gather(exact, prompt, [Request(prefix, "Is <billie> next to <avril>?", tuple(two))])
         with torch.no_grad():
-            hidden, _ = exact.hidden(g.vocabulary.embed(g.ids, exact.word_rows), g.past, g.positions)
+            hidden, _ = exact.hidden(g.vocabulary.embed(g.ids, exact.word_rows), g.past, g.layout.positions)
             ours = g.vocabulary.logits(hidden, exact.head_rows)[0]
             theirs = stock_logits(model, stock_inputs(exact, prompt, image, g.ids[0].tolist()))
         torch.testing.assert_close(ours, theirs[-len(ours) :, :columns], rtol=0, atol=1e-8)

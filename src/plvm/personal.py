@@ -22,7 +22,7 @@ from plvm.engine.prefix import ImagePrefix, PrefixCache
 from plvm.engine.score import BATCH
 from plvm.errors import ImageError
 from plvm.families import shipped
-from plvm.images import Kept, Source, open_image
+from plvm.images import KeptImages, Source, open_image
 from plvm.model.aligner import Aligner
 from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
@@ -79,7 +79,7 @@ class Personal:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         remarks = ["" if notes is None else notes.get(name, "") for name in references]
         return [
-            Concept(name, t, self.fingerprint, Kept(own), remark, created)
+            Concept(name, t, self.fingerprint, KeptImages(own), remark, created)
             for name, t, own, remark in zip(names, tokens, pictures, remarks, strict=True)
         ]
 

@@ -16,10 +16,10 @@ from torch import nn
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
 from plvm.runtime import has_package
-from plvm.train.loop import Alone
+from plvm.train.loop import OneProcess
 
 
-class Team(Alone):
+class Team(OneProcess):
     """This process among all that train together. `device` None: the one that accelerate gives it.
 
     `trackers` are names that accelerate knows, comma-separated; their logs go to `folder`. Raises RequestError where a

@@ -13,7 +13,7 @@ import torch
 from plvm.data.manifest import versions
 from plvm.errors import RequestError
 from plvm.runtime import mixed_precision
-from plvm.train.loop import Report, run_stage
+from plvm.train.loop import Report, StageSettings, run_stage
 from plvm_lab.families.encoders.clip import Captions
 from plvm_lab.families.encoders.dinov2 import Distillation
 from plvm_lab.families.encoders.objective import Objective
@@ -122,7 +122,7 @@ def teach(kind: str, pictures: Pictures, out: Path, recipe: Recipe, *, steps: in
         return taught.losses(step, rng)
 
     run_stage(
-        kind, taught.parts, losses, folder=run, steps=steps, lr=recipe.learning_rate, seed=recipe.seed, report=tell,
+        kind, taught.parts, losses, StageSettings(steps, recipe.learning_rate, recipe.seed), folder=run, report=tell,
     )  # fmt: skip
     taught.result.eval().save_pretrained(folder)
     image_processor(recipe.reference_size).save_pretrained(folder)

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from plvm.data.manifest import read_manifest, read_rows
 from plvm.data.shards import KEPT, read_pictures
 from plvm.errors import RequestError
-from plvm.train.loop import Report, run_stage
+from plvm.train.loop import Report, StageSettings, run_stage
 from plvm_lab.families.mini.world import HEAD_LABELS
 from plvm_lab.portraits.person import PHRASES, SLOTS
 from plvm_lab.portraits.scene import ACTIVITIES, CANVAS, CLOTHES, COLORS, LIGHTS, PLACES
@@ -185,7 +185,7 @@ def train_judge(data: Path, folder: Path, report: Report, *, steps: int = 1500, 
     for part in parts.values():
         part.train()
     folder.mkdir(parents=True, exist_ok=True)
-    run_stage("judge", parts, losses, folder=folder, steps=steps, lr=2e-3, seed=seed, report=report)
+    run_stage("judge", parts, losses, StageSettings(steps, 2e-3, seed), folder=folder, report=report)
     judge.eval()
     figures = calibrate(judge, read_face_pictures(data, "val"))
     write_judge(judge, folder, {"steps": steps, "seed": seed, "data": read_manifest(data).content, **figures})
