@@ -110,7 +110,13 @@ def tables(which: str, named: set[str]) -> str:
     name, _, number = which.partition(" ")
     found = tables_in(name)
     shown = found if not number else [found[int(number) - 1]]
-    return "\n".join([*(markdown(table) for table in shown), source(name)])
+    return "\n".join([*(captioned(table) for table in shown), source(name)])
+
+
+def captioned(table: Table) -> str:
+    """A table as markdown with its title in bold: a heading of its own would fill the contents of a page."""
+    title, _, rest = markdown(table).partition("\n")
+    return f"**{title.removeprefix('### ')}**\n{rest}"
 
 
 def filled(page: str) -> str:
