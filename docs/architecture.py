@@ -173,7 +173,7 @@ def tree(files: Mapping[str, str]) -> str:
 def first_sentence(text: str) -> str:
     """What a module says of itself, in its first sentence."""
     said = " ".join((ast.get_docstring(ast.parse(text)) or "").split())
-    return re.split(r"(?<=[.:])\s", said, maxsplit=1)[0].rstrip(":").replace("|", "\\|").replace("<", "\\<")
+    return re.split(r"(?<=\.)\s", said, maxsplit=1)[0].replace("|", "\\|")
 
 
 def page() -> str:

@@ -1,4 +1,4 @@
-"""What the site does with the pages beyond mkdocs itself: links to result files and to files at the repository's root.
+"""What the site does with the pages beyond mkdocs itself: links to result files, the changelog, and figures that stay in one line.
 
 Pages link to `../research/results/...json`, which is right for whoever reads them in the repository. The site has no such
 folder: the files that are linked to are put into it, at `results/`, and the links are turned to them. A link to a file that is
@@ -16,6 +16,8 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = re.compile(r"\]\(\.\./research/results/([\w./-]+)\)")
 AT_ROOT = re.compile(r"\]\(docs/([\w./#-]+)\)")  # in the changelog, which lies at the root
+
+TOGETHER = re.compile(r"(?<=\d) (?=%)|(?<=[\d-]) (?=\[-?\d)|(?<=\d,) (?=-?[\d.]+\] \|)")  # a figure stays with its interval
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -39,4 +41,4 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     def turn(link: re.Match[str]) -> str:
         return f"](results/{link[1]})" if files.get_file_from_path(f"results/{link[1]}") else link[0]
 
-    return OUTSIDE.sub(turn, markdown)
+    return TOGETHER.sub("\u00a0", OUTSIDE.sub(turn, markdown))
