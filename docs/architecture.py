@@ -173,7 +173,9 @@ def tree(files: Mapping[str, str]) -> str:
 def first_sentence(text: str) -> str:
     """What a module says of itself, in its first sentence."""
     said = " ".join((ast.get_docstring(ast.parse(text)) or "").split())
-    return re.split(r"(?<=\.)\s", said, maxsplit=1)[0].replace("|", "\\|")
+    first = re.split(r"(?<=\.)\s", said, maxsplit=1)[0].replace("|", "\\|")
+    parts = first.split("`")  # what is between backticks is code, where nothing needs a mark
+    return "`".join(part if i % 2 else part.replace("<", "\\<") for i, part in enumerate(parts))
 
 
 def page() -> str:
