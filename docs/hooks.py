@@ -1,4 +1,5 @@
-"""What the site does with the pages beyond mkdocs itself: links to result files, the changelog, and figures that stay in one line.
+"""What the site does with the pages beyond mkdocs itself: links to result files, the changelog, and figures that
+stay in one line.
 
 Pages link to `../research/results/...json`, which is right for whoever reads them in the repository. The site has no such
 folder: the files that are linked to are put into it, at `results/`, and the links are turned to them. A link to a file that is
