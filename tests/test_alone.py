@@ -56,7 +56,8 @@ with plvm.ConceptStore.open("people.db") as store:
     again = vlm.ask("friends.png", "Is <billie> in this photo?", [kept]).text
     store.forget("billie")
     left = list(store.names())
-steps = {"train.steps": 2, "train.validate": 2, "train.packs": 2, "train.trackers": "", "data.validation": 4, "data.tasks": "single"}
+steps = {"train.steps": 2, "train.validate": 2, "train.packs": 2, "train.trackers": ""}
+steps |= {"data.validation": 4, "data.tasks": "single"}
 record = prepare(Path(data), Path(folder), changed(Settings(), steps), device="cpu").run(lambda *_: None)
 trained = plvm.load(folder)
 word = trained.enroll("billie", "billie.png").tokens.word
