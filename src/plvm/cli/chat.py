@@ -176,7 +176,7 @@ class Dialogue:
         say("Looking at it; everyone stays in the dialogue.")
 
     def who(self, _: str) -> None:
-        """`/who`: how likely everyone in the dialogue is in the picture."""
+        """`/who`: how likely everyone who is enrolled is in the picture."""
         if self.picture is None:
             raise RequestError("There is no picture.", "Show one with /image FILE.")
         people = self.store.list(aligner=self.vlm.fingerprint)

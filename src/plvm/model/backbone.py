@@ -192,5 +192,6 @@ class Backbone:
 
 
 def repeat(past: KeyValues, times: int) -> KeyValues:
-    """Keys and values of a batch with every row `times` times, in place order: rows 0, 0, .., 1, 1, .. (copies, so writes cannot be shared)."""
+    """Keys and values of a batch with every row `times` times, in place order: rows 0, 0, .., 1, 1, .. (copies, so writes
+    cannot be shared)."""
     return tuple((k.repeat_interleave(times, 0), v.repeat_interleave(times, 0)) for k, v in past)
