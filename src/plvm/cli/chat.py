@@ -120,7 +120,7 @@ class Dialogue:
         out()
 
     def obey(self, text: str) -> None:
-        """A command."""
+        """Do what a line that begins with "/" says."""
         verb, _, rest = text.partition(" ")
         commands: dict[str, Callable[[str], None]] = {
             "/add": self.add,
@@ -137,7 +137,7 @@ class Dialogue:
         commands[verb](rest.strip())
 
     def add(self, rest: str) -> None:
-        """/add NAME [FILE...]"""
+        """`/add NAME [FILE...]`: enrol somebody from pictures, or let somebody from the store join."""
         words = _words(rest)
         if not words:
             raise RequestError("Whom?", "Say /add NAME FILE.")
@@ -164,7 +164,7 @@ class Dialogue:
         say(f"<{concept.name}> joins.")
 
     def look_at(self, rest: str) -> None:
-        """/image FILE"""
+        """`/image FILE`: talk about another picture."""
         from plvm.images import open_image
 
         words = _words(rest)
@@ -176,7 +176,7 @@ class Dialogue:
         say("Looking at it; everyone stays in the dialogue.")
 
     def who(self, _: str) -> None:
-        """/who"""
+        """`/who`: how likely everyone who is enrolled is in the picture."""
         if self.picture is None:
             raise RequestError("There is no picture.", "Show one with /image FILE.")
         people = self.store.list(aligner=self.vlm.fingerprint)
@@ -187,7 +187,7 @@ class Dialogue:
         out(table([(f"<{concept.name}>", f"{p:.3f}") for concept, p in ranked], ("NAME", "P(PRESENT)")))
 
     def list(self, _: str) -> None:
-        """/list"""
+        """`/list`: who is in the store."""
         here = [concept.name for concept in self.chat.concepts]
         rows = [(f"<{name}>", "in the dialogue" if name in here else "enrolled") for name in self.store.names()]
         out(table(rows) if rows else "Nobody is enrolled yet.")

@@ -44,10 +44,12 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
+        """The device of the input embeddings: where token ids and embeddings belong."""
         return self.word_rows.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """The number format of the input embeddings; quantised weights have another."""
         return self.word_rows.dtype
 
     @property
@@ -148,8 +150,12 @@ class Backbone:
     def attended(
         self, embeddings: Tensor, past: KeyValues, positions: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """As `hidden`, with every layer's attention [B, heads, T, past + T] beside the last hidden states. For losses on
-        attention alone: while it runs, the language model computes in the slow way that has these weights."""
+        """Run the language model on embeddings [B, T, D] after `past`; returns the last hidden states [B, T, D] and, of every
+        layer, the attention weights [B, heads, T, past + T].
+
+        positions [B, T] and mask bool[B, past + T] (False: not to be seen) count on and show all by default. For losses on
+        attention alone: while it runs, the language model computes in the slow way that has these weights.
+        """
         fast = self.language_model.config._attn_implementation
         self.language_model.set_attn_implementation("eager")
         try:
@@ -186,5 +192,6 @@ class Backbone:
 
 
 def repeat(past: KeyValues, times: int) -> KeyValues:
-    """Every row of `past` `times` times, in place order: rows 0, 0, .., 1, 1, .. (copies, so writes cannot be shared)."""
+    """Keys and values of a batch with every row `times` times, in place order: rows 0, 0, .., 1, 1, .. (copies, so writes
+    cannot be shared)."""
     return tuple((k.repeat_interleave(times, 0), v.repeat_interleave(times, 0)) for k, v in past)

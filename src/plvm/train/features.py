@@ -82,7 +82,8 @@ def unplaced(config: Any) -> Any:
 
 
 class Features:
-    """Features of an album's pictures by key, through `cache` where there is one."""
+    """What frozen parts say of a dataset's pictures, by key: computed when first asked for, and kept in `cache` where there is
+    one."""
 
     def __init__(self, backbone: Backbone, encoder: Encoder, album: Dataset, cache: Cache | None = None) -> None:
         self.backbone, self.encoder, self.album, self.cache = backbone, encoder, album, cache

@@ -28,7 +28,7 @@ Report = Callable[[str, int, int, Mapping[str, float]], None]  # stage, step, st
 
 
 def schedule(step: int, steps: int, warmup: int, floor: float) -> float:
-    """Linear warm-up, then a cosine down to `floor` times the peak."""
+    """The share of the peak learning rate at `step` (0, 1, ..): a linear warm-up, then a cosine down to `floor`."""
     if step < warmup:
         return (step + 1) / warmup
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
@@ -92,10 +92,12 @@ class Optimizers:
         self.scaler.update()
 
     def state(self) -> list[dict[str, object]]:
+        """What a checkpoint needs to go on: the state of each optimiser and, where one is used, of the gradient scaler."""
         scaler = [self.scaler.state_dict()] if self.scaler.is_enabled() else []
         return [*(optimizer.state_dict() for optimizer in self.parts), *scaler]
 
     def load(self, states: list[dict[str, object]]) -> None:
+        """Go on from what `state` gave."""
         holders: list[Any] = [*self.parts, self.scaler]
         for part, state in zip(holders, states):
             part.load_state_dict(state)
@@ -110,7 +112,7 @@ class OneProcess:
         """Replace gradients by their sums over all processes."""
 
     def add(self, figures: Mapping[str, float]) -> dict[str, float]:
-        """Sums over all processes."""
+        """Sums of figures over all processes."""
         return dict(figures)
 
 
@@ -127,7 +129,7 @@ class Callback:
         return {}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`."""
+        """Go on from what `state` gave when the checkpoint was written."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Team(OneProcess):
             self.accelerator.init_trackers(name)
 
     def log(self, figures: Mapping[str, float], step: int) -> None:
-        """Hand figures to the trackers."""
+        """Hand the figures of a step to the trackers."""
         if self._tracks:
             self.accelerator.log(dict(figures), step=step)
 

@@ -116,7 +116,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of one training."""
+    """All settings of one training, by section. Raises RequestError for sections that do not go together."""
 
     data: Data = field(default_factory=Data)
     aligner: Shape = field(default_factory=Shape)

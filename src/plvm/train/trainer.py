@@ -202,7 +202,7 @@ class Trainer:
         return best.record
 
     def step_of_checkpoint(self) -> int:
-        """How many steps the checkpoint has behind it."""
+        """How many steps the checkpoint in the run's folder has behind it; 0 without one."""
         path = self.out / RUN / f"{NAME}.pt"
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"] if path.exists() else 0
 
