@@ -85,18 +85,18 @@ def test_a_description_is_cut_at_a_comma_within_its_tokens(vlm: Personal) -> Non
 
 def test_the_description_stands_in_the_prompt_where_the_context_tokens_would(vlm: Personal, album: Drawings) -> None:
     name = BENCH.names[0]
-    truth = truth_of(album)
+    truth = truth_of(BENCH, album)
     rows = LlavaPromptTrue(vlm, truth)
     known = rows.learn(name, album.reference(name))
-    assert known.words and known.words.startswith(("a woman", "a man"))
+    assert known.description and known.description.startswith(("a woman", "a man"))
     request = rows._requests([Ask(None, f"Is <{name}> here?", (known,))])[0]
-    assert request.descriptions == (known.words,) and request.concepts == (known.concept,)
+    assert request.descriptions == (known.description,) and request.concepts == (known.concept,)
     plain = LlavaPromptTrue(vlm, truth, names="plain")
     known = plain.learn(name, album.reference(name))
     prompt = plain.vlm.prompt
     request = plain._requests([Ask(None, f"Is <{name}> here?", (known,))])[0]
     written = request.write(prompt, vocabulary_of([request.everyone], vlm.backbone.word_rows))
-    said = f" {name} is {known.words}. Is {name} here?"
+    said = f" {name} is {known.description}. Is {name} here?"
     assert written == [*prompt.text(said), *prompt.control(prompt.template.assistant)], "all of it is ordinary text"
 
 

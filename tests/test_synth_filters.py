@@ -21,7 +21,7 @@ from plvm.types import Answer
 from plvm_lab.portraits.person import SLOTS, person_of
 from plvm_lab.portraits.sentences import HELD_OUT
 from plvm_lab.synth.arcface import ArcFace, load_arcface
-from plvm_lab.synth.backbone_answers import Answers, traits_in
+from plvm_lab.synth.backbone_answers import BackboneAnswers, traits_in
 from plvm_lab.synth.filters import Face, Filters, hash_distance, picture_hash
 from plvm_lab.synth.prompts import SHIPPED, TEMPLATE, ask_for_prompts, compose, read_prompts
 from plvm_lab.synth.qa import Person, Picture, ask_everything
@@ -183,8 +183,8 @@ class Model:
     def __init__(self, text: str) -> None:
         self.text, self.asked = text, list[str]()
 
-    def look(self, image: Image.Image) -> tuple[str, int]:
-        return "prefix", 1
+    def look(self, image: Image.Image) -> str:
+        return "prefix"
 
     def ask(self, image: Image.Image, question: str) -> Answer:
         self.asked.append(question)
@@ -197,15 +197,15 @@ class Model:
 
 def test_a_backbone_is_asked_about_the_reference_alone_and_answers_about_the_name() -> None:
     describing = Model("This is a man, elderly, blue eyes.")
-    assert Answers(describing, describes=True).about(noise(0)) == {  # type: ignore[arg-type]
+    assert BackboneAnswers(describing, describes=True).about(noise(0)) == {  # type: ignore[arg-type]
         "gender": "<n0> is a man.", "age": "<n0> is elderly.", "eye_color": "<n0> has blue eyes.",
     }  # fmt: skip
     assert len(describing.asked) == 1 and "<" not in describing.asked[0]
     general = Model(" The person has red hair. ")
-    said = Answers(general, describes=False).about(noise(0))  # type: ignore[arg-type]
+    said = BackboneAnswers(general, describes=False).about(noise(0))  # type: ignore[arg-type]
     assert said["hair_color"] == "<n0> has red hair." and set(said) == set(ATTRIBUTES)
     assert general.asked == [about for _, about in ATTRIBUTES.values()]
-    assert Answers(Model(" "), describes=False).about(noise(0)) == {}  # type: ignore[arg-type]
+    assert BackboneAnswers(Model(" "), describes=False).about(noise(0)) == {}  # type: ignore[arg-type]
 
 
 # ---- prompts
