@@ -8,14 +8,16 @@ TORCH := torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DOCS := $(VENV)/.docs-ready
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := $(PYTHON) python3 python3.11 python3.12 python3.13 python3.14 python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types clean
+.PHONY: help demo test slow lint types docs docs-serve clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: $(READY)  ## enrol people, talk about pictures; the result is in demo/
 	$(BIN)/plvm demo --out demo
@@ -32,6 +34,13 @@ lint: $(READY)  ## check the style
 types: $(READY)  ## check the types
 	$(BIN)/mypy
 
+docs: $(DOCS)  ## build the documentation site into build/site
+	$(MKDOCS) build --strict --quiet
+	$(BIN)/python docs/check_site.py build/site
+
+docs-serve: $(DOCS)  ## serve the documentation site at http://127.0.0.1:8000
+	$(MKDOCS) serve
+
 clean:  ## remove what make made, .venv too; build/ with its trainings stays
 	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -46,4 +55,8 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV); this takes a few minutes the first time ..."
 	$(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $(TORCH)
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(DOCS): $(READY)
+	$(PIP) install -c constraints.txt -e '.[docs]'
 	@touch $@

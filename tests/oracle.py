@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
 from plvm_lab.evaluate.system import Ask, System, Turn
+from plvm_lab.portraits.question_kind import visible_of
 
 BENCH = portraits("val", 5, SMALL)
 
@@ -20,7 +21,7 @@ class Oracle(System):
 
     name = "oracle"
 
-    def __init__(self, bench: Benchmark, album: Album) -> None:
+    def __init__(self, bench: Benchmark, album: Drawings) -> None:
         self.bench = bench
         keys = [*bench.names, *(f"{n}~{k}" for n in bench.names for k in (1, 2, 3, 4))]
         self.who = {album.reference(key).tobytes(): key for key in keys}
@@ -48,14 +49,12 @@ class Oracle(System):
         return [np.array([0.9 if self.true(a, o) else 0.05 for o in a.options]) for a in asks]
 
     def true(self, ask: Ask, option: str) -> bool:
-        from plvm_lab.evaluate.multiple_choice import LOOKS
-
         person = self.bench.person(option[1:].split(">")[0])
         said = option.split("> ", 1)[1].rstrip(".")
         if ask.image is None:
             return said.split(" ", 1)[1] in {person.phrase(s) for s in ("gender", "age", *self.slots())}
         figure = self.bench.pictures[self.picture[ask.image.tobytes()]].find(person)
-        return figure is not None and said in {tell(figure) for tell in LOOKS.values()}
+        return figure is not None and said in {visible_of(k).tell(figure) for k in self.bench.visual_kinds}
 
     @staticmethod
     def slots() -> Sequence[str]:
@@ -111,5 +110,5 @@ class Constant(System):
 
 
 @pytest.fixture(scope="module")
-def album() -> Album:
-    return Album(BENCH)
+def album() -> Drawings:
+    return Drawings(BENCH)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from plvm.engine.session import Request, gather
+from plvm.engine.gathered import gather
+from plvm.engine.request import Request
 from plvm.errors import CheckpointError
 from plvm.model.aligner import Aligner, AlignerConfig, Rows, build_aligner
 from plvm.model.backbone import Backbone, repeat
@@ -101,7 +102,7 @@ def test_the_released_form_needs_a_global_token_and_says_so(backbone: Backbone, 
 def test_an_unknown_architecture_lists_the_known_ones() -> None:
     with pytest.raises(CheckpointError, match="papre") as caught:
         AlignerConfig("papre")
-    assert "paper, released, anchored" in caught.value.hint
+    assert "anchored, paper, released" in caught.value.hint
 
 
 def test_bounded_rows_keep_the_size_of_the_frozen_rows(backbone: Backbone, z_ref: Tensor) -> None:

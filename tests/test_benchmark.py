@@ -12,11 +12,12 @@ import pytest
 from plvm.data.wordings import PROTOCOL
 from plvm.errors import RequestError
 from plvm_lab.evaluate.controls import permuted, variants, with_other_reference
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.items import Choice
-from plvm_lab.evaluate.multiple_choice import LOOKS
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, Size, portraits
 from plvm_lab.portraits.person import Person, person_of
+from plvm_lab.portraits.question_kind import visible_of
+from plvm_lab.portraits.questions import VISUAL_KINDS
 from plvm_lab.portraits.sentences import HELD_OUT, TRAIN
 
 
@@ -108,14 +109,14 @@ def test_visual_questions_are_balanced_and_need_the_picture_and_the_identity(ben
     items = bench.visual_qa
     assert len(items) >= 350 and len({i.about for i in items}) == 34
     kinds = Counter(i.kind for i in items)
-    assert set(kinds) == set(LOOKS) and max(kinds.values()) == min(kinds.values())
+    assert set(kinds) == set(VISUAL_KINDS) and max(kinds.values()) == min(kinds.values())
     keys_are_balanced(items)
     for item in items:
         assert item.picture is not None
         scene = bench.pictures[item.picture]
         figure = scene.find(bench.person(item.about))
         assert figure is not None
-        tell = LOOKS[item.kind]
+        tell = visible_of(item.kind).tell
         assert item.options[item.key] == f"<{item.about}> {tell(figure)}."
         assert len(set(item.options)) == len(item.options) in (2, 3)
         wrong = [o for i, o in enumerate(item.options) if i != item.key]
@@ -163,7 +164,7 @@ def test_who_questions_have_one_true_answer_and_all_three_cases(bench: Benchmark
         assert item.answer.startswith(f"<{item.name}> " if item.name else "Someone I do not know ")
         said = item.answer.split("> " if item.name else "know ")[1]
         figures = bench.pictures[item.picture].figures
-        fits = [f for f in figures if f"{said}" in [f"{LOOKS[k](f)}." for k in ("where", "doing", "wearing")]]
+        fits = [f for f in figures if f"{said}" in [f"{visible_of(k).tell(f)}." for k in ("where", "doing", "wearing")]]
         assert len(fits) == 1 and fits[0].person == (bench.person(item.name) if item.name else fits[0].person)
         if item.name is None:
             assert fits[0].person not in {bench.person(n) for n in item.concepts}
@@ -218,7 +219,7 @@ def test_impossible_benchmarks_are_refused_with_what_is_possible() -> None:
 
 def test_pictures_on_disk_are_those_in_memory_and_are_not_drawn_twice(tmp_path: Path) -> None:
     small = portraits(size=SMALL)
-    memory, disk = Album(small), Album(small, tmp_path)
+    memory, disk = Drawings(small), Drawings(small, tmp_path)
     key = f"{small.names[0]}~2"
     assert (
         disk.reference(key).tobytes() == memory.reference(key).tobytes() != memory.reference(small.names[0]).tobytes()
@@ -226,12 +227,12 @@ def test_pictures_on_disk_are_those_in_memory_and_are_not_drawn_twice(tmp_path: 
     files = sorted(tmp_path.rglob("*.png"))
     assert len(files) == 1 and "lookalike-2" in files[0].name
     stamp = files[0].stat().st_mtime_ns
-    assert Album(small, tmp_path).reference(key).tobytes() == memory.reference(key).tobytes()
+    assert Drawings(small, tmp_path).reference(key).tobytes() == memory.reference(key).tobytes()
     assert files[0].stat().st_mtime_ns == stamp and disk.query(0).size == (480, 480)
 
 
 def test_an_album_keeps_no_more_pictures_than_it_may() -> None:
-    album = Album(portraits(size=SMALL), keep=2)
+    album = Drawings(portraits(size=SMALL), keep=2)
     first = album.query(0)
     assert album.query(0) is first
     album.query(1), album.query(2)

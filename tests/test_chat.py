@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pictures import encoded
+from plvm.engine.checks import checked_question
 from plvm.engine.prefix import compute_prefixes
 from plvm.errors import (
     AlignerMismatchError,
@@ -301,9 +302,11 @@ def test_recognize_gives_a_row_per_picture_and_looks_at_each_once(vlm: Personal,
 
 
 def test_a_looked_at_picture_can_be_asked_about_again(vlm: Personal, friends: list[Concept]) -> None:
-    prefix, computed = vlm.look(picture(1))
-    assert computed == prefix.length and vlm.look(picture(1)) == (prefix, 0)
-    assert vlm.look(picture(1), namespace="someone else")[1] == computed
+    before = vlm.backbone.tokens_computed
+    prefix = vlm.look(picture(1))
+    assert vlm.backbone.tokens_computed - before == prefix.length
+    assert vlm.look(picture(1)).past is prefix.past
+    assert vlm.look(picture(1), namespace="someone else").past is not prefix.past
     answer = vlm.ask(prefix, "Who is <billie>?", friends[:1], SHORT)
     assert answer.text == vlm.ask(picture(1), "Who is <billie>?", friends[:1], SHORT).text
     assert answer.computed_tokens == answer.prompt_tokens - prefix.length
@@ -331,7 +334,7 @@ def test_an_unknown_name_in_a_question_names_the_nearest(vlm: Personal, friends:
 
 @pytest.mark.parametrize("text", ["<image>", "</s>", "<s >", "a < b > c", "[INST]", "<|im_end|>", "<-x>"])
 def test_what_cannot_be_a_name_is_plain_text(vlm: Personal, friends: list[Concept], text: str) -> None:
-    assert vlm.check_question(f"{text} and <billie>?", friends) == f"{text} and <billie>?"
+    assert checked_question(f"{text} and <billie>?", [f.name for f in friends]) == f"{text} and <billie>?"
     assert vlm.ask(picture(1), f"What is {text}?", friends, SHORT).text
 
 

@@ -14,8 +14,8 @@ import torch
 from llama import llama_tokenizer
 from plvm.engine.generate import complete, generate, never_chosen
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes
+from plvm.engine.request import Request
 from plvm.engine.score import yes_probability
-from plvm.engine.session import Request
 from plvm.errors import RequestError
 from plvm.model.aligner import Aligner
 from plvm.model.backbone import Backbone

@@ -1,32 +1,53 @@
-"""docs/full-size.md keeps its promises: its commands have those options, its figures are what `plvm cost` counts, and
-what it points to is there."""
+"""docs/ keeps its promises: commands have those options, tables hold what the result files and the code say, what pages point
+to is there."""
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import re
 import shlex
+import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import typer
 
+import plvm
 from plvm.cli.main import app
 from plvm.presets import PRESETS
 from plvm_lab.cli.cost import _size
 from plvm_lab.measure.cost import cost
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "full-size.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "full-size.md").read_text(encoding="utf-8")
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *DOCS.glob("*.md")]}
 
 
-def commands() -> list[list[str]]:
-    """Every `plvm ...` line of the shell blocks, as words."""
-    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", PAGE, re.DOTALL | re.MULTILINE)
+def script(name: str) -> ModuleType:
+    """A script of docs/ as a module."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # its dataclasses ask for it
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(DOCS))
+    return module
+
+
+def commands(page: str) -> list[list[str]]:
+    """Every `plvm ...` line of the shell blocks, as words; a line may begin with torchrun."""
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", PAGES[page], re.DOTALL | re.MULTILINE)
     lines = [line.strip() for block in blocks for line in block.splitlines()]
+    lines = [re.sub(r"^torchrun .*?--no-python ", "", line) for line in lines]
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("plvm ")]
 
 
@@ -37,11 +58,14 @@ def table_under(words: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for i, line in enumerate(table) if i != 1]
 
 
-def test_the_commands_have_the_options_that_they_are_given() -> None:
-    assert len(commands()) >= 10
-    for words in commands():
-        command: Any = typer.main.get_command(app).commands[words[0]]  # type: ignore[attr-defined]
-        command.make_context("plvm", list(words[1:]), resilient_parsing=False).close()
+@pytest.mark.parametrize("page", sorted(page for page in PAGES if commands(page)))
+def test_the_commands_have_the_options_that_they_are_given(page: str) -> None:
+    for words in commands(page):
+        command: Any = typer.main.get_command(app)
+        rest = list(words)
+        while rest and rest[0] in getattr(command, "commands", {}):  # a group may do something itself
+            command = command.commands[rest.pop(0)]
+        command.make_context("plvm", rest, resilient_parsing=False).close()
 
 
 @pytest.mark.parametrize("name", ["paper-7b", "released-7b", "paper-13b"])
@@ -73,17 +97,103 @@ def test_the_times_are_those_of_the_result_file() -> None:
     assert found["device"].removeprefix("NVIDIA ").startswith("H100") and found["n"] == 10
 
 
-def test_what_it_points_to_is_there() -> None:
-    for path in re.findall(r"research/benchmarks/\w+\.py", PAGE):
-        assert (ROOT / path).exists(), path
-    for dotted in set(re.findall(r"`(plvm\.[\w.]+)", PAGE)) - {"plvm.load"}:
-        module, _, name = dotted.rpartition(".")
-        assert hasattr(import_module(module), name) or import_module(dotted), dotted
+def test_the_files_and_modules_that_are_named_are_there() -> None:
+    missing = []
+    for page, text in PAGES.items():
+        paths = re.findall(r"(?:research|docs|src|tests)/[\w./-]+\.(?:py|toml|sh|json|md)\b", text)
+        missing += [f"{page}: {path}" for path in paths if not (ROOT / path).exists()]
+        for dotted in set(re.findall(r"`(plvm(?:_lab)?\.[a-z_]\w*(?:\.\w+)*)", text)) - {"plvm.load", "plvm.verbs", "plvm.tasks"}:
+            if dotted.endswith(".py"):
+                continue
+            module, _, name = dotted.rpartition(".")
+            if not hasattr(import_module(module), name) and importlib.util.find_spec(dotted) is None:
+                missing.append(f"{page}: {dotted}")
+    assert not missing, "\n".join(missing)
+
+
+def test_links_between_pages_lead_to_files_that_are_there() -> None:
+    """The strict build of the site checks anchors; here everything is a file, also where no site is built."""
+    wrong = []
+    for page, text in PAGES.items():
+        for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+            path = link.partition("#")[0]
+            if not link.startswith("https://") and path and not ((ROOT / page).parent / path).exists():
+                wrong.append(f"{page}: {link}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    told = set(re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    assert told == {path.name for path in DOCS.glob("*.md")}
+
+
+def test_tables_hold_what_the_result_files_say() -> None:
+    tables = script("tables")
+    for path in tables.pages():
+        text = path.read_text(encoding="utf-8")
+        assert text == tables.filled(text), f"run `python docs/tables.py`: {path.name}"
+
+
+def test_every_table_of_a_result_file_stands_on_the_results_page() -> None:
+    tables = script("tables")
+    for name in tables.with_tables():
+        for table in tables.tables_in(name):
+            assert table.title in PAGES["docs/results.md"] + PAGES["docs/systems.md"], (name, table.title)
+
+
+def test_the_six_rows_are_those_of_the_published_summary() -> None:
+    """Read here by other code than the script's."""
+    summary = json.loads((ROOT / "research" / "results" / "portraits" / "summary.json").read_text())
+    found = [
+        summary["recognition"]["mean"], summary["recognition_lookalikes"]["mean"], summary["text_qa"]["accuracy"],
+        summary["visual_qa"]["accuracy"], summary["who"]["3"]["right"], summary["dialogue"]["added_later"],
+    ]  # fmt: skip
+    expected = [f"{100 * f['value']:.1f} [{100 * f['low']:.1f}, {100 * f['high']:.1f}]" for f in found]
+    rows = re.findall(r"^\| [^|]+ \| ([\d.]+ \[[\d., ]+\]) \| [\d,]+ \|$", PAGES["README.md"], re.MULTILINE)
+    assert rows == expected
+
+
+def test_the_architecture_page_and_its_pictures_are_those_of_the_code() -> None:
+    house = script("architecture")
+    assert PAGES["docs/architecture.md"] == house.page(), "run `python docs/architecture.py`"
+    for name, svg in house.pictures().items():
+        assert (DOCS / "images" / name).read_text(encoding="utf-8") == svg, f"run `python docs/architecture.py`: {name}"
+
+
+def test_floors_are_import_depths_and_circles_are_seen() -> None:
+    house = script("architecture")
+    files = {
+        "p/low.py": "import os",
+        "p/middle/a.py": "def f():\n    from p import low",
+        "p/top.py": "from p.middle import a\nfrom p.round import x",
+        "p/round.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from p.top import y",
+    }
+    parts = house.measure(files, ("p",))["p"]["parts"]
+    assert {name: (part["floor"], part["circle"]) for name, part in parts.items()} == {
+        "low": (0, False), "middle": (1, False), "top": (2, True), "round": (2, True),
+    }  # fmt: skip
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    named = set(re.findall(r"^::: ([\w.]+)$", PAGES["docs/api.md"], re.MULTILINE))
+    errors = {name for name in plvm.__all__ if name.endswith("Error")}
+    assert {f"plvm.{name}" for name in set(plvm.__all__) - errors - {"__version__"}} | {"plvm.errors"} <= named
+    for dotted in named - {f"plvm.{name}" for name in plvm.__all__}:
+        assert importlib.util.find_spec(dotted) is not None, dotted
+
+
+def test_a_site_that_fetches_from_elsewhere_or_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    check = script("check_site")
+    good = '<a href="https://example.org/a">a</a><img src="images/a.png"><link rel="canonical" href="https://example.org/">'
+    (tmp_path / "index.html").write_text(good)
+    assert check.flaws(tmp_path) == []
+    bad = ['<script src="https://example.org/a.js"></script>', '<a href="http://example.org">', '<a href="https://nowhere">']
+    for text in bad:
+        (tmp_path / "index.html").write_text(text)
+        assert len(check.flaws(tmp_path)) == 1, text
 
 
 def test_the_python_is_that_of_the_readme_with_another_folder() -> None:
     block = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[0]
     names = set(re.findall(r"vlm\.(\w+)\(", block))
-    import plvm
-
     assert names == {"enroll", "ask"} and all(hasattr(plvm.Personal, name) for name in names)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from plvm.engine.gathered import gather
 from plvm.engine.generate import complete, generate, never_chosen, stream
 from plvm.engine.prefix import ImagePrefix
+from plvm.engine.request import Request
 from plvm.engine.score import choose, yes_of, yes_probability
-from plvm.engine.session import Request, gather
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
 from plvm.types import Concept, SamplingParams

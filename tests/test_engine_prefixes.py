@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from PIL import Image
 
+from plvm.engine.gathered import gather
 from plvm.engine.generate import generate
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
+from plvm.engine.request import Request
 from plvm.engine.score import choose, yes_probability
-from plvm.engine.session import Request, gather
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
 from plvm.types import Concept, SamplingParams

@@ -9,8 +9,8 @@ import torch
 
 from plvm.engine.generate import generate
 from plvm.engine.prefix import ImagePrefix
+from plvm.engine.request import Request
 from plvm.engine.sampler import keep_top_k, keep_top_p, sample
-from plvm.engine.session import Request
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
 from plvm.types import SamplingParams

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from plvm.engine.gathered import gather
 from plvm.engine.generate import complete, generate, stream
 from plvm.engine.prefix import ImagePrefix
-from plvm.engine.session import Request, gather
+from plvm.engine.request import Request
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt

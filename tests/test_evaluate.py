@@ -16,7 +16,7 @@ from oracle import BENCH, Constant, Oracle
 from oracle import album as album
 from plvm.errors import RequestError
 from plvm.personal import Personal
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
 from plvm_lab.evaluate.protocols import PARTS
 from plvm_lab.evaluate.runner import evaluate
@@ -25,7 +25,7 @@ from plvm_lab.systems import build_system
 
 
 @pytest.fixture(scope="module")
-def oracle(album: Album) -> Oracle:
+def oracle(album: Drawings) -> Oracle:
     return Oracle(BENCH, album)
 
 
@@ -151,7 +151,7 @@ class Interrupted(Oracle):
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_as_if_it_had_not(
-    album: Album, perfect: tuple[dict[str, Any], Path], tmp_path: Path
+    album: Drawings, perfect: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
     system = Interrupted(BENCH, album)
     with pytest.raises(KeyboardInterrupt):

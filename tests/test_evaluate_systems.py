@@ -12,7 +12,7 @@ from oracle import BENCH
 from oracle import album as album
 from plvm.personal import Personal
 from plvm.prompt.vocabulary import vocabulary_of
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.metrics import best_threshold
 from plvm_lab.evaluate.portraits_benchmark import Benchmark, portraits
 from plvm_lab.evaluate.protocols import PARTS
@@ -42,7 +42,7 @@ def test_the_whole_suite_runs_through_the_real_engine(vlm: Personal, tiny: Bench
     assert permuted and all(r["options"]["ABC".index(r["answer"])] == chosen[r["id"]] for r in permuted)
 
 
-def test_recognition_of_the_matrix_is_that_of_single_questions(vlm: Personal, album: Album) -> None:
+def test_recognition_of_the_matrix_is_that_of_single_questions(vlm: Personal, album: Drawings) -> None:
     system = Plvm(vlm)
     people = [system.learn(name, album.reference(name)) for name in BENCH.names[:3]]
     images = [album.query(0), album.query(1)]
@@ -54,7 +54,7 @@ def test_recognition_of_the_matrix_is_that_of_single_questions(vlm: Personal, al
     np.testing.assert_allclose(by_user, single, atol=1e-6)
 
 
-def test_the_dialogues_of_the_evaluation_are_those_of_chat(vlm: Personal, album: Album) -> None:
+def test_the_dialogues_of_the_evaluation_are_those_of_chat(vlm: Personal, album: Drawings) -> None:
     system = Plvm(vlm, max_tokens=6)
     first, second = (system.learn(name, album.reference(name)) for name in BENCH.names[:2])
     questions = ["What place is this?", f"Is <{BENCH.names[1]}> here?"]
@@ -83,24 +83,24 @@ def test_a_description_is_cut_at_a_comma_within_its_tokens(vlm: Personal) -> Non
     assert unbroken.startswith(system.cut(unbroken)) and len(vlm.prompt.text(" " + system.cut(unbroken))) <= 6
 
 
-def test_the_description_stands_in_the_prompt_where_the_context_tokens_would(vlm: Personal, album: Album) -> None:
+def test_the_description_stands_in_the_prompt_where_the_context_tokens_would(vlm: Personal, album: Drawings) -> None:
     name = BENCH.names[0]
-    truth = truth_of(album)
+    truth = truth_of(BENCH, album)
     rows = LlavaPromptTrue(vlm, truth)
     known = rows.learn(name, album.reference(name))
-    assert known.words and known.words.startswith(("a woman", "a man"))
+    assert known.description and known.description.startswith(("a woman", "a man"))
     request = rows._requests([Ask(None, f"Is <{name}> here?", (known,))])[0]
-    assert request.descriptions == (known.words,) and request.concepts == (known.concept,)
+    assert request.descriptions == (known.description,) and request.concepts == (known.concept,)
     plain = LlavaPromptTrue(vlm, truth, names="plain")
     known = plain.learn(name, album.reference(name))
     prompt = plain.vlm.prompt
     request = plain._requests([Ask(None, f"Is <{name}> here?", (known,))])[0]
     written = request.write(prompt, vocabulary_of([request.everyone], vlm.backbone.word_rows))
-    said = f" {name} is {known.words}. Is {name} here?"
+    said = f" {name} is {known.description}. Is {name} here?"
     assert written == [*prompt.text(said), *prompt.control(prompt.template.assistant)], "all of it is ordinary text"
 
 
-def test_the_truth_is_told_whole_or_cut_where_it_was_asked_to_be(vlm: Personal, album: Album) -> None:
+def test_the_truth_is_told_whole_or_cut_where_it_was_asked_to_be(vlm: Personal, album: Drawings) -> None:
     name, truth = BENCH.names[0], truth_of(album)
     whole = LlavaPromptTrue(vlm, truth).describe(album.reference(name))
     assert whole in truth.values() and whole.count(", ") == 13, "fourteen traits"
@@ -114,7 +114,7 @@ def test_an_embedding_decides_at_the_threshold_that_separates_best() -> None:
     assert (threshold, balance) == (pytest.approx(0.45), pytest.approx(5 / 6)) or threshold == pytest.approx(0.25)
 
 
-def test_an_embedding_recognises_a_reference_that_is_a_part_of_the_picture(vlm: Personal, album: Album) -> None:
+def test_an_embedding_recognises_a_reference_that_is_a_part_of_the_picture(vlm: Personal, album: Drawings) -> None:
     system = Embedding(vlm, threshold=0.999)
     people = [system.learn(name, album.reference(name)) for name in BENCH.names[:3]]
     canvas = album.query(0).copy()

@@ -18,7 +18,9 @@ SOURCE = Path(plvm.__file__).parents[1]
 # A part may import from itself and from the rows above it in its own package; the laboratory may import all of the product.
 ROWS = {
     "plvm": [
-        ("types", "errors", "config", "runtime", "presets", "families"),
+        ("errors",),
+        ("types", "runtime", "families"),
+        ("config", "presets"),
         ("images",),
         ("prompt",),
         ("model",),  # a saved Aligner keeps its template
@@ -26,6 +28,7 @@ ROWS = {
         ("store",),
         ("chat",),
         ("personal",),
+        ("choosing", "people"),
         ("data",),
         ("train",),
         ("hub",),
@@ -33,6 +36,7 @@ ROWS = {
         ("cli",),
     ],
     "plvm_lab": [
+        ("endpoint",),
         ("portraits",),
         ("tasks",),
         ("synth",),
@@ -139,16 +143,16 @@ def test_no_two_files_share_a_name() -> None:
 
 
 def test_functions_are_short_and_take_few_parameters() -> None:
-    """60 lines and 10 parameters; the options of a verb are its signature, and are counted apart."""
+    """60 lines and 10 parameters; a verb of the command line takes its options in groups."""
     wrong = []
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 a = node.args
-                count = len(a.posonlyargs) + len(a.args) + len(a.kwonlyargs)
-                verb = any("Option(" in ast.unparse(p) or "o." in ast.unparse(p) for p in [*a.args, *a.kwonlyargs])
-                if (lines > 60 or count > 10) and not verb:
+                given = [p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs)]
+                count = len(given) - (given[:1] in (["self"], ["cls"]))
+                if lines > 60 or count > 10:
                     wrong.append(f"{where(file, node.lineno)} {node.name}: {lines} lines, {count} parameters")
     assert not wrong, "\n".join(wrong)
 

@@ -219,7 +219,7 @@ def test_a_small_reference_is_kept_exactly_and_a_heavy_one_as_jpeg() -> None:
 def test_kept_pictures_are_encoded_once_and_only_when_somebody_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures, encoded = [scene(), scene((3000, 1500))], []
     monkeypatch.setattr(images, "encode_image", lambda p: encoded.append(p.size) or encode_image(p))
-    kept = images.Kept(pictures)
+    kept = images.KeptImages(pictures)
     assert len(kept) == 2 and not encoded
     assert (
         kept == tuple(encode_image(p) for p in pictures) and hash(kept) == hash(tuple(kept)) and kept[:1] == (kept[0],)

@@ -16,9 +16,9 @@ import hub
 import plvm
 from plvm.errors import CheckpointError, RequestError
 from plvm.model.aligner import AlignerConfig
+from plvm.model.backbone_family import families
 from plvm.model.checkpoint import fingerprint
 from plvm.model.encoder import KINDS
-from plvm.model.families import TYPES
 from plvm.model.fetch import PATTERNS, fetch, is_hub_id
 from plvm.model.pretrained import count_weights, load_backbone, load_encoder, weight_files
 from plvm.model.released_checkpoint import TEMPLATE
@@ -135,7 +135,7 @@ def test_the_page_of_backbones_lists_every_preset_and_every_type() -> None:
     page = (Path(__file__).parents[1] / "docs" / "backbones.md").read_text(encoding="utf-8")
     for p in PRESETS.values():
         assert f"| `{p.name}` | {p.backbone} | {p.encoder} |" in page
-    assert all(f"`{kind}`" in page for kind in (*TYPES, *KINDS))
+    assert all(f"`{kind}`" in page for kind in (*families(), *KINDS))
 
 
 # ---- damaged folders

@@ -17,7 +17,7 @@ from plvm.config import changed, read_settings
 from plvm.data.manifest import changed_files, read_rows
 from plvm.data.shards import read_pictures, write_pictures
 from plvm.data.spec import Identity
-from plvm.engine.session import Request, Session
+from plvm.engine.request import Request, Session
 from plvm.errors import PlvmError, RequestError
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
@@ -35,7 +35,7 @@ from plvm_lab.families.mini.world import patch_figures, portrait_scene_of, refer
 from plvm_lab.portraits import scene as S
 from plvm_lab.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
 from plvm_lab.portraits.person import PHRASES
-from plvm_lab.portraits.questions import describe
+from plvm_lab.portraits.phrases import describe
 from plvm_lab.portraits.render import draw
 from plvm_lab.portraits.scene import Figure
 from toys import RECIPE, a_concept, picture

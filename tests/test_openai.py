@@ -6,10 +6,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,12 @@ import pytest
 from PIL import Image
 
 from plvm.errors import RequestError
+from plvm_lab import endpoint as client
+from plvm_lab.endpoint import Endpoint, Patience, seconds
 from plvm_lab.evaluate.system import ABILITIES, Ask, Turn
-from plvm_lab.systems.endpoint import Endpoint, Patience, Price, seconds
-from plvm_lab.systems.openai_api import OpenAI, letter_of
+from plvm_lab.systems import build_system, settings_of
+from plvm_lab.systems.openai_api import letter_of
+from plvm_lab.systems.paid_answers import PaidAnswers, Price
 
 SECRET = "sk-very-secret"
 Plan = Callable[[int, dict[str, Any]], str]  # number of the request, its body -> what the server does
@@ -107,9 +112,9 @@ def server() -> Iterator[Server]:
         running.shutdown()
 
 
-def endpoint(server: Server, folder: Path, **changes: Any) -> Endpoint:
+def endpoint(server: Server, folder: Path, **changes: Any) -> PaidAnswers:
     patience = Patience(**({"timeout": 0.5, "attempts": 5, "backoff": 0.01} | changes))
-    return Endpoint(server.url, SECRET, folder, patience=patience)
+    return PaidAnswers(Endpoint(server.url, SECRET, patience), folder)
 
 
 def asking(*words: str) -> list[dict[str, Any]]:
@@ -135,7 +140,7 @@ def test_what_is_busy_broken_cut_off_or_silent_is_asked_again(server: Server, tm
 def test_it_waits_as_long_as_retry_after_says_and_else_twice_as_long_each_time(server: Server, tmp_path: Path) -> None:
     waits: list[float] = []
     patience = Patience(timeout=5, attempts=6, backoff=1.0, longest=3.0)
-    asked = Endpoint(server.url, "", tmp_path, patience=patience, sleep=waits.append)
+    asked = PaidAnswers(Endpoint(server.url, "", patience), tmp_path, sleep=waits.append)
     server.plan = lambda number, body: ("status 429", "status 500", "status 500", "status 500", "status 500", "Yes.")[
         number
     ]
@@ -193,9 +198,9 @@ def test_no_more_questions_run_at_a_time_than_allowed(server: Server, tmp_path: 
 
 
 def test_it_stops_at_the_cost_limit_and_goes_on_when_that_is_raised(server: Server, tmp_path: Path) -> None:
-    def costing(limit: float) -> Endpoint:
+    def costing(limit: float) -> PaidAnswers:
         patience = Patience(timeout=20, concurrency=1)
-        return Endpoint(server.url, "", tmp_path, patience=patience, price=Price(2.0, 50.0, limit))  # $0.0025 an answer
+        return PaidAnswers(Endpoint(server.url, "", patience), tmp_path, Price(2.0, 50.0, limit))  # $0.0025 an answer
 
     words = list(map(str, range(8)))
     with pytest.raises(RequestError, match=r"limit is \$0\.01"):
@@ -228,8 +233,8 @@ def test_a_filtered_question_is_an_answer_that_cannot_be_read(server: Server, tm
 # ---------------------------------------------------------------- the system
 
 
-def a_system(server: Server, folder: Path, **options: Any) -> OpenAI:
-    return OpenAI(url=server.url, model="m", key=SECRET, keep=folder, timeout=20, **options)
+def a_system(server: Server, folder: Path, **options: Any) -> Any:
+    return build_system("openai", None, url=server.url, model="m", key=SECRET, keep=folder, timeout=20, **options)
 
 
 BLUE, RED = Image.new("RGB", (700, 600), "blue"), Image.new("RGB", (60, 50), "red")
@@ -308,8 +313,54 @@ def test_a_dialogue_carries_its_earlier_turns_and_those_who_join(server: Server,
 
 def test_an_endpoint_without_an_address_or_a_limit_without_prices_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="needs an endpoint"):
-        OpenAI(keep=tmp_path)
+        build_system("openai", None, keep=tmp_path)
     with pytest.raises(RequestError, match="needs prices"):
-        OpenAI(url="http://x/v1", model="m", max_cost=1.0, keep=tmp_path)
+        build_system("openai", None, url="http://x/v1", model="m", max_cost=1.0, keep=tmp_path)
     with pytest.raises(RequestError, match="not the address"):
-        OpenAI(url="ftp://x", model="m", keep=tmp_path)
+        build_system("openai", None, url="ftp://x", model="m", keep=tmp_path)
+
+
+def test_every_setting_reaches_its_place(server: Server, tmp_path: Path) -> None:
+    changed = {
+        "url": server.url, "model": "m", "max_tokens": 5, "body": {"seed": 1}, "reference": "none", "references": 3,
+        "words": 9, "side": 100, "timeout": 7.0, "attempts": 2, "backoff": 0.5, "longest": 9.0, "concurrency": 1,
+        "max_cost": 4.0, "prompt_price": 1.0, "answer_price": 2.0,
+    }  # fmt: skip
+    assert set(settings_of("openai")) == set(changed), "what can be set is what a system has"
+    assert settings_of("openai")["timeout"] == 120 and settings_of("openai")["reference"] == "picture"
+    system: Any = build_system("openai", None, keep=tmp_path, **changed)
+    groups = (system.access, system.introduction, system.endpoint.patience, system.answers.price)
+    assert {k: v for group in groups for k, v in asdict(group).items()} == changed
+    with pytest.raises(RequestError, match='no setting "time_out"') as caught:
+        build_system("openai", None, time_out=3)
+    assert "timeout" in str(caught.value)
+
+
+def test_without_its_libraries_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    with pytest.raises(RequestError, match="needs httpx2 and tenacity") as caught:
+        Endpoint("http://host/v1")
+    assert "plvm[openai]" in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["", "host/v1", "ftp://host", "http://", "http://[", "file:///etc/passwd"])
+def test_what_is_no_address_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(RequestError, match="not the address"):
+        Endpoint(url, SECRET)
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "two\r\nHost: evil", "schlüssel"])
+def test_a_key_that_cannot_stand_in_a_header_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(RequestError, match="not one line") as caught:
+        Endpoint("http://host/v1", key)
+    assert key not in str(caught.value)
+
+
+def test_an_answer_without_an_end_is_not_read_to_the_end(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LONGEST_BODY", 1000)
+    server.plan = lambda number, body: "Yes. " * 500
+    with pytest.raises(RequestError, match="too long"):
+        endpoint(server, tmp_path, attempts=2).complete(asking("a"))
+    assert len(server.bodies) == 2

@@ -15,7 +15,9 @@ from plvm.data.wordings import PROTOCOL
 from plvm_lab.portraits import scene as S
 from plvm_lab.portraits.dialogues import DialogueMix, draw_dialogue
 from plvm_lab.portraits.person import GEOMETRY, PHRASES, SLOTS, Person, draw_person, lookalike, person_of
-from plvm_lab.portraits.questions import NUMBERS, Asker, Question
+from plvm_lab.portraits.phrases import NUMBERS
+from plvm_lab.portraits.question_kind import Question
+from plvm_lab.portraits.questions import Asker
 from plvm_lab.portraits.render import draw, scene_svg
 from plvm_lab.portraits.scene import CANVAS, POSITIONS, Figure, Scene, draw_portrait, draw_scene
 from plvm_lab.portraits.sentences import HELD_OUT, TRAIN, UNKNOWN

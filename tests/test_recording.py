@@ -14,7 +14,7 @@ import hub
 from plvm.engine import steps
 from plvm.engine.generate import Completion, complete, stream
 from plvm.engine.prefix import ImagePrefix, compute_prefixes
-from plvm.engine.session import Request
+from plvm.engine.request import Request
 from plvm.model import recording
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder

@@ -19,8 +19,8 @@ from layouts import LAYOUTS, NAMES, POINTER, change, query, reference, save, tex
 from plvm.cli.main import app
 from plvm.errors import RequestError
 from plvm.personal import load
-from plvm_lab.evaluate.harness import Exam
-from plvm_lab.evaluate.photo_benchmark import Gallery, PhotoAlbum
+from plvm_lab.evaluate.harness import Harness
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark, Photographs
 from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
 from plvm_lab.evaluate.runner import evaluate
 from plvm_lab.evaluate.suites import SUITES, open_suite
@@ -49,7 +49,7 @@ def at(originals: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
     return copy
 
 
-def kinds(suite: Gallery) -> set[str]:
+def kinds(suite: PhotoBenchmark) -> set[str]:
     return {d.kind for d in suite.defects}
 
 
@@ -268,7 +268,7 @@ def test_a_concepts_own_questions_need_not_name_it_and_speak_of_the_pictures_bes
     split = open_suite("folder", root)
     assert not kinds(split) - SIZE, split.defects
 
-    def asked(suite: Gallery) -> list[tuple[Any, ...]]:
+    def asked(suite: PhotoBenchmark) -> list[tuple[Any, ...]]:
         items = (*suite.text_qa, *suite.visual_qa)
         return sorted((i.about, i.question, i.key, -1 if i.picture is None else i.picture) for i in items)
 
@@ -283,7 +283,7 @@ def test_large_pictures_are_reduced_and_only_some_stay_in_memory(at: Callable[[s
     root = at("folder")
     save(root / "ann" / "8.png", Image.new("RGB", (2400, 1200), "red"))
     suite = open_suite("folder", root)
-    album = PhotoAlbum(suite, keep=2)
+    album = Photographs(suite, keep=2)
     number = suite.pictures.index(root / "ann" / "8.png")
     assert album.query(number).size == (1024, 512)
     np.testing.assert_array_equal(np.array(album.reference("ann=ben")), np.array(reference(1)))
@@ -304,7 +304,7 @@ def test_a_system_learns_from_as_many_references_as_it_takes_and_there_are(at: C
     system = Guess()
     for most in (1, 2, 9):
         system.references = most
-        assert len(Exam(system, suite, suite.album()).references(name)) == min(most, before + 2)
+        assert len(Harness(system, suite, suite.album()).references(name)) == min(most, before + 2)
     assert suite.album().reference(name, before + 1).getpixel((0, 0)) == (1, 9, 9)
 
 

@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import plvm
-from plvm.data import tables
+from plvm.data import files
 from plvm.data.manifest import MANIFEST, changed_files, read_manifest, read_rows
 from plvm.data.shards import QUESTIONS
 from plvm.data.spec import SPLITS, Spec, draw_splits, plan
@@ -150,7 +150,7 @@ def test_a_full_disk_is_reported_and_what_was_finished_stays(tmp_path: Path, mon
             raise OSError(errno.ENOSPC, "No space left on device")
         real(file)
 
-    monkeypatch.setattr(tables.os, "fsync", fsync)
+    monkeypatch.setattr(files.os, "fsync", fsync)
     with pytest.raises(PlvmError, match="disk is full") as caught:
         synthesize(SMALL, folder)
     assert "start the same command again" in caught.value.hint

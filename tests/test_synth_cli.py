@@ -50,6 +50,7 @@ def test_mistakes_on_the_command_line_are_two_lines(tmp_path: Path) -> None:
         ["synth", "--people", "1-5", "--no-filters", "--out", str(tmp_path / "e")],
         ["synth", "--people", "many", "--no-filters", "--out", str(tmp_path / "f")],
         ["synth", "--steps", "20", "--out", str(tmp_path / "g")],
+        ["synth", "--scale", "0", "--out", str(tmp_path / "g")],
         ["synth", "--generator", "ip-adapter", "--people", "2", "--out", str(tmp_path / "h")],
     ):
         done = run.invoke(app, words)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +20,8 @@ from plvm.errors import RequestError
 from plvm.types import Answer
 from plvm_lab.portraits.person import SLOTS, person_of
 from plvm_lab.portraits.sentences import HELD_OUT
-from plvm_lab.synth.arcface import LANDMARKS, align, detect, similarity_to, suppress
-from plvm_lab.synth.backbone_answers import Answers, traits_in
+from plvm_lab.synth.arcface import ArcFace, load_arcface
+from plvm_lab.synth.backbone_answers import BackboneAnswers, traits_in
 from plvm_lab.synth.filters import Face, Filters, hash_distance, picture_hash
 from plvm_lab.synth.prompts import SHIPPED, TEMPLATE, ask_for_prompts, compose, read_prompts
 from plvm_lab.synth.qa import Person, Picture, ask_everything
@@ -102,47 +104,46 @@ def test_doubles_and_blanks_are_refused_by_looking_at_nothing_but_pixels() -> No
     assert hash_distance("00ff80", "0af576") == 10
 
 
-# ---- ArcFace's geometry, checked against transforms that are known
+# ---- insightface behind our protocol
 
 
-def test_the_similarity_between_two_point_sets_is_recovered() -> None:
-    angle, scale, shift = 0.4, 1.7, np.array([12.0, -5.0])
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    a, b, x, y = similarity_to(LANDMARKS, LANDMARKS @ turn.T + shift)
-    assert np.allclose([a, b, x, y], [turn[0, 0], turn[1, 0], *shift])
+class Analysis:
+    """Stands where insightface's `FaceAnalysis` stands; remembers the pixels that it was shown."""
+
+    def __init__(self, *boxes: tuple[float, float, float, float]) -> None:
+        self.boxes, self.seen = boxes, list[np.ndarray]()
+
+    def get(self, pixels: np.ndarray) -> list[SimpleNamespace]:
+        self.seen.append(pixels)
+        codes = [np.array([1.0, i]) / (1 + i * i) ** 0.5 for i in range(len(self.boxes))]
+        return [SimpleNamespace(bbox=np.array(b), normed_embedding=c) for b, c in zip(self.boxes, codes, strict=True)]
 
 
-def test_an_aligned_face_has_its_landmarks_in_their_places() -> None:
-    angle = np.deg2rad(30)
-    turn = 2.0 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    points = LANDMARKS @ turn.T + np.array([150, 40])
-    image = Image.new("RGB", (400, 400))
-    for x, y in points:
-        image.paste("white", (round(x) - 4, round(y) - 4, round(x) + 5, round(y) + 5))
-    face = np.asarray(align(image, points).convert("L"))
-    assert face.shape == (112, 112)
-    for x, y in LANDMARKS:
-        assert face[round(y), round(x)] > 200
-    assert face.mean() < 20, "and nothing else is white"
+def test_faces_come_largest_first_each_with_its_own_code() -> None:
+    analysis = Analysis((0, 0, 4, 4), (10, 10, 40, 20), (5, 5, 10, 15))
+    (found,) = ArcFace(analysis).faces([noise(1)])
+    assert [f.box for f in found] == [(10, 10, 40, 20), (5, 5, 10, 15), (0, 0, 4, 4)]
+    assert [round(float(f.embedding[1] / f.embedding[0])) for f in found] == [1, 2, 0]
 
 
-def test_detections_are_decoded_where_the_anchors_are() -> None:
-    side, shapes = 64, [2 * (64 // s) ** 2 for s in (8, 16, 32)]
-    outputs = [np.zeros((n, w), np.float32) for w in (1, 4, 10) for n in shapes]
-    cell = 2 * (1 * 4 + 2)  # stride 16: row 1, column 2, first anchor: at (32, 16)
-    outputs[1][cell] = 0.9
-    outputs[4][cell] = [1, 0.5, 1, 1.5]
-    outputs[7][cell] = np.arange(10) / 16
-    outputs[1][cell + 1], outputs[4][cell + 1] = 0.8, [1, 0.5, 1, 1.4]  # the same face, seen by the other anchor
-    boxes, points = detect(outputs, side)
-    assert boxes.tolist() == [[16, 8, 48, 40]]
-    assert points[0].tolist() == [[32 + 2 * i, 16 + 2 * i + 1] for i in range(5)]
+def test_a_picture_is_shown_blue_first_as_insightface_wants_it() -> None:
+    analysis = Analysis()
+    assert ArcFace(analysis).faces([Image.new("RGB", (3, 2), (250, 90, 10)), Image.new("L", (3, 2), 7)]) == [[], []]
+    assert analysis.seen[0].shape == (2, 3, 3) and analysis.seen[0][0, 0].tolist() == [10, 90, 250]
+    assert analysis.seen[1][0, 0].tolist() == [7, 7, 7] and analysis.seen[0].flags.c_contiguous
 
 
-def test_of_overlapping_boxes_the_best_stays() -> None:
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [0, 0, 10, 4]], float)
-    assert suppress(boxes, np.array([0.5, 0.9, 0.6, 0.55])) == [1, 2, 3]
-    assert suppress(np.zeros((0, 4)), np.zeros(0)) == []
+def test_without_a_pack_or_without_insightface_it_is_said_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RequestError, match="none are named") as caught:
+        load_arcface(None)
+    assert "--faces" in caught.value.hint and "--no-filters" in caught.value.hint
+    monkeypatch.setitem(sys.modules, "insightface", None)
+    monkeypatch.setitem(sys.modules, "insightface.app", None)
+    with pytest.raises(RequestError, match="needs insightface") as caught:
+        load_arcface(tmp_path)
+    assert "plvm[faces]" in caught.value.hint
 
 
 # ---- wordings
@@ -182,8 +183,8 @@ class Model:
     def __init__(self, text: str) -> None:
         self.text, self.asked = text, list[str]()
 
-    def look(self, image: Image.Image) -> tuple[str, int]:
-        return "prefix", 1
+    def look(self, image: Image.Image) -> str:
+        return "prefix"
 
     def ask(self, image: Image.Image, question: str) -> Answer:
         self.asked.append(question)
@@ -196,15 +197,15 @@ class Model:
 
 def test_a_backbone_is_asked_about_the_reference_alone_and_answers_about_the_name() -> None:
     describing = Model("This is a man, elderly, blue eyes.")
-    assert Answers(describing, describes=True).about(noise(0)) == {  # type: ignore[arg-type]
+    assert BackboneAnswers(describing, describes=True).about(noise(0)) == {  # type: ignore[arg-type]
         "gender": "<n0> is a man.", "age": "<n0> is elderly.", "eye_color": "<n0> has blue eyes.",
     }  # fmt: skip
     assert len(describing.asked) == 1 and "<" not in describing.asked[0]
     general = Model(" The person has red hair. ")
-    said = Answers(general, describes=False).about(noise(0))  # type: ignore[arg-type]
+    said = BackboneAnswers(general, describes=False).about(noise(0))  # type: ignore[arg-type]
     assert said["hair_color"] == "<n0> has red hair." and set(said) == set(ATTRIBUTES)
     assert general.asked == [about for _, about in ATTRIBUTES.values()]
-    assert Answers(Model(" "), describes=False).about(noise(0)) == {}  # type: ignore[arg-type]
+    assert BackboneAnswers(Model(" "), describes=False).about(noise(0)) == {}  # type: ignore[arg-type]
 
 
 # ---- prompts
@@ -253,7 +254,7 @@ def test_a_model_writes_more_prompts_and_what_does_not_fit_is_dropped(api: tuple
         ask_for_prompts(9, url, "tiny", rounds=1)
     with pytest.raises(RequestError, match="404"):
         ask_for_prompts(1, f"{url}/wrong", "tiny")
-    with pytest.raises(RequestError, match="no address"):
+    with pytest.raises(RequestError, match="not the address"):
         ask_for_prompts(1, "file:///etc/passwd", "tiny")
 
 

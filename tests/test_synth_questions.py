@@ -15,7 +15,7 @@ from plvm.data.manifest import read_manifest, read_rows
 from plvm.data.shards import QUESTIONS
 from plvm.data.spec import SPLITS, plan
 from plvm.errors import RequestError
-from plvm_lab.families.mini.judge_training import read_album
+from plvm_lab.families.mini.judge_training import read_face_pictures
 from plvm_lab.portraits.person import PHRASES
 from plvm_lab.synth.contact_sheet import rows_of
 from plvm_lab.synth.finish import finish
@@ -86,14 +86,14 @@ def test_friends_are_pictured_together_and_everyone_of_them_has_a_reference(frie
 
 
 def test_the_judge_learns_from_pictures_of_one_person_with_the_truth_of_each(made: Path, friends: Path) -> None:
-    album = read_album(made, "train")
+    album = read_face_pictures(made, "train")
     rows = read_rows(made, split="train")
     assert len(album.truth) == len(rows) and len(album.of) == 6
     for told, row in zip(album.truth, rows, strict=True):
         (person,) = json.loads(row["truth"])["people"]
         assert told["traits"] == person["traits"] and told["place"] == json.loads(row["truth"])["place"]
     with pytest.raises(RequestError, match="of one person"):
-        read_album(friends, "train")
+        read_face_pictures(friends, "train")
 
 
 class Says:

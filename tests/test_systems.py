@@ -16,8 +16,8 @@ import torch
 from PIL import ImageOps
 from torch.nn import functional as F
 
+from plvm.engine.request import Request
 from plvm.engine.score import yes_of
-from plvm.engine.session import Request
 from plvm.errors import RequestError
 from plvm.personal import Personal
 from plvm.prompt.turns import Tokens
@@ -29,10 +29,10 @@ from plvm_lab.systems import NO_MODEL, SYSTEMS, build_system, settings_of
 from plvm_lab.systems.comparison import evaluate_systems
 from plvm_lab.systems.in_context import InContext
 from plvm_lab.systems.llava import Llava, LlavaPrompt
-from plvm_lab.systems.myvlm import MyVlm, called
+from plvm_lab.systems.myvlm import MyVlm, with_plain_name
 from plvm_lab.systems.plain_names import PlainNames, marked, nameless, unmarked
 from plvm_lab.systems.plvm import Plvm
-from plvm_lab.systems.tuning import Lesson, Strangers, written
+from plvm_lab.systems.tuning import Lesson, Strangers, lesson_rows
 from plvm_lab.systems.yollava import ME, YoLlava, tokens_of
 from toys import extended, picture
 
@@ -85,7 +85,7 @@ def test_without_a_prompt_the_reference_makes_no_difference(vlm: Personal) -> No
     asks = [Ask(C, "Is <billie> here?", (system.learn("billie", reference),)) for reference in (A, B)]
     one, other = system.verify(asks)
     assert one == other
-    bare = vlm.look(C)[0]
+    bare = vlm.look(C)
     expected = yes_of(vlm.backbone, vlm.prompt, [Request(bare, "Is billie here?")])[0]
     assert one == pytest.approx(float(expected), abs=1e-9)
 
@@ -269,7 +269,7 @@ def test_the_attention_to_the_vector_is_held_down(vlm: Personal) -> None:
 
 def test_attention_weights_come_with_the_same_hidden_states(vlm: Personal) -> None:
     backbone = vlm.backbone
-    prefix = vlm.look(A)[0]
+    prefix = vlm.look(A)
     embeddings = 0.5 * torch.randn(1, 5, backbone.width, generator=torch.Generator().manual_seed(2)).double()
     positions = prefix.length + torch.arange(5)[None]
     with torch.no_grad():
@@ -305,7 +305,7 @@ def test_the_vector_is_learned_from_the_backbones_own_words(
     lessons = [Lesson(None, "What is <n0>?", "a woman"), Lesson(None, "Who is that?", "a man")]
     monkeypatch.setattr(module, "attribute_lessons", lambda *_: lessons)
     monkeypatch.setattr(module, "NAMES", ("alex",))
-    shown = [replace(called("alex", x), image=image) for x in lessons for image in (A, ImageOps.mirror(A))]
+    shown = [replace(with_plain_name("alex", x), image=image) for x in lessons for image in (A, ImageOps.mirror(A))]
     losses = []
     for steps in (0, 25):
         system = MyVlm(
@@ -391,9 +391,9 @@ def test_lessons_of_pictures_and_of_none_stand_side_by_side(vlm: Personal) -> No
     vocabulary = vocabulary_of(
         [[nameless("n0", vlm.backbone, torch.zeros(1, vlm.backbone.width))]], vlm.backbone.word_rows
     )
-    together = written(vlm, "n0", lessons, vocabulary)
+    together = lesson_rows(vlm, "n0", lessons, vocabulary)
     for i, lesson in enumerate(lessons):
-        own = written(vlm, "n0", [lesson], vocabulary)
+        own = lesson_rows(vlm, "n0", [lesson], vocabulary)
         n = own.ids.shape[1]
         assert together.ids[i, :n].tolist() == own.ids[0].tolist()
         assert together.positions[i, :n].tolist() == own.positions[0].tolist()

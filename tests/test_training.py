@@ -19,7 +19,7 @@ from plvm.model.encoder import Encoder
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.turns import VERDICT, Tokens
 from plvm.train.batch import write_sample
-from plvm.train.loop import TABLE_FACTOR, run_stage, save_atomically, schedule
+from plvm.train.loop import TABLE_FACTOR, StageSettings, run_stage, save_atomically, schedule
 from plvm.train.loss import answer_loss
 from plvm.train.prepare import prompt_in
 from plvm.train.rows import pad_rows
@@ -226,7 +226,7 @@ def train(folder: Path, tiny: Tiny, losses: Losses, **changes: Any) -> list[tupl
     told: list[tuple[str, int, int]] = []
     settings: dict[str, Any] = {"steps": 12, "lr": 1e-2, "seed": 3, "save_every": 0.0, "warmup": 4} | changes
     run_stage(
-        "tiny", {"tiny": tiny}, losses, folder=folder, report=lambda n, s, t, _: told.append((n, s, t)), **settings
+        "tiny", {"tiny": tiny}, losses, StageSettings(**settings), folder=folder, report=lambda n, s, t, _: told.append((n, s, t))
     )
     return told
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from plvm.engine.gathered import gather
 from plvm.engine.prefix import ImagePrefix
-from plvm.engine.session import Request, gather
+from plvm.engine.request import Request
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import vocabulary_of

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from plvm import personal
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.portraits_benchmark import portraits
 from plvm_lab.evaluate.result_table import Table
 
@@ -53,7 +53,7 @@ def main() -> None:
 
     vlm = personal.load(arguments.model)
     bench = portraits("test", arguments.seed)
-    picture = Album(bench).reference(bench.names[0])
+    picture = Drawings(bench).reference(bench.names[0])
     pixels = vlm.encoder.pixels([picture])
     steps: dict[str, Callable[[], Any]] = {
         "forward": lambda: vlm.encoder.features(pixels),

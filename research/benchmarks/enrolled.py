@@ -74,7 +74,7 @@ def main() -> None:
         image = album.query(picture)
         for count in arguments.counts:
             crowd = [known[name], *rng.sample(others, count - 1)]
-            vlm.prefixes.forget()
+            vlm.engine.prefixes.forget()
             begun = time.perf_counter()
             chances = vlm.recognize([image], crowd)[0]
             rows[count]["seconds"].append(time.perf_counter() - begun)

@@ -32,11 +32,11 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.engine.generate import generate
-from plvm.engine.session import Request
+from plvm.engine.request import Request
 from plvm.families import FOLDER
 from plvm.model.backbone import Backbone
+from plvm.model.backbone_family import Pixels
 from plvm.model.encoder import Encoder
-from plvm.model.families import Pixels
 from plvm.model.untrained import untrained_aligner, untrained_backbone, untrained_encoder
 from plvm.personal import Personal
 from plvm.presets import PRESETS, Preset, preset
@@ -252,7 +252,7 @@ def pack(vlm: Personal, pixels: Pixels, z_ref: Tensor, packs: int) -> Packed:
 
 
 def look(vlm: Personal, picture: Image.Image) -> Any:
-    return vlm.look(picture)[0]
+    return vlm.look(picture)
 
 
 def rounded(values: dict[str, float]) -> dict[str, float]:

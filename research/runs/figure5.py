@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 
 from plvm import personal
 from plvm_lab.demo.cards import EDGE, GROUND, INK, PALE, RIGHT, WHITE, WRONG, S, draw_mark, font_of, paste
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.items import LETTERS, Choice
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
 from plvm_lab.evaluate.system import Ask, Chooses, Recognizes, System
@@ -85,7 +85,7 @@ def drawn(bench: Benchmark, seed: int) -> list[Example]:
     return found
 
 
-def answered(example: Example, system: System, album: Album) -> Example:
+def answered(example: Example, system: System, album: Drawings) -> Example:
     """The example with the system's shares."""
     picture = None if example.picture is None else album.query(example.picture)
     known = system.learn(example.about, album.reference(example.about))
@@ -124,7 +124,7 @@ def height_of(canvas: ImageDraw.ImageDraw, example: Example) -> int:
     )
 
 
-def draw_figure(examples: list[Example], album: Album, system: str) -> Image.Image:
+def draw_figure(examples: list[Example], album: Drawings, system: str) -> Image.Image:
     """A panel for each kind, two examples in each, as an RGB picture."""
     ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     columns = [[e for e in examples if e.kind == kind] for kind in KINDS]
@@ -155,7 +155,7 @@ def box(x: float, y: float, width: float, height: float) -> tuple[float, float, 
 
 
 def draw_example(
-    canvas: ImageDraw.ImageDraw, image: Image.Image, example: Example, album: Album, system: str, x: int, y: int
+    canvas: ImageDraw.ImageDraw, image: Image.Image, example: Example, album: Drawings, system: str, x: int, y: int
 ) -> None:
     """Reference and query picture, the question, the options with the system's shares."""
     inner = PANEL - 2 * INSIDE
@@ -208,7 +208,7 @@ def draw_option(
 # ---------------------------------------------------------------- the page
 
 
-def page_of(figures: Mapping[str, Any], album: Album | None = None) -> str:
+def page_of(figures: Mapping[str, Any], album: Drawings | None = None) -> str:
     """The same as an HTML page; nothing is fetched. Without an album the pictures of the file's benchmark are drawn again."""
     album = portraits("test", int(figures["benchmark"].rpartition("/")[2])).album() if album is None else album
     examples = [Example(**{k: tuple(v) if isinstance(v, list) else v for k, v in e.items()}) for e in figures["examples"]]
@@ -219,7 +219,7 @@ def page_of(figures: Mapping[str, Any], album: Album | None = None) -> str:
     return render("figure5.html.j2", Path(__file__).parent, kinds=kinds, system=figures["system"])
 
 
-def _article(example: Example, album: Album) -> dict[str, Any]:
+def _article(example: Example, album: Drawings) -> dict[str, Any]:
     shares = [f"{100 * share:.0f} %" for share in example.shares]
     return {
         "name": f"<{example.about}>", "reference": album.reference(example.about), "question": example.question,

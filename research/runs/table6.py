@@ -22,7 +22,7 @@ from typing import Any
 
 from plvm import personal
 from plvm_lab.cli.evaluate import settings_in
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
 from plvm_lab.evaluate.result_table import Table, lasting
 from plvm_lab.report.published import TABLE_6
@@ -51,7 +51,7 @@ def main() -> None:
 
     vlm = personal.load(arguments.model)
     bench = portraits("test", arguments.seed, SMALL if arguments.small else None)
-    album, settings = Album(bench), settings_in(arguments.set)
+    album, settings = Drawings(bench), settings_in(arguments.set)
     systems = {name: build_system(name, vlm, **settings_for(name, settings)) for name in DESIGN}
     for system in systems.values():
         system.prepare(album)

@@ -52,7 +52,7 @@ def measured(vlm: personal.Personal, seed: int, repeat: int) -> dict[str, float]
             vlm.aligner.tokens_from_features(z_ref)
 
     def answer() -> None:
-        vlm.prefixes.forget()
+        vlm.engine.prefixes.forget()
         vlm.ask(query, question, [concept])
 
     steps: dict[str, Callable[[], Any]] = {

@@ -38,7 +38,7 @@ import torch
 
 from plvm import personal
 from plvm.engine.generate import generate
-from plvm.engine.session import Request
+from plvm.engine.request import Request
 from plvm.model.forms.anchored import AnchoredAligner
 from plvm.prompt.turns import ContextToken
 from plvm.types import Concept, SamplingParams
@@ -94,7 +94,7 @@ def words_of(vlm: personal.Personal, picture: Any) -> tuple[tuple[str, float], .
 
 def ask(vlm: personal.Personal, requests: Sequence[tuple[Known, int, str]], what: str) -> list[str]:
     """Answers to (who, token, question); the question "published" is the published one, others follow a one-token definition."""
-    nothing, _ = vlm.look(None)
+    nothing = vlm.look(None)
     found: list[str] = []
     for start in range(0, len(requests), 256):
         some = []
@@ -186,14 +186,14 @@ def main() -> None:
             **shares(known, own["asked"]), "published": TABLE_9[i] if i < len(TABLE_9) else "",
         })  # fmt: skip
     forms = {form: shares(known, said[form]) for form in WAYS}
-    shown = random.Random(f"plvm-table-9/{arguments.seed}").sample(range(len(known)), arguments.people)
+    in_full = random.Random(f"plvm-table-9/{arguments.seed}").sample(range(len(known)), arguments.people)
     people = [
         {"name": known[j].name, "traits": dict(zip(SLOTS, map(known[j].person.phrase, SLOTS), strict=True)), "tokens": [
             {"token": i + 1, **({"word": known[j].words[i]} if i < len(known[j].words) else {}),
              **{form: own[form][j] for form in WAYS}, "right": is_true(own["asked"][j], known[j].person)}
             for i, own in enumerate(by_token)
         ]}
-        for j in shown
+        for j in in_full
     ]  # fmt: skip
     anchored = [row["points_at"] for row in rows if row["points_at"]]
     for form in WAYS:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from plvm.store import ConceptStore
     from plvm.types import Answer, Concept, ConceptTokens, SamplingParams
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "plvm.chat": ("Chat", "Turn"),

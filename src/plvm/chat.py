@@ -7,18 +7,13 @@ the dialogue as it was; two dialogues share nothing that either could change.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from plvm.engine.generate import stream
+from plvm.engine.engine import Engine, Picture
 from plvm.engine.prefix import ImagePrefix
-from plvm.engine.session import Request, Session
+from plvm.engine.request import Request, Session
 from plvm.errors import DuplicateConceptError, RequestError
 from plvm.types import Answer, Concept, SamplingParams
-
-if TYPE_CHECKING:
-    from plvm.images import Source
-    from plvm.personal import Personal
 
 
 @dataclass(frozen=True)
@@ -35,21 +30,20 @@ class Chat:
 
     def __init__(
         self,
-        personal: Personal,
-        image: Source | ImagePrefix | None = None,
+        engine: Engine,
+        image: Picture = None,
         concepts: Iterable[Concept] = (),
         *,
         strict_names: bool = True,
         namespace: str = "default",
     ) -> None:
-        self._personal = personal
+        self._engine = engine
         self._strict = strict_names
         self._namespace = namespace
         self._joined: tuple[Concept, ...] = ()
         self._waiting: tuple[Concept, ...] = ()
         self._turns: tuple[Turn, ...] = ()
-        self._state: ImagePrefix | Session
-        self._state, self._new_prefix_tokens = personal.look(image, namespace=namespace)
+        self._state: ImagePrefix | Session = self._look(image)
         for concept in concepts:
             self.add(concept)
 
@@ -65,14 +59,14 @@ class Chat:
 
     def add(self, concept: Concept) -> None:
         """Let `concept` join with the next turn. Raises DuplicateConceptError, AlignerMismatchError."""
-        self._personal.check_concepts((concept,))
+        self._engine.check((concept,))
         if concept.name in (c.name for c in self.concepts):
             raise DuplicateConceptError(f"<{concept.name}> is in the dialogue already.", "Just talk about it.")
         self._waiting = (*self._waiting, concept)
 
-    def look_at(self, image: Source | ImagePrefix | None) -> None:
+    def look_at(self, image: Picture) -> None:
         """Talk about another picture from now on: a new sequence with everyone in it. Raises ImageError."""
-        self._state, self._new_prefix_tokens = self._personal.look(image, namespace=self._namespace)
+        self._state = self._look(image)
         self._joined, self._waiting = (), self.concepts
         self._turns = ()
 
@@ -83,19 +77,22 @@ class Chat:
         return self._turns[-1].answer
 
     def stream(self, question: str, params: SamplingParams | None = None) -> Iterator[str]:
-        """The same in chunks. The turn counts once the last chunk was taken; raises what `ask` does before the first
-        one."""
-        question = self._personal.check_question(question, self.concepts, strict_names=self._strict)
-        return self._stream(question, params)
+        """The answer to the next question in chunks, as it is written. The turn counts once the last chunk was taken; raises what
+        `ask` does before the first one."""
+        request = self._engine.next_request(
+            self._state, question, self.concepts, self._waiting, strict_names=self._strict
+        )
+        return self._stream(request, params)
 
-    def _stream(self, question: str, params: SamplingParams | None) -> Iterator[str]:
-        state, joined, waiting, turns = self._state, self._joined, self._waiting, self._turns
-        request = Request(state, question, waiting)
-        done = yield from stream(self._personal.backbone, self._personal.prompt, request, params)
-        if self._state is not state or self._turns is not turns:
+    def _look(self, image: Picture) -> ImagePrefix:
+        return self._engine.look([image], namespace=self._namespace)[0]
+
+    def _stream(self, request: Request, params: SamplingParams | None) -> Iterator[str]:
+        joined, waiting, turns = self._joined, request.concepts, self._turns
+        done = yield from self._engine.stream(request, params)
+        if self._state is not request.state or self._turns is not turns:
             raise RequestError("Another turn was taken while this one was being answered.", "Ask one at a time.")
-        answer = replace(done.answer, computed_tokens=done.answer.computed_tokens + self._new_prefix_tokens)
-        self._state, self._new_prefix_tokens = done.session, 0
+        self._state = done.session
         self._joined = (*joined, *waiting)
         self._waiting = tuple(c for c in self._waiting if c not in waiting)
-        self._turns = (*turns, Turn(question, answer, tuple(c.name for c in waiting)))
+        self._turns = (*turns, Turn(str(request.question), done.answer, tuple(c.name for c in waiting)))

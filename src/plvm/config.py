@@ -54,7 +54,7 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def changed(settings: T, values: Mapping[str, Any]) -> T:
-    """`settings` with `values` by "section.key". Raises RequestError for unknown keys, with the nearest known ones, for
+    """A copy of `settings` with `values` by "section.key". Raises RequestError for unknown keys, with the nearest known ones, for
     values of another type, and for whatever the dataclasses refuse."""
     known = keys_of(settings)
     sections: dict[str, dict[str, Any]] = {}

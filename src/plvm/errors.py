@@ -14,6 +14,11 @@ class PlvmError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
+    @property
+    def line(self) -> str:
+        """Both on one line, for lists of what was left out."""
+        return f"{self.message} {self.hint}".strip()
+
 
 class ImageError(PlvmError):
     """A picture cannot be used."""

@@ -174,7 +174,7 @@ def _figures(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def intervals(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Every figure of a summary that has an interval: (dotted name, {value, low, high, ..})."""
+    """Every figure of a result summary that has an interval, in order: (its dotted name, {value, low, high, ..})."""
     rows: list[tuple[str, dict[str, Any]]] = []
 
     def walk(prefix: str, value: Any) -> None:

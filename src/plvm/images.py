@@ -78,7 +78,7 @@ def encode_image(source: Source, *, max_side: int = REFERENCE_SIDE) -> bytes:
     return jpeg.getvalue()
 
 
-class Kept(Sequence[bytes]):
+class KeptImages(Sequence[bytes]):
     """RGB pictures as the bytes to keep of them, encoded when they are first asked for: PNG takes longer than enrolling."""
 
     def __init__(self, pictures: Sequence[Image.Image]) -> None:
@@ -99,7 +99,7 @@ class Kept(Sequence[bytes]):
         return self._encoded[index]
 
     def __eq__(self, other: object) -> bool:
-        return self._encoded == tuple(other) if isinstance(other, (tuple, Kept)) else NotImplemented
+        return self._encoded == tuple(other) if isinstance(other, (tuple, KeptImages)) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._encoded)

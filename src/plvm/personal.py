@@ -7,7 +7,6 @@ are values that are passed in and out, and enrolling one changes no weight of an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.chat import Chat
-from plvm.engine.checks import checked_question, refuse_other_aligners, refuse_twins
-from plvm.engine.generate import generate, stream
-from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
-from plvm.engine.score import BATCH, yes_probability
-from plvm.engine.session import Request
+from plvm.engine.checks import refuse_twins
+from plvm.engine.engine import Engine, Picture
+from plvm.engine.prefix import ImagePrefix, PrefixCache
+from plvm.engine.score import BATCH
 from plvm.errors import ImageError
 from plvm.families import shipped
-from plvm.images import Kept, Source, open_image
+from plvm.images import KeptImages, Source, open_image
 from plvm.model.aligner import Aligner
 from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
@@ -32,9 +30,6 @@ from plvm.model.encoder import Encoder, key_of
 from plvm.model.recording import Replayed
 from plvm.prompt.image_first import Prompt
 from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_name
-
-Picture = Source | ImagePrefix | None
-LOOKED = 16  # so many pictures are looked at together in `recognize`
 
 
 class Personal:
@@ -60,7 +55,7 @@ class Personal:
         self.aligner = aligner
         self.prompt = prompt
         self.fingerprint = fingerprint
-        self.prefixes = prefixes if prefixes is not None else PrefixCache()
+        self.engine = Engine(backbone, prompt, fingerprint, prefixes)
         self.notes = tuple(notes)
         self.rows = Replayed(aligner.tokens_from_features)  # z_ref [N, R, L, E] -> word, head, context
 
@@ -84,7 +79,7 @@ class Personal:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         remarks = ["" if notes is None else notes.get(name, "") for name in references]
         return [
-            Concept(name, t, self.fingerprint, Kept(own), remark, created)
+            Concept(name, t, self.fingerprint, KeptImages(own), remark, created)
             for name, t, own, remark in zip(names, tokens, pictures, remarks, strict=True)
         ]
 
@@ -129,9 +124,8 @@ class Personal:
         Raises RequestError, ImageError, AlignerMismatchError, and UnknownConceptError where the question has a `<name>`
         that is not among `concepts` (with `strict_names` off it stays plain text).
         """
-        return self.ask_many(
-            [(image, question, tuple(concepts))], params, strict_names=strict_names, namespace=namespace
-        )[0]
+        asked = [(image, question, tuple(concepts))]
+        return self.ask_many(asked, params, strict_names=strict_names, namespace=namespace)[0]
 
     def ask_many(
         self,
@@ -142,19 +136,10 @@ class Personal:
         namespace: str = "default",
         batch: int = 32,
     ) -> list[Answer]:
-        """The same for many (image, question, concepts), each with its own concepts, answered in batches."""
-        texts = []
-        for _, question, concepts in questions:
-            self.check_concepts(concepts)
-            texts.append(self.check_question(question, concepts, strict_names=strict_names))
-        looked = self.look_many([image for image, _, _ in questions], namespace=namespace)
-        requests = [
-            Request(prefix, text, tuple(concepts))
-            for (prefix, _), text, (_, _, concepts) in zip(looked, texts, questions, strict=True)
-        ]
-        params = params if params is not None else SamplingParams()
-        answers = generate(self.backbone, self.prompt, requests, params, batch=batch)
-        return [replace(a, computed_tokens=a.computed_tokens + n) for a, (_, n) in zip(answers, looked, strict=True)]
+        """The answers to many (image, question, concepts), each with its own concepts, `batch` computed side by side. Raises
+        what `ask` raises."""
+        requests = self.engine.requests(questions, strict_names=strict_names, namespace=namespace)
+        return self.engine.answer(requests, params, batch=batch)
 
     def stream(
         self,
@@ -166,12 +151,10 @@ class Personal:
         strict_names: bool = True,
         namespace: str = "default",
     ) -> Iterator[str]:
-        """The same answer in chunks; whatever is wrong is raised at once, before the first one."""
-        concepts = tuple(concepts)
-        self.check_concepts(concepts)
-        text = self.check_question(question, concepts, strict_names=strict_names)
-        prefix, _ = self.look(image, namespace=namespace)
-        return stream(self.backbone, self.prompt, Request(prefix, text, concepts), params)
+        """The answer to one question in chunks, as it is written; what `ask` raises is raised at once, before the first."""
+        asked = [(image, question, tuple(concepts))]
+        (request,) = self.engine.requests(asked, strict_names=strict_names, namespace=namespace)
+        return self.engine.stream(request, params)
 
     def chat(
         self,
@@ -182,7 +165,7 @@ class Personal:
         namespace: str = "default",
     ) -> Chat:
         """A dialogue about `image`. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
-        return Chat(self, image, concepts, strict_names=strict_names, namespace=namespace)
+        return Chat(self.engine, image, concepts, strict_names=strict_names, namespace=namespace)
 
     def recognize(
         self,
@@ -194,58 +177,13 @@ class Personal:
         batch: int = BATCH,
     ) -> list[list[float]]:
         """P(present) of every concept (columns) in every picture (rows); `{name}` in `question` stands for the
-        concept."""
-        self.check_concepts(concepts)
-        found: list[list[float]] = []
-        for start in range(0, len(images), LOOKED):  # the prefixes of all pictures at once need not fit into memory
-            looked = self.look_many(images[start : start + LOOKED], namespace=namespace)
-            prefixes = [prefix for prefix, _ in looked]
-            found += yes_probability(self.backbone, self.prompt, prefixes, concepts, question, batch=batch).tolist()
-        return found
+        concept. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
+        return self.engine.recognize(images, concepts, question, namespace=namespace, batch=batch)
 
-    # ---- pictures
-
-    def look(self, image: Picture, *, namespace: str = "default") -> tuple[ImagePrefix, int]:
-        """The image prefix of a picture, and how many tokens had to be computed for it (0: it was there). Raises
+    def look(self, image: Picture, *, namespace: str = "default") -> ImagePrefix:
+        """The image prefix of a picture: it can stand wherever a picture can, and nothing of it is computed again. Raises
         ImageError."""
-        return self.look_many([image], namespace=namespace)[0]
-
-    def look_many(self, images: Sequence[Picture], *, namespace: str = "default") -> list[tuple[ImagePrefix, int]]:
-        """The same for many pictures; equal ones are computed once."""
-        found: dict[int, tuple[ImagePrefix, int]] = {}
-        new: dict[str, tuple[Image.Image | None, list[int]]] = {}
-        for i, image in enumerate(images):
-            if isinstance(image, ImagePrefix):
-                found[i] = image, 0
-                continue
-            picture = None if image is None else open_image(image)
-            digest = digest_of(picture)
-            known = self.prefixes.get(namespace, digest)
-            if known is not None:
-                found[i] = known, 0
-            else:
-                new.setdefault(digest, (picture, []))[1].append(i)
-        for prefix, (_, rows) in zip(
-            compute_prefixes(self.backbone, self.prompt, [picture for picture, _ in new.values()]),
-            new.values(),
-            strict=True,
-        ):
-            self.prefixes.put(namespace, prefix)
-            found |= dict.fromkeys(rows, (prefix, 0)) | {rows[0]: (prefix, prefix.length)}
-        return [found[i] for i in range(len(images))]
-
-    # ---- refusals
-
-    def check_concepts(self, concepts: Iterable[Concept]) -> None:
-        """Raise AlignerMismatchError for a concept of another Aligner, DuplicateConceptError for a name given twice."""
-        concepts = list(concepts)
-        refuse_other_aligners(concepts, self.fingerprint)
-        refuse_twins([c.name for c in concepts])
-
-    def check_question(self, question: str, concepts: Iterable[Concept], *, strict_names: bool = True) -> str:
-        """The question as the prompt takes it. Raises RequestError where it is empty, UnknownConceptError where it has
-        a `<name>` that is not among `concepts`."""
-        return checked_question(question, [c.name for c in concepts], strict_names=strict_names)
+        return self.engine.look([image], namespace=namespace)[0].settled
 
 
 def load(

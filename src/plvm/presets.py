@@ -56,7 +56,7 @@ PRESETS = _read()
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name. Raises RequestError."""
+    """The preset called `name`. Raises RequestError, with the nearest name, where there is none."""
     if name not in PRESETS:
         near = nearest_names(name, PRESETS)
         meant = f"Did you mean {near[0]}? " if near else ""

@@ -35,7 +35,7 @@ class ConceptTokens:
 
 @dataclass(frozen=True, eq=False)
 class Concept:
-    """A named person, pet or thing.
+    """A named person, pet or thing: a value that is passed to whatever shall know it.
 
     `aligner` is the fingerprint of the Aligner that made the tokens; `references` are the encoded pictures it was
     enrolled from (kept so that another Aligner can enrol it again); `created` is an ISO 8601 time in UTC.
@@ -51,8 +51,10 @@ class Concept:
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How an answer is chosen. temperature 0 is greedy; top_k 0 and top_p 1 keep every token; `stop` strings end the
-    answer and are not part of it."""
+    """How an answer is chosen. temperature 0 is greedy; top_k 0 and top_p 1 keep every token; at most `max_tokens` are
+    written; `stop` strings end the answer and are not part of it; `seed` makes drawn answers repeatable (None: they differ).
+
+    Raises RequestError for values out of range."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -79,7 +81,8 @@ class Answer:
     """What the model said. `finish` is "end" (it ended the answer), "stop" (a stop string) or "length" (max_tokens).
 
     prompt_tokens counts the tokens of the whole prompt; computed_tokens those that went through the backbone for this
-    answer's prompt, which is less when an image prefix or earlier turns were reused.
+    answer's prompt, which is less when an image prefix or earlier turns were reused; new_tokens those that were written in
+    `seconds`. `names` are the concepts that the text mentions.
     """
 
     text: str
@@ -92,7 +95,7 @@ class Answer:
 
 
 def check_name(name: str) -> str:
-    """`name` in Unicode's composed form (NFC), without surrounding `<` `>`; ConceptNameError where it cannot be a name.
+    """The name in Unicode's composed form (NFC), without surrounding `<` `>`. Raises ConceptNameError where it cannot be one.
 
     A name is 1 to 64 letters of any script (with the marks that its script writes on them), digits, "-" or "_", and
     does not begin with a mark or "-", so that `<name>` is unmistakable inside a sentence and on a command line.

@@ -1,0 +1,1 @@
+"""The command line: a file of thin verbs over the library each, and what they share."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
-from plvm.cli.console import out, out_json
-from plvm.cli.context import load_model, names_in, open_store, pick, require_known, sampling
+from plvm.cli.console import out, out_json, say
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
+
+if TYPE_CHECKING:
+    from plvm.choosing import Choice
 
 
 def register(app: Typer) -> None:
@@ -23,18 +25,10 @@ def ask(
     ],
     no_image: Annotated[bool, Option("--no-image", help="Ask without a picture: give the question alone.")] = False,
     with_: o.With = None,
-    temperature: o.Temperature = 0.0,
-    top_p: o.TopP = 1.0,
-    top_k: o.TopK = 0,
-    max_tokens: o.MaxTokens = 64,
-    stop: o.Stop = None,
-    seed: o.Seed = None,
-    store: o.Store = None,
-    namespace: o.Namespace = "default",
-    model: o.Model = "mini",
-    device: o.Device = None,
-    dtype: o.Dtype = None,
-    bits: o.Bits = None,
+    *,
+    sampling: o.SamplingOptions,
+    store: o.StoreOptions,
+    model: o.ModelOptions,
     json: o.Json = False,
 ) -> None:
     """Ask one question about a picture.
@@ -47,24 +41,26 @@ def ask(
       plvm ask party.jpg "Where is <billie>?"
       plvm ask --no-image "What is the hair color of <billie>?"
     """
+    from plvm.choosing import choose, names_in
     from plvm.images import open_image
 
     file, question = _sort_out(words, no_image)
-    params = sampling(temperature, top_p, top_k, max_tokens, stop, seed)
+    params = sampling.params()
     image = None if file is None else open_image(file)
     names = [*(with_ or ()), *names_in(question)]
-    with open_store(store, namespace) as opened:
-        require_known(opened, names)
-        vlm = load_model(model, device, dtype, bits)
-        concepts = pick(vlm, opened, names, image)
+    with store.open() as opened:
+        opened.check_known(*names)
+        vlm = model.load()
+        choice = choose(vlm, opened, names, image)
+    tell(choice)
     if json:
-        answer = vlm.ask(image, question, concepts, params, namespace=namespace)
+        answer = vlm.ask(image, question, choice.concepts, params, namespace=store.namespace)
         facts = {
             "image": file,
             "question": question,
             "answer": answer.text,
             "names": list(answer.names),
-            "concepts": [concept.name for concept in concepts],
+            "concepts": [concept.name for concept in choice.concepts],
             "finish": answer.finish,
             "prompt_tokens": answer.prompt_tokens,
             "computed_tokens": answer.computed_tokens,
@@ -73,9 +69,16 @@ def ask(
         }
         out_json(facts)
         return
-    for chunk in vlm.stream(image, question, concepts, params, namespace=namespace):
+    for chunk in vlm.stream(image, question, choice.concepts, params, namespace=store.namespace):
         out(chunk, end="")
     out()
+
+
+def tell(choice: Choice) -> None:
+    """Say who was chosen where somebody had to be left out."""
+    if choice.left_out:
+        who, stored = choice.concepts, len(choice.concepts) + choice.left_out
+        say(f"With the {len(who)} of {stored} that are likeliest here: {', '.join(f'<{c.name}>' for c in who)}.")
 
 
 def _sort_out(words: list[str], no_image: bool) -> tuple[str | None, str]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Typer
 
 from plvm.cli import options as o
+from plvm.cli.ask import tell
 from plvm.cli.console import complain, count, out, say, table
-from plvm.cli.context import load_model, names_in, open_store, pick, require_known, sampling
 from plvm.cli.verbs import add_verb
 from plvm.errors import DuplicateConceptError, PlvmError, RequestError
 from plvm.types import SamplingParams, check_name, nearest_names
@@ -42,18 +42,10 @@ def register(app: Typer) -> None:
 def chat(
     image: Annotated[str | None, Argument(metavar="IMAGE", help="The picture to talk about.")] = None,
     with_: o.With = None,
-    temperature: o.Temperature = 0.0,
-    top_p: o.TopP = 1.0,
-    top_k: o.TopK = 0,
-    max_tokens: o.MaxTokens = 64,
-    stop: o.Stop = None,
-    seed: o.Seed = None,
-    store: o.Store = None,
-    namespace: o.Namespace = "default",
-    model: o.Model = "mini",
-    device: o.Device = None,
-    dtype: o.Dtype = None,
-    bits: o.Bits = None,
+    *,
+    sampling: o.SamplingOptions,
+    store: o.StoreOptions,
+    model: o.ModelOptions,
 ) -> None:
     """Talk about a picture; people may join at any turn.
 
@@ -62,11 +54,11 @@ def chat(
     """
     from plvm.images import open_image
 
-    params = sampling(temperature, top_p, top_k, max_tokens, stop, seed)
+    params = sampling.params()
     picture = None if image is None else open_image(image)
-    with open_store(store, namespace) as opened:
-        require_known(opened, with_ or ())
-        dialogue = Dialogue(load_model(model, device, dtype, bits), opened, params, picture)
+    with store.open() as opened:
+        opened.check_known(*(with_ or ()))
+        dialogue = Dialogue(model.load(), opened, params, picture)
         dialogue.begin(with_ or [])
         dialogue.run()
 
@@ -82,9 +74,12 @@ class Dialogue:
     chat: Chat = field(init=False)
 
     def begin(self, names: list[str]) -> None:
-        """Open the dialogue with these people, or with those that `pick` finds."""
-        crowded = not names and self.picture is None and len(self.store.names()) > 4
-        people = [] if crowded else pick(self.vlm, self.store, names, self.picture)
+        """Open the dialogue with these people, or with those that `choose` finds."""
+        from plvm.choosing import choose
+
+        choice = choose(self.vlm, self.store, names, self.picture, need_somebody=False)
+        tell(choice)
+        people = choice.concepts
         self.chat = self.vlm.chat(self.picture, people, namespace=self.store.namespace)
         who = ", ".join(f"<{concept.name}>" for concept in people) if people else "nobody yet"
         say(f"In the dialogue: {who}. /help lists the commands, /quit ends it.")
@@ -114,16 +109,18 @@ class Dialogue:
 
     def answer(self, question: str) -> None:
         """Stream the answer; whoever the question names joins first."""
+        from plvm.choosing import names_in
+
         here = {concept.name for concept in self.chat.concepts}
         for name in names_in(question):
-            if check_name(name) not in here:
+            if name not in here:
                 self.join(name)
         for chunk in self.chat.stream(question, self.params):
             out(chunk, end="")
         out()
 
     def obey(self, text: str) -> None:
-        """A command."""
+        """Do what a line that begins with "/" says."""
         verb, _, rest = text.partition(" ")
         commands: dict[str, Callable[[str], None]] = {
             "/add": self.add,
@@ -140,7 +137,7 @@ class Dialogue:
         commands[verb](rest.strip())
 
     def add(self, rest: str) -> None:
-        """/add NAME [FILE...]"""
+        """`/add NAME [FILE...]`: enrol somebody from pictures, or let somebody from the store join."""
         words = _words(rest)
         if not words:
             raise RequestError("Whom?", "Say /add NAME FILE.")
@@ -150,10 +147,11 @@ class Dialogue:
         from plvm.images import open_image
 
         name, pictures = check_name(words[0]), [open_image(file) for file in words[1:]]
-        if name in self.store.names():
-            raise DuplicateConceptError(
-                f"<{name}> is in the store already.", f"Choose another name, or say /add {name} to let it join."
-            )
+        try:
+            self.store.check_free(name)
+        except DuplicateConceptError as error:
+            hint = f"Choose another name, or say /add {name} to let it join."
+            raise DuplicateConceptError(error.message, hint) from None
         concept = self.vlm.enroll(name, *pictures)
         self.chat.add(concept)
         self.store.add(concept)
@@ -166,7 +164,7 @@ class Dialogue:
         say(f"<{concept.name}> joins.")
 
     def look_at(self, rest: str) -> None:
-        """/image FILE"""
+        """`/image FILE`: talk about another picture."""
         from plvm.images import open_image
 
         words = _words(rest)
@@ -178,7 +176,7 @@ class Dialogue:
         say("Looking at it; everyone stays in the dialogue.")
 
     def who(self, _: str) -> None:
-        """/who"""
+        """`/who`: how likely everyone who is enrolled is in the picture."""
         if self.picture is None:
             raise RequestError("There is no picture.", "Show one with /image FILE.")
         people = self.store.list(aligner=self.vlm.fingerprint)
@@ -189,7 +187,7 @@ class Dialogue:
         out(table([(f"<{concept.name}>", f"{p:.3f}") for concept, p in ranked], ("NAME", "P(PRESENT)")))
 
     def list(self, _: str) -> None:
-        """/list"""
+        """`/list`: who is in the store."""
         here = [concept.name for concept in self.chat.concepts]
         rows = [(f"<{name}>", "in the dialogue" if name in here else "enrolled") for name in self.store.names()]
         out(table(rows) if rows else "Nobody is enrolled yet.")

@@ -10,9 +10,9 @@ from typer import Argument, Exit, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json, say, table
-from plvm.cli.context import open_store, require_known
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
+from plvm.types import check_name
 
 if TYPE_CHECKING:
     from plvm.types import Concept
@@ -27,9 +27,9 @@ def register(app: Typer) -> None:
     add_verb(app, "forget", forget, "Concepts", "NAME...")
 
 
-def list_(store: o.Store = None, namespace: o.Namespace = "default", json: o.Json = False) -> None:
+def list_(store: o.StoreOptions, json: o.Json = False) -> None:
     """List everyone who is enrolled."""
-    with open_store(store, namespace) as opened:
+    with store.open() as opened:
         concepts = opened.list()
     if json:
         out_json([_facts(concept) for concept in concepts])
@@ -50,12 +50,12 @@ def show(
         Path | None,
         Option("--save-reference", metavar="FILE", help="Write the picture to FILE (further ones to FILE-2, FILE-3)."),
     ] = None,
-    store: o.Store = None,
-    namespace: o.Namespace = "default",
+    *,
+    store: o.StoreOptions,
     json: o.Json = False,
 ) -> None:
     """Show what is kept of someone."""
-    with open_store(store, namespace) as opened:
+    with store.open() as opened:
         concept = opened.get(name)
     facts = _facts(concept)
     if json:
@@ -78,37 +78,37 @@ def show(
 def rename(
     old: Annotated[str, Argument(metavar="OLD", help="The name now.")],
     new: Annotated[str, Argument(metavar="NEW", help="The name from now on.")],
-    store: o.Store = None,
-    namespace: o.Namespace = "default",
+    store: o.StoreOptions,
 ) -> None:
     """Give someone another name."""
-    with open_store(store, namespace) as opened:
+    with store.open() as opened:
         opened.rename(old, new)
-    out(f"<{old.strip('<>')}> is now <{new.strip('<>')}>.")
+    out(f"<{check_name(old)}> is now <{check_name(new)}>.")
 
 
 def forget(
     names: Annotated[list[str], Argument(metavar="NAME...", help="Who shall be forgotten.")],
     yes: Annotated[bool, Option("--yes", "-y", help="Do not ask first.")] = False,
-    store: o.Store = None,
-    namespace: o.Namespace = "default",
+    *,
+    store: o.StoreOptions,
 ) -> None:
     """Forget people for good.
 
     Their tokens and pictures are removed from the store, and overwritten in its file.
     """
-    with open_store(store, namespace) as opened:
-        require_known(opened, names)
-        if not yes and not _confirmed(names):
+    with store.open() as opened:
+        opened.check_known(*names)
+        gone = list(dict.fromkeys(map(check_name, names)))
+        if not yes and not _confirmed(gone):
             say("Nobody was forgotten.")
             raise Exit(2)
-        for name in dict.fromkeys(names):
+        for name in gone:
             opened.forget(name)
-            out(f"Forgot <{name.strip('<>')}>.")
+            out(f"Forgot <{name}>.")
 
 
 def _confirmed(names: list[str]) -> bool:
-    who = ", ".join(f"<{name.strip('<>')}>" for name in names)
+    who = ", ".join(f"<{name}>" for name in names)
     print(f"Forget {who} and every stored picture of them for good? [y/N] ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer:

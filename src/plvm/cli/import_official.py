@@ -9,7 +9,6 @@ from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, out_json, say, waiting
-from plvm.cli.context import make_folder
 from plvm.cli.verbs import add_verb
 
 
@@ -42,7 +41,7 @@ def import_official(
     from plvm.model import released_checkpoint as official
     from plvm.model.checkpoint import fingerprint
 
-    make_folder(destination)
+    o.make_folder(destination)
     with waiting("Importing"):
         aligner = official.import_official(
             checkpoint.expanduser(),

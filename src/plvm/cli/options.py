@@ -1,20 +1,23 @@
-"""The options that several verbs share, each written once."""
+"""The options that several verbs share, each written once, and what a verb makes of them: a store, a model, parameters."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-Store = Annotated[
-    str | None,
-    Option("--store", metavar="PATH|URL", help="Where concepts are kept: an SQLite file or a database URL.",
-           show_default="concepts.db in your data folder"),
-]  # fmt: skip
-Namespace = Annotated[
-    str, Option("--namespace", metavar="NAME", help="Whose concepts: nothing crosses from one namespace to another.")
-]
+from plvm.cli.console import say, waiting
+from plvm.errors import RequestError
+from plvm.runtime import STORE_FILE, home_folder
+from plvm.types import SamplingParams
+
+if TYPE_CHECKING:
+    from plvm.personal import Personal
+    from plvm.store import ConceptStore
+
 Model = Annotated[
     str,
     Option("--model", metavar="NAME|FOLDER", help='"mini", the folder of a trained Aligner, its Hub id, or a preset.'),
@@ -23,11 +26,6 @@ Device = Annotated[
     str | None,
     Option("--device", metavar="DEVICE", help="Where to compute, as torch says it: cpu, cuda, mps.",
            show_default="the best one here"),
-]  # fmt: skip
-Dtype = Annotated[
-    str | None,
-    Option("--dtype", metavar="FORMAT", help="The model's numbers: float32, bfloat16 or float16.",
-           show_default="what the device computes best"),
 ]  # fmt: skip
 Bits = Annotated[
     int | None, Option("--bits", metavar="N", help="Load the backbone in 4 or 8 bits, on a GPU.", show_default=False)
@@ -41,11 +39,86 @@ With = Annotated[
 Replace = Annotated[bool, Option("--replace", help="Replace what is there under the same name.")]
 Out = Annotated[Path, Option("--out", metavar="FOLDER", help="Where the results go.")]
 
-Temperature = Annotated[
-    float, Option("--temperature", metavar="X", help="0 always takes the likeliest token; higher is more random.")
-]
-TopP = Annotated[float, Option("--top-p", metavar="P", help="Draw from the likeliest tokens that share P of it all.")]
-TopK = Annotated[int, Option("--top-k", metavar="K", help="Draw from the K likeliest tokens; 0: from all.")]
-MaxTokens = Annotated[int, Option("--max-tokens", metavar="N", help="The longest answer.")]
-Stop = Annotated[list[str] | None, Option("--stop", metavar="TEXT", help="End the answer at TEXT; may be repeated.")]
-Seed = Annotated[int | None, Option("--seed", metavar="N", help="Repeats a random answer.", show_default=False)]
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """Whose concepts, and where they are kept."""
+
+    store: Annotated[
+        str | None,
+        Option("--store", metavar="PATH|URL", help="Where concepts are kept: an SQLite file or a database URL.",
+               show_default="concepts.db in your data folder"),
+    ] = None  # fmt: skip
+    namespace: Annotated[
+        str,
+        Option("--namespace", metavar="NAME", help="Whose concepts: nothing crosses from one namespace to another."),
+    ] = "default"
+
+    def open(self) -> ConceptStore:
+        """The store, made if it is not there. Raises StoreError, RequestError."""
+        from plvm.store import ConceptStore
+
+        place: str | Path
+        if self.store is None:
+            place = home_folder(os.environ).value / STORE_FILE
+        else:
+            place = self.store if "://" in self.store else Path(self.store).expanduser()
+        return ConceptStore.open(place, namespace=self.namespace)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model, and how it computes."""
+
+    model: Model = "mini"
+    device: Device = None
+    dtype: Annotated[
+        str | None,
+        Option("--dtype", metavar="FORMAT", help="The model's numbers: float32, bfloat16 or float16.",
+               show_default="what the device computes best"),
+    ] = None  # fmt: skip
+    bits: Bits = None
+
+    def load(self) -> Personal:
+        """The model; what its user has to know about it goes to stderr. Raises CheckpointError, RequestError."""
+        with waiting(f"Loading {self.model}"):
+            from plvm.personal import load
+
+            place = Path(self.model).expanduser() if self.model.startswith("~") else self.model
+            vlm = load(place, device=self.device, dtype=self.dtype, bits=self.bits)
+        for note in vlm.notes:
+            say(note)
+        return vlm
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How an answer is chosen."""
+
+    temperature: Annotated[
+        float, Option("--temperature", metavar="X", help="0 always takes the likeliest token; higher is more random.")
+    ] = 0.0
+    top_p: Annotated[
+        float, Option("--top-p", metavar="P", help="Draw from the likeliest tokens that share P of it all.")
+    ] = 1.0
+    top_k: Annotated[int, Option("--top-k", metavar="K", help="Draw from the K likeliest tokens; 0: from all.")] = 0
+    max_tokens: Annotated[int, Option("--max-tokens", metavar="N", help="The longest answer.")] = 64
+    stop: Annotated[
+        list[str] | None, Option("--stop", metavar="TEXT", help="End the answer at TEXT; may be repeated.")
+    ] = None
+    seed: Annotated[
+        int | None, Option("--seed", metavar="N", help="Repeats a random answer.", show_default=False)
+    ] = None
+
+    def params(self) -> SamplingParams:
+        """All of them as one value. Raises RequestError."""
+        stop = tuple(self.stop or ())
+        return SamplingParams(self.temperature, self.top_p, self.top_k, self.max_tokens, stop, self.seed)
+
+
+def make_folder(folder: Path) -> None:
+    """The folder of --out, made where it is not there. Raises RequestError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be made: {error.strerror}.", "Name another folder with --out.") from None

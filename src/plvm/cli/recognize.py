@@ -8,9 +8,7 @@ from typer import Argument, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, out_json, progress, say, table
-from plvm.cli.context import load_model, open_store
 from plvm.cli.verbs import add_verb
-from plvm.errors import RequestError
 
 COLUMNS = 8  # concepts in the table of several pictures
 
@@ -21,12 +19,8 @@ def register(app: Typer) -> None:
 
 def recognize(
     images: Annotated[list[str], Argument(metavar="IMAGE...", help="One or more pictures.")],
-    store: o.Store = None,
-    namespace: o.Namespace = "default",
-    model: o.Model = "mini",
-    device: o.Device = None,
-    dtype: o.Dtype = None,
-    bits: o.Bits = None,
+    store: o.StoreOptions,
+    model: o.ModelOptions,
     json: o.Json = False,
 ) -> None:
     """Tell who is in pictures.
@@ -37,16 +31,15 @@ def recognize(
 
     for file in images:  # all are looked at before the model is loaded: a bad one is known at once
         open_image(file)
-    with open_store(store, namespace) as opened:
-        if not opened.names():
-            raise RequestError("Nobody is enrolled yet.", "Enrol someone first: `plvm add NAME PICTURE`.")
-        vlm = load_model(model, device, dtype, bits)
+    with store.open() as opened:
+        opened.check_not_empty()
+        vlm = model.load()
         concepts = opened.list(aligner=vlm.fingerprint)
     names = [concept.name for concept in concepts]
     chances: list[list[float]] = []
     with progress() as advance:
         for i in range(0, len(images), 8):
-            chances += vlm.recognize(images[i : i + 8], concepts, namespace=namespace)
+            chances += vlm.recognize(images[i : i + 8], concepts, namespace=opened.namespace)
             advance("pictures", min(i + 8, len(images)), len(images))
     if json:
         out_json([{"image": f, "present": _best_first(names, row)} for f, row in zip(images, chances, strict=True)])

@@ -23,7 +23,7 @@ This page is made by `python -m plvm.cli.reference`.
 
 
 def reference() -> str:
-    """The page."""
+    """The help of every verb, one after the other, as one Markdown page."""
     command: Any = typer.main.get_command(app)
     sections = [f"## {name}\n\n```\n{text.rstrip()}\n```\n" for name, text in _helps(command, "plvm")]
     return "\n".join([INTRODUCTION, *sections])

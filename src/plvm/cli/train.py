@@ -6,13 +6,17 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import count, figures, out, out_json, progress, say, waiting
 from plvm.cli.verbs import add_verb
+from plvm.runtime import home_folder
+
+if TYPE_CHECKING:
+    from plvm.train.trainer import Trainer
 
 
 def register(app: Typer) -> None:
@@ -57,13 +61,10 @@ def train(
       torchrun --nproc-per-node 2 --no-python plvm train data/portraits --preset paper-7b --out build/paper
     """
     from plvm.config import changed, keys_of, parse_overrides, read_settings
-    from plvm.presets import PRESETS
-    from plvm.runtime import home_folder
-    from plvm.train.settings import Settings, Shape
+    from plvm.train.settings import settings_for
 
-    settings = Settings(aligner=Shape(architecture=PRESETS[model].architecture)) if model in PRESETS else Settings()
     values = (read_settings(config) if config is not None else {}) | parse_overrides(changes or [])
-    settings = changed(settings, values)
+    settings = changed(settings_for(model), values)
     if show:
         if json:
             out_json(dataclasses.asdict(settings))
@@ -75,12 +76,21 @@ def train(
     place = cache if cache is not None else home_folder(os.environ).value / "cache"
     with waiting(f"Loading {model}"):
         trainer = prepare(data, destination, settings, model=model, device=device, bits=bits, cache=place)
-    done = trainer.step_of_checkpoint()
-    estimate = trainer.estimate() if done < settings.train.steps else None
+    record = _run(trainer)
     if trainer.team.main:
-        say(
-            f"On {trainer.team.device}, products in {str(trainer.dtype)[6:]}, {count(trainer.team.size, 'process', 'processes')}."
-        )
+        if json:
+            out_json({"folder": str(destination), **record})
+        else:
+            out(str(destination))
+
+
+def _run(trainer: Trainer) -> dict[str, Any]:
+    """Train, and tell how it goes; the training record."""
+    done, team = trainer.step_of_checkpoint(), trainer.team
+    estimate = trainer.estimate() if done < trainer.settings.train.steps else None
+    if team.main:
+        numbers = str(trainer.dtype).removeprefix("torch.")
+        say(f"On {team.device}, products in {numbers}, {count(team.size, 'process', 'processes')}.")
         if estimate is not None:
             say(_told(estimate))
         if done:
@@ -88,17 +98,12 @@ def train(
     with progress() as advance:
 
         def report(stage: str, step: int, steps: int, values: Mapping[str, float]) -> None:
-            if trainer.team.main:
+            if team.main:
                 advance(stage, step, steps)
                 if stage == "validation" or step == steps:
                     say(f"{stage} at step {step:,}: {figures(values)}")
 
-        record = trainer.run(report)
-    if trainer.team.main:
-        if json:
-            out_json({"folder": str(destination), **record})
-        else:
-            out(str(destination))
+        return trainer.run(report)
 
 
 def _told(estimate: Any) -> str:

@@ -9,7 +9,6 @@ from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json
-from plvm.cli.context import open_store
 from plvm.cli.verbs import add_verb
 
 
@@ -21,26 +20,26 @@ def register(app: Typer) -> None:
 def export(
     file: Annotated[Path, Argument(metavar="FILE", help="The file to write.")],
     names: Annotated[list[str] | None, Argument(metavar="NAME...", help="Who; without any name everyone.")] = None,
+    *,
     replace: Annotated[bool, Option("--replace", help="Overwrite FILE.")] = False,
-    store: o.Store = None,
-    namespace: o.Namespace = "default",
+    store: o.StoreOptions,
     json: o.Json = False,
 ) -> None:
     """Write concepts, with their pictures, to one file."""
-    with open_store(store, namespace) as opened:
+    with store.open() as opened:
         written = opened.export(file.expanduser(), names or None, replace=replace)
     _tell(written, f"to {file}", "exported", json)
 
 
 def import_(
     file: Annotated[Path, Argument(metavar="FILE", help="A file that `plvm export` wrote.")],
+    *,
     replace: o.Replace = False,
-    store: o.Store = None,
-    namespace: o.Namespace = "default",
+    store: o.StoreOptions,
     json: o.Json = False,
 ) -> None:
     """Read concepts from a file: all of them, or none."""
-    with open_store(store, namespace) as opened:
+    with store.open() as opened:
         read = opened.import_(file.expanduser(), replace=replace)
     _tell(read, f"from {file}", "imported", json)
 

@@ -16,6 +16,7 @@ from typer import Exit, Typer
 from typer.core import TyperCommand, TyperGroup
 
 from plvm.cli.console import complain
+from plvm.cli.groups import flattened
 from plvm.errors import PlvmError
 
 WIDTH = 100  # columns of the help
@@ -67,9 +68,9 @@ class Verbs(TyperGroup):
 
 
 def add_verb(app: Typer, name: str, function: Callable[..., None], panel: str | None = None, usage: str = "") -> None:
-    """Make `function` the verb `name`; `usage` is what stands before its options."""
+    """Make `function` the verb `name`; `usage` is what stands before its options, which may be in groups."""
     metavar = f"{usage} [OPTIONS]".strip()
-    app.command(name, cls=Verb, rich_help_panel=panel, options_metavar=metavar)(function)
+    app.command(name, cls=Verb, rich_help_panel=panel, options_metavar=metavar)(flattened(function))
 
 
 def _plain(text: str, title: str) -> str:

@@ -18,7 +18,7 @@ from plvm.data.tables import read_table
 from plvm.errors import RequestError
 
 MANIFEST, DATASHEET = "manifest.json", "DATASHEET.md"
-PACKAGES = ("plvm", "numpy", "pillow", "pyarrow", "resvg", "torch", "transformers", "diffusers", "onnxruntime")
+PACKAGES = ("plvm", "numpy", "pillow", "pyarrow", "resvg", "torch", "transformers", "diffusers", "onnxruntime", "insightface")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_rows(folder: Path, part: str = PICTURES, split: str | None = None) -> list[dict[str, Any]]:
-    """All rows of one table of a finished dataset, of one split or of all; `part` is PICTURES or QUESTIONS."""
+    """All rows of one table of a finished dataset, of one split or of all; `part` is PICTURES or QUESTIONS. Raises RequestError
+    where the dataset is not finished or a file is damaged."""
     names = [n for n in read_manifest(folder).shards if split is None or n.rpartition("-")[0] == split]
     return [row for name in sorted(names) for row in read_table(folder / f"{name}{part}")]
 

@@ -40,7 +40,7 @@ def write_pictures(path: Path, pictures: Sequence[tuple[str, bytes, Mapping[str,
 
 
 def read_pictures(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(key, PNG) of every picture in a tar."""
+    """Every picture in a tar file, one after the other: (its key, its PNG bytes)."""
     try:
         with tarfile.open(path) as tar:
             for entry in tar:

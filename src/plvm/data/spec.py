@@ -63,7 +63,7 @@ class Spec:
                 raise RequestError(message, "See `plvm synth --help`.")
 
     def to_json(self) -> str:
-        """The spec as it stands in `spec.json`."""
+        """The text of the file `spec.json` that a dataset begins with."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True, default=str) + "\n"
 
 

@@ -22,7 +22,7 @@ QUESTION_COLUMNS: dict[str, str] = {
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
-    """Write `rows` as Parquet. Columns that a row lacks are null."""
+    """Write rows as a Parquet file with these `columns` (name -> type); what a row lacks is null."""
     arrow, parquet = _arrow()
     kinds = {"string": arrow.string(), "bool": arrow.bool_(), "float": arrow.float32(), "int32": arrow.int32()}
     kinds["strings"] = arrow.list_(arrow.string())

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from plvm.engine.gathered import gather
+from plvm.engine.request import Request, Session
 from plvm.engine.sampler import generator_of, sample
-from plvm.engine.session import Request, Session, gather
 from plvm.engine.steps import steps_after
 from plvm.engine.text import AnswerText
 from plvm.model.backbone import Backbone, KeyValues
@@ -134,7 +135,7 @@ class _Row:
             text,
             finish=self.finish or "length",
             prompt_tokens=start,
-            computed_tokens=self.written,
+            computed_tokens=self.written + self.request.owed,
             new_tokens=len(self.ids),
             seconds=time.perf_counter() - self.begun,
             names=tuple(
@@ -158,12 +159,11 @@ def _decode(
 ) -> Iterator[tuple[int, str, Completion | None]]:
     """Yields (row, chunk, completion): chunks as they settle, and with a row's last one its completion."""
     g = gather(backbone, prompt, requests)
-    rows = [_Row(backbone, prompt, r, p, int(n)) for r, p, n in zip(requests, params, g.written.tolist(), strict=True)]
+    rows = [_Row(backbone, prompt, r, p, n) for r, p, n in zip(requests, params, g.written, strict=True)]
     banned = never_chosen(backbone, prompt)
     vocabulary = g.vocabulary
-    hidden, past = backbone.hidden(vocabulary.embed(g.ids, backbone.word_rows), g.past, g.positions, g.mask, keep=True)
-    assert past is not None
-    last, steps = hidden[torch.arange(len(rows), device=hidden.device), g.written - 1], steps_after(backbone, g, past)
+    hidden, past = g.continued(backbone)
+    last, steps = g.last(hidden), steps_after(backbone, g, past)
     alive = list(range(len(rows)))
     while True:
         logits = vocabulary.logits(last.unsqueeze(1), backbone.head_rows)[:, 0].float().to(backbone.device)

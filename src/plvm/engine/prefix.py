@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.model.backbone import Backbone, KeyValues
-from plvm.model.families import ImageTokens
+from plvm.model.backbone_family import ImageTokens
 from plvm.prompt.image_first import Prompt
 
 NO_IMAGE = ""  # the digest of the prefix that holds no picture
@@ -34,13 +34,20 @@ NO_IMAGE = ""  # the digest of the prefix that holds no picture
 class ImagePrefix:
     """Keys and values [1, heads, length, width] per layer of `length` tokens, and the digest of the picture's
     pixels; `features` [P, D] are the picture's tokens where they are not among those keys and values. The next token's
-    position is `length + shift`."""
+    position is `length + shift`. `computed` tokens of it were computed for whoever got this value first; 0 once they are
+    counted, or where it was there already."""
 
     past: KeyValues
     length: int
     digest: str = NO_IMAGE
     features: Tensor | None = None
     shift: int = 0
+    computed: int = 0
+
+    @property
+    def settled(self) -> ImagePrefix:
+        """The same prefix as something that is there already: whoever continues it computed none of it."""
+        return replace(self, computed=0) if self.computed else self
 
     @property
     def bytes(self) -> int:
@@ -51,12 +58,12 @@ class ImagePrefix:
 
 @dataclass(frozen=True, eq=False)
 class Prefixes:
-    """The image prefixes of B pictures (or of none, B = 1) side by side: past [B, heads, P, width], right-padded; lengths
-    int64[B] without padding; nexts int64[B], the next token's position."""
+    """The image prefixes of B pictures (or of none, B = 1) side by side: past [B, heads, P, width], right-padded; their lengths
+    without padding, and the positions of the next tokens."""
 
     past: KeyValues
-    lengths: Tensor
-    nexts: Tensor
+    lengths: tuple[int, ...]
+    nexts: tuple[int, ...]
 
 
 def digest_of(image: Image.Image | None) -> str:
@@ -75,13 +82,12 @@ def prefill(backbone: Backbone, prompt: Prompt, images: Sequence[ImageTokens]) -
     rows = [(*before, *image.ids, *after) for image in images] or [(*before, *after)]
     width = max(map(len, rows))
     ids = torch.tensor([[*r, *[prompt.end_id] * (width - len(r))] for r in rows], device=backbone.device)
-    lengths = torch.tensor([len(r) for r in rows], device=backbone.device)
-    grown = torch.tensor([image.advance - len(image.ids) for image in images] or [0], device=backbone.device)
+    grown = [image.advance - len(image.ids) for image in images] or [0]
     embeddings = backbone.embed(ids, images)
     positions = backbone.positions(len(before), images, width)
     _, past = backbone.hidden(embeddings, None, positions, keep=True)  # padding comes last: what is real never sees it
     assert past is not None
-    return Prefixes(past, lengths, lengths + grown)
+    return Prefixes(past, tuple(map(len, rows)), tuple(len(r) + more for r, more in zip(rows, grown, strict=True)))
 
 
 @torch.no_grad()
@@ -113,9 +119,9 @@ def compute_prefixes(
 
 
 def _single(prefixes: Prefixes, row: int, digest: str) -> ImagePrefix:
-    length = int(prefixes.lengths[row])
+    length = prefixes.lengths[row]
     own = tuple((k[row : row + 1, :, :length].clone(), v[row : row + 1, :, :length].clone()) for k, v in prefixes.past)
-    return ImagePrefix(own, length, digest, shift=int(prefixes.nexts[row]) - length)
+    return ImagePrefix(own, length, digest, shift=prefixes.nexts[row] - length, computed=length)
 
 
 class PrefixCache:
@@ -140,6 +146,7 @@ class PrefixCache:
 
     def put(self, namespace: str, prefix: ImagePrefix) -> None:
         """Keep `prefix` for `namespace`; the least recently used make room. One larger than the cache is not kept."""
+        prefix = prefix.settled
         with self._lock:
             self._drop((namespace, prefix.digest))
             if prefix.bytes > self.max_bytes:

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from plvm.engine.gathered import gather
+from plvm.engine.layout import lay_out
 from plvm.engine.prefix import ImagePrefix
-from plvm.engine.session import Request, Session, gather
+from plvm.engine.request import Request, Session
 from plvm.model.backbone import Backbone, repeat
 from plvm.prompt.image_first import Prompt
 from plvm.types import Concept
@@ -51,9 +53,7 @@ def yes_of(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], *, b
     found = [torch.zeros(0)]
     for some in _batches(requests, batch):
         g = gather(backbone, prompt, some)
-        embeddings = g.vocabulary.embed(g.ids, backbone.word_rows)
-        hidden, _ = backbone.hidden(embeddings, g.past, g.positions, g.mask)
-        last = hidden[torch.arange(len(hidden), device=hidden.device), g.written - 1]
+        last = g.last(g.hidden(backbone))
         found.append((last @ difference).float().sigmoid().cpu())
     return torch.cat(found)
 
@@ -65,7 +65,7 @@ def _batches(requests: Sequence[Request], batch: int) -> Iterator[Sequence[Reque
     for i in range(1, len(requests) + 1):
         size = i - start
         last = i == len(requests)
-        turns = not last and requests[i].state is not requests[i - 1].state
+        turns = not last and requests[i].state.past is not requests[i - 1].state.past
         if last or size == batch or (turns and 2 * size >= batch):
             yield requests[start:i]
             start = i
@@ -80,8 +80,7 @@ def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequen
     """
     g = gather(backbone, prompt, [request])
     table, device = backbone.word_rows, backbone.device
-    hidden, past = backbone.hidden(g.vocabulary.embed(g.ids, table), g.past, g.positions, keep=True)
-    assert past is not None
+    hidden, past = g.continued(backbone)
     texts = [[*prompt.spoken(option, request.names, g.vocabulary), prompt.end_id] for option in options]
     longest = max(map(len, texts))
     ids = torch.tensor([t + [prompt.end_id] * (longest - len(t)) for t in texts], device=device)
@@ -89,8 +88,8 @@ def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequen
     vocabulary = g.vocabulary.select(torch.zeros(len(options), dtype=torch.long, device=device))
     states = hidden[:, -1:].expand(len(options), -1, -1)
     if longest > 1:
-        positions = (g.nexts + torch.arange(longest - 1, device=device)).expand(len(options), -1)
-        more, _ = backbone.hidden(vocabulary.embed(ids[:, :-1], table), repeat(past, len(options)), positions)
+        layout = lay_out([past[0][0].shape[2]] * len(options), g.nexts * len(options), longest - 1, device)
+        more, _ = backbone.hidden(vocabulary.embed(ids[:, :-1], table), repeat(past, len(options)), layout.positions)
         states = torch.cat([states, more], 1)
     scores = vocabulary.logits(states, backbone.head_rows).float().log_softmax(-1)
     chosen = scores.gather(2, ids.unsqueeze(-1)).squeeze(-1).masked_fill(~real, 0.0)

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from plvm.engine.session import Gathered
+from plvm.engine.gathered import Gathered
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.recording import Recording, record
-from plvm.model.static_cache import Room
+from plvm.model.static_cache import StaticCache
 
 ROOM = 64  # tokens; when they are written, room for as many more is made
 
 
 def steps_after(backbone: Backbone, g: Gathered, past: KeyValues) -> Steps:
     """What continues a batch whose prompts are in `past`."""
-    alone = len(g.ids) == 1 and g.mask is None
+    alone = len(g.ids) == 1 and g.layout.mask is None
     return (RecordedSteps if alone and backbone.recordable else Steps)(backbone, g, past)
 
 
@@ -27,9 +27,10 @@ class Steps:
     """`past` [B, heads, P, width] and its mask bool[B, P]; the next token of a row has its `position` int64[B]."""
 
     def __init__(self, backbone: Backbone, g: Gathered, past: KeyValues) -> None:
-        self.backbone, self.past, self.position = backbone, past, g.nexts
-        self.padded = g.mask is not None
-        self.mask = g.mask if g.mask is not None else g.ids.new_ones(len(g.ids), past[0][0].shape[2], dtype=torch.bool)
+        self.backbone, self.past, mask = backbone, past, g.layout.mask
+        self.position = torch.tensor(g.nexts, device=g.ids.device)
+        self.padded = mask is not None
+        self.mask = mask if mask is not None else g.ids.new_ones(len(g.ids), past[0][0].shape[2], dtype=torch.bool)
 
     def take(self, embeddings: Tensor) -> Tensor:
         """One more token a row, [B, 1, D] -> its hidden state [B, 1, D], valid until the next step."""
@@ -53,13 +54,13 @@ class Steps:
 class RecordedSteps(Steps):
     """One answer on a GPU: the first step in a room is computed as always, the second is recorded, the others are played."""
 
-    room: Room | None = None
+    room: StaticCache | None = None
     recording: Recording | None = None
     taken = 0  # steps in this room
 
     def take(self, embeddings: Tensor) -> Tensor:
         if self.room is None or self.room.length == self.room.end:
-            self.room, self.recording, self.taken = Room(self.row(0), ROOM), None, 0
+            self.room, self.recording, self.taken = StaticCache(self.row(0), ROOM), None, 0
             self.input, self.position = torch.empty_like(embeddings), self.position.clone()
         self.input.copy_(embeddings)
         counted = self.backbone.tokens_computed + 1

@@ -94,6 +94,10 @@ class Aligner(nn.Module):
         super().__init__()
         self.config = config
 
+    def forward(self, z: Tensor | None, patches: Tensor) -> Rows:
+        """z [N, E], global tokens (None: the encoder has none), and patches [N, L, E] -> word, head [N, D], context [N, K, D]."""
+        raise AssertionError(f"{type(self).__name__} says no forward")
+
     def tokens_from_features(self, z_ref: Tensor) -> Rows:
         """z_ref [N, L, E] or [N, R, L, E] -> word, head [N, D] and context [N, K, D]."""
         if z_ref.ndim == 3:
@@ -103,7 +107,23 @@ class Aligner(nn.Module):
         return self(z_ref[:, :, 0].mean(1), z_ref[:, :, 1:].flatten(1, 2))
 
     def use_words(self, word_rows: Tensor) -> None:
-        """Hand over the backbone's frozen word embeddings [V, D]; only the anchored form reads them."""
+        """Hand over the backbone's frozen word embeddings [V, D], after building and after loading; forms may read them."""
+
+    def start(self, frozen: FrozenRows) -> None:
+        """Called once before training, after `use_words`: begin somewhere better than at random."""
+
+    @property
+    def reads_references(self) -> bool:
+        """Whether the form wants `see_references`."""
+        return False
+
+    def see_references(self, z: Tensor) -> None:
+        """Called once before training, after `start`, where `reads_references`: global tokens z [N, E] of training references."""
+
+    def extra_loss(self, z_ref: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Called in training where `word_supervision` and `train.anchor` are on: a loss of the form's own, and the share of
+        words it reads right, for references z_ref [N, L, E] and the ids int64[N, A] of words that describe their people."""
+        raise AssertionError(f"{type(self).__name__} has no loss of its own")
 
 
 def build_aligner(config: AlignerConfig) -> Aligner:

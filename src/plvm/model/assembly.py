@@ -27,7 +27,7 @@ from plvm.types import nearest_names
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What `Personal` is made of; `notes` are what its user has to know."""
+    """The parts of a personal model that fit each other. `fingerprint` names the Aligner; `notes` are what a user has to know."""
 
     backbone: Backbone
     encoder: Encoder

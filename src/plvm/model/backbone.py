@@ -2,7 +2,7 @@
 
 In: pictures or embeddings. Out: image tokens, hidden states, base-vocabulary logits. It knows nothing of concepts, prompts or
 sampling: embeddings come in from `vocabulary.py`, which also turns hidden states into `V+C` logits. What differs between
-families of models (image tokens, positions, templates, sizes of pictures) is in `families.py`.
+families of models (image tokens, positions, templates, sizes of pictures) is in `backbones/`.
 
 Every token that goes through the language model passes `Backbone.hidden`, in training as in chat; `tokens_computed` counts
 them, so that "computed once" can be tested.
@@ -19,9 +19,9 @@ from PIL import Image
 from torch import Tensor
 
 from plvm.errors import RequestError
-from plvm.model.families import ImageTokens, Pixels, family_of
+from plvm.model.backbone_family import ImageTokens, Pixels, family_of
 from plvm.model.recording import can_record
-from plvm.model.static_cache import KeyValues, Room
+from plvm.model.static_cache import KeyValues, StaticCache
 from plvm.prompt.template import Template
 
 
@@ -44,10 +44,12 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
+        """The device of the input embeddings: where token ids and embeddings belong."""
         return self.word_rows.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """The number format of the input embeddings; quantised weights have another."""
         return self.word_rows.dtype
 
     @property
@@ -128,7 +130,7 @@ class Backbone:
     def hidden(
         self,
         embeddings: Tensor,
-        past: KeyValues | Room | None = None,
+        past: KeyValues | StaticCache | None = None,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
         keep: bool = False,
@@ -137,7 +139,7 @@ class Backbone:
 
         positions [B, T] or, with A axes, [A, B, T]: default counts on from `past`. mask bool[B, past + T]: False where a
         token must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`,
-        the keys and values of past and new tokens together. `past` itself is never changed, unless it is a `Room`: that is
+        the keys and values of past and new tokens together. `past` itself is never changed, unless it is a `StaticCache`: that is
         written in place and has a mask of its own.
         """
         out = self._run(embeddings, past, positions, mask, keep)
@@ -148,8 +150,12 @@ class Backbone:
     def attended(
         self, embeddings: Tensor, past: KeyValues, positions: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
-        """As `hidden`, with every layer's attention [B, heads, T, past + T] beside the last hidden states. For losses on
-        attention alone: while it runs, the language model computes in the slow way that has these weights."""
+        """Run the language model on embeddings [B, T, D] after `past`; returns the last hidden states [B, T, D] and, of every
+        layer, the attention weights [B, heads, T, past + T].
+
+        positions [B, T] and mask bool[B, past + T] (False: not to be seen) count on and show all by default. For losses on
+        attention alone: while it runs, the language model computes in the slow way that has these weights.
+        """
         fast = self.language_model.config._attn_implementation
         self.language_model.set_attn_implementation("eager")
         try:
@@ -161,7 +167,7 @@ class Backbone:
     def _run(
         self,
         embeddings: Tensor,
-        past: KeyValues | Room | None,
+        past: KeyValues | StaticCache | None,
         positions: Tensor | None,
         mask: Tensor | None,
         keep: bool,
@@ -171,7 +177,7 @@ class Backbone:
 
         self.tokens_computed += embeddings.shape[0] * embeddings.shape[1]
         cache: Any
-        if isinstance(past, Room):
+        if isinstance(past, StaticCache):
             cache, mask = past, past.seen
         else:
             cache = DynamicCache(past) if past is not None else DynamicCache() if keep else None
@@ -186,5 +192,6 @@ class Backbone:
 
 
 def repeat(past: KeyValues, times: int) -> KeyValues:
-    """Every row of `past` `times` times, in place order: rows 0, 0, .., 1, 1, .. (copies, so writes cannot be shared)."""
+    """Keys and values of a batch with every row `times` times, in place order: rows 0, 0, .., 1, 1, .. (copies, so writes
+    cannot be shared)."""
     return tuple((k.repeat_interleave(times, 0), v.repeat_interleave(times, 0)) for k, v in past)

@@ -6,7 +6,7 @@
       template.json         how prompts are written: chat cannot use another template than training did
       training.json         the record of how it was made
 
-The frozen parts are loaded in `frozen.py`.
+The frozen parts are loaded in `pretrained.py`.
 
 Every file is checked when it is read; whatever is missing, damaged, unknown or of another version becomes a
 CheckpointError.
@@ -65,7 +65,7 @@ def save_aligner(
 def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]:
     """(Aligner in float32 on the CPU and eval mode, template, training record) of a folder.
 
-    An anchored Aligner still needs `use_words(backbone.word_rows)`. Raises CheckpointError.
+    It still has to be given the backbone's words, `use_words(backbone.word_rows)`. Raises CheckpointError.
     """
     folder = Path(folder)
     check_files(folder, FILES, "an Aligner")

@@ -46,10 +46,11 @@ class Encoder:
 
     @property
     def device(self) -> torch.device:
+        """The device of its weights, where it computes."""
         return next(self.model.parameters()).device
 
     def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """Pictures -> pixel values [N, 3, H, W] by the encoder's own image processor."""
+        """RGB pictures -> pixel values [N, 3, H, W] by the encoder's own image processor, on its device."""
         values = self.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
         return values.to(self.device, next(self.model.parameters()).dtype)
 

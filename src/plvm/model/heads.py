@@ -37,4 +37,5 @@ class BoundedRow(nn.Module):
         self.scale = nn.Parameter(torch.tensor(float(scale)))
 
     def forward(self, code: Tensor) -> Tensor:
+        """Codes [N, R] -> rows [N, D]."""
         return bounded(self.linear(code), self.scale)

@@ -16,9 +16,9 @@ import torch
 
 from plvm.errors import CheckpointError
 from plvm.model.backbone import Backbone
+from plvm.model.backbone_family import families
 from plvm.model.checkpoint import AGAIN, check_files
 from plvm.model.encoder import KINDS, Encoder
-from plvm.model.families import TYPES
 from plvm.model.fetch import fetch, is_hub_id
 from plvm.runtime import free_memory, has_package
 
@@ -45,7 +45,7 @@ def load_backbone(
 
     folder = _folder(place, BACKBONE, offline)
     with _reading(folder, BACKBONE):
-        _known_type(folder, TYPES, BACKBONE)
+        _known_type(folder, families(), BACKBONE)
         options: dict[str, Any] = {}
         if device_map is not None:
             options["device_map"] = device_map

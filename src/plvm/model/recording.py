@@ -26,7 +26,7 @@ def can_record(device: torch.device) -> bool:
 
 
 class Recording:
-    """What `work` does on the GPU `device`; it must have run before, so that whatever is made at the first use is there."""
+    """The work of a function on a GPU, recorded. `work` must have run before: what it makes at its first use is there then."""
 
     def __init__(self, work: Callable[[], Any], device: torch.device) -> None:
         self.graph = torch.cuda.CUDAGraph()
@@ -41,7 +41,7 @@ class Recording:
         here.wait_stream(stream)
 
     def play(self) -> Any:
-        """Do the work; returns what it returned, in the same memory as the last time."""
+        """Do the recorded work again; returns its result, in the memory that it has had from the start."""
         self.graph.replay()
         return self.result
 

@@ -35,6 +35,7 @@ class CrossAttentionBlock(nn.Module):
         self.feed_forward = _feed_forward(width, bias=True)
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """Latents x [N, Q, W] after reading the encoder tokens [N, L, W]: [N, Q, W]."""
         tokens = self.norm_tokens(tokens)
         x = x + self.o(_attend(self.q(self.norm_query(x)), self.k(tokens), self.v(tokens), self.heads))
         return x + self.feed_forward(x)
@@ -50,6 +51,7 @@ class Resampler(nn.Module):
         self.blocks = nn.ModuleList(CrossAttentionBlock(width, heads) for _ in range(blocks))
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Encoder tokens [N, L, E] -> [N, queries, W]."""
         tokens = self.project(tokens)
         x = self.queries.expand(len(tokens), -1, -1)
         for block in self.blocks:
@@ -71,6 +73,7 @@ class PerceiverBlock(nn.Module):
         self.feed_forward = _feed_forward(width, bias=False)
 
     def forward(self, latents: Tensor, tokens: Tensor) -> Tensor:
+        """Latents [N, Q, E] after reading the encoder tokens [N, L, E]: [N, Q, E]."""
         normed = self.norm_latents(latents)
         k, v = self.to_kv(torch.cat([self.norm_tokens(tokens), normed], 1)).chunk(2, -1)
         latents = latents + self.to_out(_attend(self.to_q(normed), k, v, self.heads))
@@ -89,6 +92,7 @@ class PerceiverResampler(nn.Module):
         self.norm_out = nn.LayerNorm(width_out)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Encoder tokens [N, L, E], the global one first -> [N, queries, D]."""
         tokens = self.proj_in(tokens)
         x = self.latents.expand(len(tokens), -1, -1)
         for block in self.blocks:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 KeyValues = tuple[tuple[Tensor, Tensor], ...]  # per layer: keys and values [B, heads, T, head width]
 
 
-class Room:
+class StaticCache:
     """`past` [1, heads, length, width] copied, with columns for `more` tokens. `seen` [1, 1, 1, length + more] is added to
     attention scores: 0 for what is there, the lowest number for what is not. A language model takes it as its cache."""
 

@@ -26,7 +26,8 @@ from plvm.prompt.vocabulary import ConceptVocabulary
 
 
 class DefinitionsFirst(Prompt):
-    """Writes requests in this order. The first turn of a dialogue holds the picture; `prefix` only what begins it."""
+    """Writes requests as token ids, the definitions of concepts before the picture. The first turn of a dialogue holds the
+    picture; `prefix` is only what begins it."""
 
     definitions_first = True
     blanks_given = False
@@ -41,7 +42,7 @@ class DefinitionsFirst(Prompt):
         return (*([] if begin is None else [begin]), *self.text(self.template.begin)), ()
 
     def named_text(self, text: str, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
-        """Text in which `<name>` of a known concept becomes its word id, blanks at the pieces' ends left out."""
+        """The ids of a text in which `<name>` of a known concept becomes its word id, blanks at the pieces' ends left out."""
         ids: list[int] = []
         for piece, concept in split_names(text, names):
             ids += [vocabulary.word_id(concept)] if concept >= 0 else self.text(piece.strip(self._bare))
@@ -50,7 +51,8 @@ class DefinitionsFirst(Prompt):
     def define(
         self, tokens: Tokens, concept: int, vocabulary: ConceptVocabulary, description: Description = None
     ) -> None:
-        """Write "<name> is <c1>..<cK>."; see `Prompt.define` for a `description`."""
+        """Write "<name> is <c1>..<cK>."; a `description` in words stands in place of the context tokens, one in numbers leaves
+        only those context tokens."""
         before, after = self.template.define.split("{context}")
         head, middle = before.split("{name}")
         tokens.add(self.text(head.strip(self._bare)))

@@ -79,15 +79,15 @@ class Prompt:
         return self.named_text(gap + text.strip(), names, vocabulary)
 
     def named_text(self, text: str, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
-        """Text in which `<name>` of a known concept becomes its word id."""
+        """The ids of a text in which `<name>` of a known concept (number i is `names[i]`) becomes its word id."""
         ids: list[int] = []
         for piece, concept in split_names(text, names):
             ids += [vocabulary.word_id(concept)] if concept >= 0 else self.text(piece)
         return ids
 
     def words(self, words: Words, names: Sequence[str], vocabulary: ConceptVocabulary) -> list[int]:
-        """The same for a question that may hold context tokens; each absorbs the one blank before it, as names do.
-        Raises RequestError for a token that the concept does not have."""
+        """The ids of a question in which `<name>` of a known concept becomes its word id and a `ContextToken` its own id; both
+        absorb the one blank before them. Raises RequestError for a token that the concept does not have."""
         pieces = (words,) if isinstance(words, str) else words
         ids: list[int] = []
         for i, piece in enumerate(pieces):

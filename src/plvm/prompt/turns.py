@@ -19,7 +19,7 @@ class ContextToken:
 
 
 Words = str | tuple[str | ContextToken, ...]  # a question: text, or text with single context tokens in it
-Description = str | tuple[int, ...] | None  # see `UserTurn`
+Description = str | tuple[int, ...] | None  # in place of a concept's context tokens: words, some of them, or None: all
 
 
 @dataclass
@@ -31,6 +31,8 @@ class Tokens:
     owner: list[int] = field(default_factory=list)
 
     def add(self, ids: Iterable[int], supervise: int = IGNORED, owner: int = -1) -> None:
+        """Append ids. `supervise` is what each is to the loss (IGNORED, ANSWER or VERDICT), `owner` the number of the
+        concept that they describe (-1: none)."""
         for i in ids:
             self.ids.append(i)
             self.supervise.append(supervise)

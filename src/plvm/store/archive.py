@@ -37,7 +37,9 @@ _LENGTHS = {"name": 64, "aligner": 256, "notes": 100_000, "created": 64}
 
 
 def write_archive(path: Path, concepts: Sequence[Concept], *, replace: bool = False) -> None:
-    """Write `concepts` to `path`, whole or not at all. Raises StoreError; without `replace` also if `path` exists."""
+    """Write `concepts` with their reference pictures to the file `path`, whole or not at all, for its owner's eyes only.
+
+    Raises StoreError where they are too many or `path` cannot be written; without `replace` also where it exists."""
     if path.is_dir() or (path.exists() and not replace):
         raise StoreError(f"{path} exists already.", "Name a new file, or remove that one first.")
     files = _files(concepts)
@@ -65,7 +67,8 @@ def write_archive(path: Path, concepts: Sequence[Concept], *, replace: bool = Fa
 
 
 def read_archive(path: Path) -> list[Concept]:
-    """The concepts in `path`, every one checked whole. Raises StoreError, naming what is wrong."""
+    """The concepts in the exported file `path`, in its order, every one checked whole. Raises StoreError, naming what is
+    wrong."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = _check_entries(archive, path)

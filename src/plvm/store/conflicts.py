@@ -9,7 +9,7 @@ from plvm.types import Concept, nearest_names
 
 
 def duplicate(names: Sequence[str]) -> DuplicateConceptError:
-    """The names are taken."""
+    """The error for names that are taken, with what to do instead."""
     verb = "is" if len(names) == 1 else "are"
     return DuplicateConceptError(
         f"{joined(names)} {verb} in the store already.",
@@ -41,7 +41,7 @@ def joined(names: Collection[str], last: str = ", ") -> str:
 
 
 def unknown(name: str, names: Collection[str]) -> UnknownConceptError:
-    """`name` is not among `names`."""
+    """The error for a `name` that is not among `names`, with the nearest of them."""
     close = nearest_names(name, names)
     hint = f"Did you mean {joined(close, ' or ')}? " if close else ""
     return UnknownConceptError(

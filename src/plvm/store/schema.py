@@ -89,12 +89,12 @@ def is_unscrubbed(connection: Connection) -> bool:
 
 
 def mark_scrubbed(connection: Connection) -> None:
-    """Take the note of `mark_unscrubbed` back."""
+    """Note that nothing of what was removed is left in the file."""
     connection.execute(delete(properties).where(properties.c.key == UNSCRUBBED))
 
 
 def damaged(label: str, reason: str) -> StoreError:
-    """What to say of a store that cannot be read."""
+    """The error for a store that cannot be read: which one, why, and how to get a good one back."""
     return StoreError(
         f"The concept store {label} is damaged: {reason}. Nothing in it was changed.",
         "Move the file away and put a copy of it back, or start anew and `plvm import` what you exported before.",

@@ -47,7 +47,7 @@ class ConceptStore:
 
     @classmethod
     def open(cls, path_or_url: str | Path, *, namespace: str = "default") -> ConceptStore:
-        """The store in an SQLite file (made if there is none) or at a SQLAlchemy URL."""
+        """The store in an SQLite file (made if there is none) or at a SQLAlchemy URL. Raises StoreError for what is no store."""
         return cls(Database.open(path_or_url), namespace=namespace)
 
     def close(self) -> None:
@@ -71,7 +71,12 @@ class ConceptStore:
         return self.add_all([concept], replace=replace)[0]
 
     def add_all(self, new: Sequence[Concept], *, replace: bool = False) -> Concepts:
-        """`add` for many at once: all are kept, or none. Much quicker than one by one where concepts are replaced."""
+        """Keep many concepts at once, all or none, and return them as they are kept. Much quicker than one by one where
+        concepts are replaced.
+
+        Raises DuplicateConceptError if a name is taken and not `replace`, or comes twice; ConceptNameError; RequestError for
+        tokens whose shapes do not fit together.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         kept = [with_fields(c, name=check_name(c.name), created=c.created if c.created else now) for c in new]
         try:
@@ -107,8 +112,27 @@ class ConceptStore:
         with self._database.transaction(write=False) as connection:
             return sorted(self._ids(connection))
 
+    def check_free(self, *names: str) -> None:
+        """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name."""
+        with self._database.transaction(write=False) as connection:
+            self._check_free(connection, [check_name(name) for name in names])
+
+    def check_known(self, *names: str) -> None:
+        """Raise UnknownConceptError for the first of `names` that no concept has, ConceptNameError if one cannot be a name."""
+        with self._database.transaction(write=False) as connection:
+            known = self._ids(connection)
+        for name in map(check_name, names):
+            if name not in known:
+                raise unknown(name, known)
+
+    def check_not_empty(self) -> None:
+        """Raise RequestError if nobody is enrolled."""
+        if not self.names():
+            raise RequestError("Nobody is enrolled yet.", "Enrol someone first: `plvm add NAME PICTURE`.")
+
     def list(self, *, aligner: str | None = None) -> Concepts:
-        """All concepts, sorted by name. Raises AlignerMismatchError as `get` does, naming all that differ."""
+        """All concepts, sorted by name. Raises AlignerMismatchError, naming all that another Aligner made than the one with the
+        fingerprint `aligner` (None: any may have)."""
         with self._database.transaction(write=False) as connection:
             found = self._load(connection)
         check_aligner(found, aligner)

@@ -17,7 +17,8 @@ def tokens_to_bytes(tokens: ConceptTokens) -> bytes:
 
 
 def tokens_from_bytes(data: bytes) -> ConceptTokens:
-    """The inverse of `tokens_to_bytes`: float32 on the CPU. Raises ValueError for anything but finite tokens."""
+    """The concept tokens in the bytes of a safetensors file, float32 on the CPU. Raises ValueError for anything but finite
+    tokens of one concept."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load

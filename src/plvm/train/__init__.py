@@ -1,0 +1,1 @@
+"""Training of an Aligner: settings, tasks, batches, the step, the loss and the loop."""

@@ -25,8 +25,8 @@ from torch.distributed.tensor import DTensor
 from plvm.data.dataset import Dataset
 from plvm.data.shards import REFERENCE
 from plvm.model.backbone import Backbone
+from plvm.model.backbone_family import ImageTokens
 from plvm.model.encoder import Encoder
-from plvm.model.families import ImageTokens
 
 Tensors = Mapping[str, Tensor]
 SAMPLED = 1024  # numbers of each weight that the fingerprint looks at
@@ -82,7 +82,8 @@ def unplaced(config: Any) -> Any:
 
 
 class Features:
-    """Features of an album's pictures by key, through `cache` where there is one."""
+    """What frozen parts say of a dataset's pictures, by key: computed when first asked for, and kept in `cache` where there is
+    one."""
 
     def __init__(self, backbone: Backbone, encoder: Encoder, album: Dataset, cache: Cache | None = None) -> None:
         self.backbone, self.encoder, self.album, self.cache = backbone, encoder, album, cache

@@ -20,13 +20,13 @@ Names = Mapping[str, Tensor]
 
 
 def read_names(folder: str) -> Names | None:
-    """The maps word.* and head.* from a code to rows that a backbone was pretrained with; None where it was not."""
+    """The maps word.* and head.* from a code to rows that the backbone in `folder` was pretrained with; None where it was not."""
     path = Path(folder) / NAMES
     return load_file(path) if path.exists() else None
 
 
 def write_names(names: Names, folder: Path) -> None:
-    """Write what `read_names` reads."""
+    """Write the maps word.* and head.* from a code to rows into the folder of a backbone that was pretrained with them."""
     save_file({key: value.detach().cpu().contiguous() for key, value in names.items()}, folder / NAMES)
 
 

@@ -29,10 +29,12 @@ def prepare(
     data: Path, out: Path, settings: Settings, *, model: str = "mini", device: str | None = None, bits: int | None = None,
     offline: bool = False, cache: Path | None = None,
 ) -> Trainer:  # fmt: skip
-    """A training between the frozen parts of `model`: "mini", a preset, an Aligner folder or its Hub id.
+    """A training of a new Aligner on the dataset folder `data`, between the frozen parts of `model`: "mini", a preset, an
+    Aligner folder or its Hub id.
 
-    The Aligner starts untrained.
-    Raises RequestError, CheckpointError.
+    The run and the Aligner go to `out`; a run that began there goes on. `bits` quantises the backbone, `cache` is a folder
+    for features of frozen parts (None: none are kept), `offline` downloads nothing. Raises RequestError where dataset,
+    settings or folder do not fit, CheckpointError for a model that cannot be had.
     """
     album = Dataset(data)
     team = Team(device, settings.train.trackers, out / RUN)
@@ -59,7 +61,8 @@ def prepare(
 
 
 def prompt_in(form: str, own: Prompt, backbone: Backbone) -> Prompt:
-    """The model's own prompts where they have this form; else the same words, or the backbone's, in the other order."""
+    """The writer of prompts in the order `form`: the model's `own` where it has this order; else with its words, or those of the
+    backbone, in the other order."""
     if own.template.form == form:
         return own
     if own.definitions_first:

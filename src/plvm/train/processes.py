@@ -16,10 +16,10 @@ from torch import nn
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
 from plvm.runtime import has_package
-from plvm.train.loop import Alone
+from plvm.train.loop import OneProcess
 
 
-class Team(Alone):
+class Team(OneProcess):
     """This process among all that train together. `device` None: the one that accelerate gives it.
 
     `trackers` are names that accelerate knows, comma-separated; their logs go to `folder`. Raises RequestError where a
@@ -70,7 +70,7 @@ class Team(Alone):
             self.accelerator.init_trackers(name)
 
     def log(self, figures: Mapping[str, float], step: int) -> None:
-        """Hand figures to the trackers."""
+        """Hand the figures of a step to the trackers."""
         if self._tracks:
             self.accelerator.log(dict(figures), step=step)
 

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 
 from plvm.errors import RequestError
 from plvm.model.aligner import form_of, known_forms
+from plvm.presets import PRESETS
 from plvm.prompt.orders import ORDERS
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -115,7 +116,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of one training."""
+    """All settings of one training, by section. Raises RequestError for sections that do not go together."""
 
     data: Data = field(default_factory=Data)
     aligner: Shape = field(default_factory=Shape)
@@ -126,6 +127,11 @@ class Settings:
             able = [name for name in known_forms() if form_of(name).word_supervision]
             wanted = f"0 unless aligner.architecture is {' or '.join(able)}"
             _require(self.aligner.architecture in able, "train.anchor", self.train.anchor, wanted)
+
+
+def settings_for(model: str) -> Settings:
+    """The settings before anybody changes one: the paper's; of a preset's Aligner the form is the preset's."""
+    return Settings(aligner=Shape(architecture=PRESETS[model].architecture)) if model in PRESETS else Settings()
 
 
 def known_tasks() -> tuple[str, ...]:

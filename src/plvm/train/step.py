@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from plvm.engine.layout import lay_out
 from plvm.engine.prefix import Prefixes, prefill
 from plvm.errors import RequestError
 from plvm.model.aligner import Aligner, Rows
 from plvm.model.backbone import Backbone, repeat
-from plvm.model.families import ImageTokens, Pixels
+from plvm.model.backbone_family import ImageTokens, Pixels
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary
 
@@ -71,12 +72,9 @@ def suffix_logits(backbone: Backbone, prefix: Prefixes, packed: Packed, rows: Ro
     vocabulary = vocabulary_from(rows, backbone.vocabulary_size, len(packed.ids), packed.images)
     embeddings = vocabulary.embed(packed.ids, backbone.word_rows)
     times = packed.packs if packed.pixels is not None else len(packed.ids)
-    positions = prefix.nexts[:, None] + torch.arange(packed.ids.shape[1], device=prefix.nexts.device)
-    longest, mask = prefix.past[0][0].shape[2], None
-    if int(prefix.lengths.min()) < longest:
-        before = torch.arange(longest, device=prefix.lengths.device) < prefix.lengths[:, None]
-        mask = torch.cat([before.repeat_interleave(times, 0), torch.ones_like(packed.ids, dtype=torch.bool)], 1)
-    hidden, _ = backbone.hidden(embeddings, repeat(prefix.past, times), positions.repeat_interleave(times, 0), mask)
+    lengths, nexts = ([n for n in own for _ in range(times)] for own in (prefix.lengths, prefix.nexts))
+    layout = lay_out(lengths, nexts, packed.ids.shape[1], packed.ids.device)
+    hidden, _ = backbone.hidden(embeddings, repeat(prefix.past, times), layout.positions, layout.mask)
     return vocabulary.logits(hidden, backbone.head_rows)
 
 

@@ -69,12 +69,13 @@ def check_split(split: Split, data: Data) -> None:
 
 
 class Tasks(Protocol):
-    """Tasks drawn from one split. `groups`: what one step asks, `count` groups of `packs` samples, all with as many people in the
-    prompt. Raises RequestError where the dataset cannot give them."""
+    """Tasks drawn from one split, step by step. Making them raises RequestError where the dataset cannot give them."""
 
     def __init__(self, dataset: Dataset, split: Split, data: Data) -> None: ...
 
-    def groups(self, rng: random.Random, count: int, packs: int) -> list[Group]: ...
+    def groups(self, rng: random.Random, count: int, packs: int) -> list[Group]:
+        """What one step asks: `count` groups of `packs` samples, drawn by `rng`, all with as many people in the prompt."""
+        ...
 
 
 class SingleQuestions:
@@ -84,7 +85,7 @@ class SingleQuestions:
         self.split, self.data = split, data
 
     def groups(self, rng: random.Random, count: int, packs: int) -> list[Group]:
-        """See `Tasks`."""
+        """What one step asks: `count` groups of `packs` samples, drawn by `rng`, all with as many people in the prompt."""
         split, data = self.split, self.data
         crowd = rng.choice(OTHERS) if rng.random() < data.distractors else 0
         share = data.recognition / (data.recognition + data.attribute)
@@ -100,16 +101,16 @@ class SingleQuestions:
 
 
 def tasks_of(name: str) -> type[Tasks]:
-    """The tasks called `name`, one of `known_tasks`."""
+    """The class of the tasks called `name` (as in `data.tasks`), which must be a known one."""
     if name == SINGLE:
         return SingleQuestions
-    return next(iter(entry_points(group=TASKS, name=name))).load()  # type: ignore[no-any-return]
+    return next(iter(entry_points(group=TASKS, name=name))).load()
 
 
 def words_of(dataset: Dataset, split: str) -> Mapping[str, Sequence[str]]:
     """The words that describe each person of a split, as its generator knows them. Raises RequestError where it knows none."""
     for found in entry_points(group=WORDS, name=dataset.generator):
-        return found.load()(dataset, split)  # type: ignore[no-any-return]
+        return found.load()(dataset, split)
     raise RequestError(
         f"{dataset.folder} does not tell what its pictures show.",
         "Grounded tasks and anchors need drawn people: plvm synth --generator portraits.",

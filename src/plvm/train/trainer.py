@@ -32,7 +32,7 @@ from plvm.prompt.turns import VERDICT
 from plvm.runtime import choose_dtype
 from plvm.train.batch import pack, pieces
 from plvm.train.features import Features
-from plvm.train.loop import Report, Watch, run_stage
+from plvm.train.loop import Callback, Report, StageSettings, run_stage
 from plvm.train.loss import answer_loss
 from plvm.train.memory import peak_bytes
 from plvm.train.processes import Team
@@ -85,14 +85,14 @@ class Trainer:
 
     def losses(self, step: int, rng: random.Random) -> Iterator[Mapping[str, Tensor]]:
         """This process's pieces of a step; `total` and `yes_no` (share of right Yes/No words) add up to the step's, and so does
-        `read` (share of anchored tokens that point at their word) while they are told."""
+        `read` (the figure of the form's own loss) while words are told."""
         train, groups = self.settings.train, self.groups(rng)
         samples = [s for g in groups for s in g.samples]
         verdicts, drawn = sum(t.here is not None for s in samples for t in s.turns), False
         augment = f"{train.seed}/{step}" if self.settings.data.augment else None
-        told = 1 - step / (train.anchor * train.steps) if step < train.anchor * train.steps else 0.0
+        weight = 1 - step / (train.anchor * train.steps) if step < train.anchor * train.steps else 0.0
         for piece, mine in self._pieces(groups):
-            loss, right, _, read = self._measure(piece, augment, told)
+            loss, right, _, read = self._measure(piece, augment, weight)
             share, drawn = sum(len(g.samples) for g in piece) * mine / len(samples), True
             figures = {"total": loss * share, "yes_no": right.sum() * mine / (verdicts or math.nan)}
             yield figures | ({"read": read * share} if read is not None else {})
@@ -105,11 +105,11 @@ class Trainer:
         return pieces(groups, train.accumulate, self.team.rank, self.team.size, even=train.shard)
 
     def _measure(
-        self, groups: Sequence[Group], augment: str | None = None, told: float = 0.0
+        self, groups: Sequence[Group], augment: str | None = None, weight: float = 0.0
     ) -> tuple[Tensor, Tensor, list[bool], Tensor | None]:
-        """The mean loss of some groups, with `told` times that of the anchored tokens; for each Yes/No question, whether Yes and
+        """The mean loss of some groups, with `weight` times the form's own; for each Yes/No question, whether Yes and
         No are in the right order, and whether the answer is Yes; the share of anchored tokens that point right."""
-        anchors = self._anchors if told else None
+        anchors = self._anchors if weight else None
         packed = pack(groups, self.features, self.prompt, self.aligner.config.context_tokens, augment, anchors)
         device = self.backbone.device.type
         with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
@@ -117,8 +117,8 @@ class Trainer:
             logits = suffix_logits(self.backbone, prefix, packed, rows_of(self.aligner, packed))
             loss, read = answer_loss(logits, packed.ids, packed.supervise, self.settings.train.w), None
             if packed.anchors is not None:
-                anchored, read = self.aligner.extra_loss(packed.z_ref.flatten(0, 1), packed.anchors.flatten(0, 1))
-                loss = loss + told * anchored
+                own, read = self.aligner.extra_loss(packed.z_ref.flatten(0, 1), packed.anchors.flatten(0, 1))
+                loss = loss + weight * own
         marked = packed.supervise[:, 1:] == VERDICT
         said = logits[:, :-1][marked].detach()
         yes = packed.ids[:, 1:][marked] == self.prompt.yes_id
@@ -180,7 +180,7 @@ class Trainer:
 
         Raises PlvmError where the loss is no number.
         """
-        train, watch = self.settings.train, Best(self, report)
+        train, best = self.settings.train, KeepBest(self, report)
         self.team.start(NAME)
         scaler = torch.amp.GradScaler(self.backbone.device.type, enabled=self.dtype == torch.float16)
 
@@ -190,17 +190,19 @@ class Trainer:
 
         try:
             run_stage(
-                NAME, {"aligner": self.aligner}, self.losses, folder=self.out / RUN, steps=train.steps, lr=train.lr,
-                seed=train.seed, report=tell, floor=train.floor, warmup=train.warmup, save_every=train.save,
-                report_every=train.report, muon=train.optimizer == "muon", clip=train.clip, scaler=scaler,
-                team=self.team, watch=watch,
+                NAME, {"aligner": self.aligner}, self.losses,
+                StageSettings(
+                    train.steps, train.lr, train.seed, train.warmup, train.floor, train.clip, train.optimizer == "muon",
+                    train.save, train.report,
+                ),
+                folder=self.out / RUN, report=tell, scaler=scaler, team=self.team, callback=best,
             )  # fmt: skip
         finally:
             self.team.end()
-        return watch.record
+        return best.record
 
     def step_of_checkpoint(self) -> int:
-        """How many steps the checkpoint has behind it."""
+        """How many steps the checkpoint in the run's folder has behind it; 0 without one."""
         path = self.out / RUN / f"{NAME}.pt"
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"] if path.exists() else 0
 
@@ -233,7 +235,7 @@ class Trainer:
                 part.write_text(json.dumps(own, indent=1) + "\n", encoding="utf-8")
 
 
-class Best(Watch):
+class KeepBest(Callback):
     """Validates, keeps the best Aligner in the run's folder, and says when to stop."""
 
     def __init__(self, trainer: Trainer, report: Report) -> None:

@@ -10,7 +10,6 @@ from typer import Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, say, table
-from plvm.cli.context import load_model, make_folder
 from plvm.cli.verbs import add_verb
 
 if TYPE_CHECKING:
@@ -34,11 +33,11 @@ def demo(
     the truth. Your own concepts are left alone.
     """
     begun = time.monotonic()
-    make_folder(destination)
+    o.make_folder(destination)
     from plvm_lab.demo.demo_files import write_demo
     from plvm_lab.demo.events import Answered, Enrolled, Joined, Opened, Show
 
-    show = Show(load_model(model, device))
+    show = Show(o.ModelOptions(model, device).load())
     for event in show.events():
         match event:
             case Enrolled(name, seconds):

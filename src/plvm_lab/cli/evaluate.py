@@ -7,6 +7,8 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,25 +17,17 @@ from typer import Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json, progress, say, table
-from plvm.cli.context import load_model, make_folder
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 
 if TYPE_CHECKING:
-    from plvm_lab.evaluate.photo_benchmark import Gallery
+    from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
+    from plvm_lab.evaluate.suite import Suite
 
+@dataclass(frozen=True)
+class SuiteOptions:
+    """What is measured on."""
 
-OptionalOut = Annotated[
-    Path | None, Option("--out", metavar="FOLDER", help="Where the results go.", show_default=False)
-]
-
-
-def register(app: Typer) -> None:
-    add_verb(app, "eval", eval_, "The laboratory")
-
-
-def eval_(
-    destination: OptionalOut = None,
     suite: Annotated[
         str,
         Option(
@@ -41,35 +35,104 @@ def eval_(
             metavar="SUITE",
             help="The benchmark: portraits, or what lies in --root: folder, plvm, yollava, rap, myvlm or mc-llava.",
         ),
-    ] = "portraits",
+    ] = "portraits"
     root: Annotated[
         Path | None, Option("--root", metavar="FOLDER", help="The folder of the suite.", show_default=False)
-    ] = None,
+    ] = None
     only: Annotated[
         list[str] | None,
         Option("--only", metavar="CONCEPT", help="Only these concepts of --root; may be repeated.", show_default="all"),
-    ] = None,
+    ] = None
     check: Annotated[
         bool, Option("--check", help="Only list what is missing, inconsistent or duplicated in --root.")
-    ] = False,
-    system: Annotated[
-        str, Option("--system", metavar="SYSTEM", help='Whom to measure; "all": one after the other.')
-    ] = "plvm",
+    ] = False
     seed: Annotated[
         int, Option("--seed", metavar="N", help="0 is the published benchmark; others draw a fresh one.", min=0)
-    ] = 0,
+    ] = 0
+    small: Annotated[bool, Option("--small", help="A few items of every part, to see that all works.")] = False
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is the drawn benchmark."""
+        return self.suite == "portraits"
+
+    def draw(self) -> Suite:
+        """The drawn benchmark. Raises RequestError for an option of folders."""
+        from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
+
+        if self.root is not None or self.only or self.check:
+            raise RequestError("The portraits are drawn: they have no folder.", "Leave out --root, --only and --check.")
+        return portraits("test", self.seed, SMALL if self.small else None)
+
+    def open(self) -> PhotoBenchmark:
+        """The suite in --root. Raises RequestError."""
+        from plvm_lab.evaluate.suites import SUITES, open_suite
+
+        if self.small or self.seed:
+            raise RequestError(
+                "--small and --seed draw portraits.", f"Leave them out, or leave out --suite {self.suite}."
+            )
+        if self.root is None and self.suite in SUITES:
+            raise RequestError(f"The suite {self.suite} lies in a folder.", "Name it with --root.")
+        return open_suite(self.suite, self.root if self.root is not None else Path(), self.only or ())
+
+
+@dataclass(frozen=True)
+class SystemOptions:
+    """Who is measured."""
+
+    system: Annotated[
+        str, Option("--system", metavar="SYSTEM", help='Whom to measure; "all": one after the other.')
+    ] = "plvm"
     part: Annotated[
         list[str] | None, Option("--part", metavar="PART", help="Only this part; may be repeated.", show_default="all")
-    ] = None,
+    ] = None
     setting: Annotated[
         list[str] | None,
         Option("--set", metavar="NAME=VALUE", help="A setting of the system; may be repeated.", show_default=False),
+    ] = None
+
+    @property
+    def everyone(self) -> bool:
+        """Whether all systems are measured."""
+        return self.system == "all"
+
+    def check(self) -> None:
+        """Raise RequestError where there is no such system, or a setting is none."""
+        from plvm_lab.systems import check_systems
+
+        settings_in(self.setting or ())
+        check_systems([] if self.everyone else [self.system])
+
+    def measure(self, model: o.ModelOptions, suite: Suite, folder: Path) -> dict[str, Any]:
+        """Measure it, or all one after the other; what was found. The model is loaded when a system needs it."""
+        from plvm_lab.systems.comparison import evaluate_system, evaluate_systems, every_system
+
+        settings = settings_in(self.setting or ())
+        vlm = cache(model.load)
+        with progress() as advance:
+            options: dict[str, Any] = {
+                "command": shlex.join(["plvm", *sys.argv[1:]]), "parts": self.part,
+                "key": os.environ.get("OPENAI_API_KEY", ""), "progress": advance,
+            }  # fmt: skip
+            if not self.everyone:
+                return evaluate_system(self.system, vlm, suite, folder, settings, **options)
+            options["pictures"] = folder / "pictures"
+            return evaluate_systems(every_system(settings, suite), vlm, suite, folder, settings, **options)
+
+
+def register(app: Typer) -> None:
+    add_verb(app, "eval", eval_, "The laboratory")
+
+
+def eval_(
+    destination: Annotated[
+        Path | None, Option("--out", metavar="FOLDER", help="Where the results go.", show_default=False)
     ] = None,
-    small: Annotated[bool, Option("--small", help="A few items of every part, to see that all works.")] = False,
-    model: o.Model = "mini",
-    device: o.Device = None,
-    dtype: o.Dtype = None,
-    bits: o.Bits = None,
+    *,
+    benchmark: SuiteOptions,
+    system: SystemOptions,
+    model: o.ModelOptions,
     json: o.Json = False,
 ) -> None:
     """Measure a system; writes records.jsonl and summary.json.
@@ -83,63 +146,42 @@ def eval_(
       plvm eval --suite portraits --system plvm --out results/portraits
       plvm eval --suite folder --root photos --system plvm --out results/photos
     """
-    from functools import cache
-
-    from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
-    from plvm_lab.evaluate.suite import Suite
-    from plvm_lab.systems import check_systems
-    from plvm_lab.systems.comparison import evaluate_system, evaluate_systems, every_system
-
     begun = time.perf_counter()
-    benchmark: Suite
-    if suite == "portraits":
-        if root is not None or only or check:
-            raise RequestError("The portraits are drawn: they have no folder.", "Leave out --root, --only and --check.")
-        benchmark = portraits("test", seed, SMALL if small else None)
+    suite: Suite
+    if benchmark.drawn:
+        suite = benchmark.draw()
     else:
-        if small or seed:
-            raise RequestError("--small and --seed draw portraits.", f"Leave them out, or leave out --suite {suite}.")
-        benchmark = _open(suite, root, only or ())
-        if check:
-            _list_defects(benchmark, json)
+        suite = found = benchmark.open()
+        if benchmark.check:
+            _list_defects(found, json)
             return
-        if benchmark.defects:
-            say(f"{count(len(benchmark.defects), 'flaw')} in {root}; `--check` lists them.")
-    settings = settings_in(setting or ())
-    everyone = system == "all"
-    check_systems([] if everyone else [system])
+        if found.defects:
+            say(f"{count(len(found.defects), 'flaw')} in {benchmark.root}; `--check` lists them.")
+    system.check()
     if destination is None:
         raise RequestError("Nothing says where the results go.", "Name a folder with --out.")
-    make_folder(destination)
-    options: dict[str, Any] = {
-        "command": shlex.join(["plvm", *sys.argv[1:]]), "parts": part, "key": os.environ.get("OPENAI_API_KEY", ""),
-    }  # fmt: skip
-
-    @cache
-    def vlm() -> Any:
-        return load_model(model, device, dtype, bits)
-
-    with progress() as advance:
-        options["progress"] = advance
-        if everyone:
-            options["pictures"] = destination / "pictures"
-            done = evaluate_systems(every_system(settings, benchmark), vlm, benchmark, destination, settings, **options)
-        else:
-            done = evaluate_system(system, vlm, benchmark, destination, settings, **options)
-    if json:
-        out_json(done)
-    elif everyone:
-        out(table([overview(row) for row in done["systems"]], OVERVIEW))
-    else:
-        out(table(headlines(done), ("FIGURE", "VALUE", "LOW", "HIGH")))
-    for name, parts in done["skipped"].items() if everyone else [(system, done["skipped"])]:
-        if parts:
-            say(f"{name} has not the ability for: {', '.join(parts)}.")
+    o.make_folder(destination)
+    done = system.measure(model, suite, destination)
+    _tell(done, system, json)
     took = f"{time.perf_counter() - begun:.0f} s"
-    if everyone:
+    if system.everyone:
         say(f"Wrote {destination / 'systems.json'} in {took}; in all sittings: {done['seconds']:.0f} s.")
     else:
         say(f"Wrote {destination / 'summary.json'} in {took}.")
+
+
+def _tell(done: dict[str, Any], system: SystemOptions, json: bool) -> None:
+    """The figures, to stdout; what was skipped, to stderr."""
+    if json:
+        out_json(done)
+    elif system.everyone:
+        out(table([overview(row) for row in done["systems"]], OVERVIEW))
+    else:
+        out(table(headlines(done), ("FIGURE", "VALUE", "LOW", "HIGH")))
+    skipped = done["skipped"] if system.everyone else {system.system: done["skipped"]}
+    for name, parts in skipped.items():
+        if parts:
+            say(f"{name} has not the ability for: {', '.join(parts)}.")
 
 
 def settings_in(texts: Sequence[str]) -> dict[str, Any]:
@@ -170,16 +212,7 @@ def overview(row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _open(suite: str, root: Path | None, only: Sequence[str]) -> Gallery:
-    """The suite in a folder."""
-    from plvm_lab.evaluate.suites import SUITES, open_suite
-
-    if root is None and suite in SUITES:
-        raise RequestError(f"The suite {suite} lies in a folder.", "Name it with --root.")
-    return open_suite(suite, root if root is not None else Path(), only)
-
-
-def _list_defects(suite: Gallery, json: bool) -> None:
+def _list_defects(suite: PhotoBenchmark, json: bool) -> None:
     """What is wrong with a folder, to stdout."""
     from plvm_lab.evaluate.suites.builder import KINDS
 

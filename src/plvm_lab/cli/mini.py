@@ -10,7 +10,6 @@ from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import figures, out, progress, say
-from plvm.cli.context import make_folder
 from plvm.cli.verbs import add_verb
 
 mini = Typer(
@@ -56,7 +55,7 @@ def build(
     """
     from plvm_lab.families.mini.build import build_mini
 
-    make_folder(destination)
+    o.make_folder(destination)
     with progress() as advance:
         latest: dict[str, str] = {}
 
@@ -93,7 +92,7 @@ def judge(
     from plvm_lab.families.mini.judge_training import train_judge
 
     torch.set_num_threads(threads)
-    make_folder(destination)
+    o.make_folder(destination)
     with progress() as advance:
         found = train_judge(
             data, destination, lambda stage, done, total, _: advance(stage, done, total), steps=steps, seed=seed

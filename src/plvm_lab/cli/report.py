@@ -10,7 +10,6 @@ from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, out_json, progress, say
-from plvm.cli.context import make_folder
 from plvm.cli.verbs import add_verb
 
 
@@ -40,7 +39,7 @@ def report(
 
     found = read_folder(results)
     tables = found.tables
-    make_folder(destination)
+    o.make_folder(destination)
     told = "\n".join(f"## {name}\n\n" + "\n".join(map(markdown, own)) for name, own in tables.items())
     (destination / "tables.md").write_text(told, encoding="utf-8")
     with progress() as advance:

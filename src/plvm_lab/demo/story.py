@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from plvm_lab.evaluate.items import Line
 from plvm_lab.evaluate.parsing import NOBODY, is_right, who_is_named, yes_or_no
 from plvm_lab.portraits.person import Person, person_of
-from plvm_lab.portraits.questions import UNKNOWN, Asker, capital
+from plvm_lab.portraits.phrases import capital
+from plvm_lab.portraits.questions import Asker
 from plvm_lab.portraits.scene import Scene, draw_portrait, draw_scene
+from plvm_lab.portraits.sentences import UNKNOWN
 
 # name -> (number of the identity, which of its possible reference pictures)
 PEOPLE = {"billie": (3, 1), "avril": (14, 8), "dustin": (7, 7)}

@@ -1,2 +1,2 @@
-"""Measuring systems: what is asked (`datasets`, `questionnaire`, `crowds`), how (`protocols`, `controls`), and what
-comes of it (`metrics`, `runner`)."""
+"""Measuring systems: what is asked (`benchmark_scenes`, `portraits_benchmark`, `photo_benchmark`), how
+(`protocols`, `controls`, `harness`), and what comes of it (`figures`, `metrics`, `runner`)."""

@@ -23,28 +23,28 @@ ASKED = ("permuted", "no_image", "no_reference", "other_reference")
 
 
 def permuted(items: Sequence[Choice]) -> list[Choice]:
-    """Every option one place further on."""
+    """The items with every option one place further on, so that another letter is the key."""
     return [replace(i, options=(i.options[-1], *i.options[:-1]), key=(i.key + 1) % len(i.options)) for i in items]
 
 
 def without_image(items: Sequence[Choice]) -> list[Choice]:
-    """The picture taken away."""
+    """The items without their picture."""
     return [replace(i, picture=None) for i in items]
 
 
 def without_reference(items: Sequence[Choice]) -> list[Choice]:
-    """The concepts taken away: `<name>` is letters."""
+    """The items without their concepts: `<name>` is letters."""
     return [replace(i, concepts=()) for i in items]
 
 
 def with_other_reference(items: Sequence[Choice], bench: Suite, purpose: str) -> list[Choice]:
-    """Every name learned from the reference picture of somebody else, who is not in the picture."""
+    """The items with every name learned from the reference picture of somebody else, who is not in the picture."""
     rng = bench.rng(f"other-reference-{purpose}")
     found = []
     for i in items:
         absent = bench.names if i.picture is None else bench.absent(i.picture)
         others = [n for n in absent if n != i.about]
-        if others:  # not so in a small gallery's picture of everyone
+        if others:  # not so in a small benchmark's picture of everyone
             other = rng.choice(others)
             found.append(replace(i, concepts=tuple(f"{name}={other}" for name in i.concepts)))
     return found

@@ -14,17 +14,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from plvm_lab.evaluate.portraits_benchmark import Benchmark
+from plvm_lab.evaluate.benchmark_scenes import BenchmarkScenes
 from plvm_lab.portraits.render import rasterize, scene_svg
 from plvm_lab.portraits.scene import Scene
 
 QUERY_SIZE, REFERENCE_SIZE = 480, 448
 
 
-class Album:
-    """Pictures of one benchmark. `keep` is how many of the last used ones stay in memory (0.7 MB each)."""
+class Drawings:
+    """The drawn pictures of one benchmark. `keep` is how many of the last used ones stay in memory (0.7 MB each)."""
 
-    def __init__(self, benchmark: Benchmark, folder: Path | None = None, keep: int = 320) -> None:
+    def __init__(self, benchmark: BenchmarkScenes, folder: Path | None = None, keep: int = 320) -> None:
         self.benchmark = benchmark
         self.folder = folder
         self.keep = keep
@@ -35,7 +35,7 @@ class Album:
         return self._recent(f"query-{number:03}", self.benchmark.pictures[number], QUERY_SIZE)
 
     def reference(self, key: str, number: int = 0) -> Image.Image:
-        """A reference picture behind a key (`Benchmark.reference`), RGB, 448 x 448."""
+        """A reference picture behind a key (`BenchmarkScenes.reference`), RGB, 448 x 448."""
         _, scene = self.benchmark.reference(key, number)
         own = (key.partition("=")[2] or key).replace("~", "-lookalike-") + (f"-{number}" if number else "")
         return self._recent(f"reference-{own}", scene, REFERENCE_SIZE)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from plvm_lab.evaluate.benchmark_scenes import CHANGES
 from plvm_lab.evaluate.controls import constant
 from plvm_lab.evaluate.items import LETTERS
 from plvm_lab.evaluate.metrics import (
@@ -26,7 +27,6 @@ from plvm_lab.evaluate.metrics import (
     roc,
 )
 from plvm_lab.evaluate.parsing import NOBODY
-from plvm_lab.evaluate.portraits_benchmark import CHANGES
 
 Record = dict[str, Any]
 Records = Mapping[str, Sequence[Record]]
@@ -48,7 +48,8 @@ def _scored(records: Sequence[Record]) -> Scored:
 
 
 def recognition_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
-    """Also the ROC curve, the calibration, and the accuracy at a threshold chosen on the part "validation"."""
+    """Positive, negative and mean, AUC and EER, the ROC curve, the calibration, and the accuracy at a threshold chosen on the
+    part "validation"."""
     scored = _scored(records)
     found = recognition(scored) | {"unparsable": unparsable(records), "ece": ece(scored), "roc": roc(scored)}
     if (other := every.get("validation")) and records is every.get("recognition"):
@@ -79,8 +80,8 @@ def strict_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
     return found
 
 
-def crowd_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
-    """By the number of concepts in the prompt; `lost` is against the same questions with one concept."""
+def among_several_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """Recognition and visual QA by the number of concepts in the prompt; `lost` is against the same questions with one."""
     found: dict[str, Any] = {"unparsable": unparsable(records)}
     alone = {r["id"]: r for r in every.get("visual_qa", ())}
     for count in sorted({r["in_prompt"] for r in records}):
@@ -116,11 +117,13 @@ def _columns(rows: Sequence[tuple[bool, str]]) -> tuple[list[bool], list[str]]:
 
 
 def lookalike_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """Recognition on identities and look-alikes, all and by the number of traits that a look-alike differs in."""
     by_changes = {str(k): recognition(_scored([r for r in records if r["changes"] in (0, k)])) for k in CHANGES}
     return recognition(_scored(records)) | {"by_changes": by_changes, "unparsable": unparsable(records)}
 
 
 def triple_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """Recognition with three concepts in the prompt; `one_concept`: of the same pairs with the concept alone in it."""
     found = recognition(_scored(records)) | {"unparsable": unparsable(records)}
     alone = {(r["about"], r["picture"]): r for r in every.get("recognition", ())}
     if alone:  # the same pairs, with the concept alone in its prompt
@@ -133,6 +136,7 @@ def _accuracy_of(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def choice_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """The share of multiple-choice questions answered right, of all and by kind."""
     kinds = dict.fromkeys(r["kind"] for r in records)
     return {
         "accuracy": _accuracy_of(records),
@@ -142,6 +146,7 @@ def choice_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
 
 
 def control_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """The share answered right under every control of `controls.py`, and by always saying the same letter."""
     found: dict[str, Any] = {}
     for part in dict.fromkeys(r["of"] for r in records):
         own = [r for r in records if r["of"] == part]
@@ -154,6 +159,7 @@ def control_figures(records: Sequence[Record], every: Records) -> dict[str, Any]
 
 
 def held_out_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """Each part in wordings of the training and in held-out ones; `lost` is the difference on the same items."""
     found: dict[str, Any] = {}
     for part in dict.fromkeys(r["of"] for r in records):
         trained, new = ([r for r in records if r["of"] == part and r["wording"] == w] for w in WORDINGS)
@@ -205,6 +211,8 @@ def who_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
 
 
 def dialogue_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
+    """The share of right answers about a concept that was there from the start and one that joined later; `lost` is the
+    difference on the same questions."""
     arms = {arm: {r["id"]: r for r in records if r["arm"] == arm} for arm in ARMS}
     found: dict[str, Any] = {arm: _accuracy_of(list(own.values())) for arm, own in arms.items()}
     paired = [(r, arms["added_later"][i]) for i, r in arms["from_start"].items()]

@@ -22,7 +22,7 @@ from plvm_lab.evaluate.system import Ask, Complete, Known, System
 T = TypeVar("T", bound=Any)
 
 
-class Exam:
+class Harness:
     """A system, a benchmark and its pictures: who was learned already, and the items as questions to the system."""
 
     def __init__(self, system: System, benchmark: Suite, album: Pictures) -> None:
@@ -44,9 +44,11 @@ class Exam:
         return self._known[key]
 
     def concepts(self, keys: Iterable[str]) -> tuple[Known, ...]:
+        """What the system learned behind each of `keys`."""
         return tuple(self.concept(key) for key in keys)
 
     def image(self, picture: int | None) -> Image.Image | None:
+        """The query picture of a number; None for none."""
         return None if picture is None else self.album.query(picture)
 
     def ask(self, item: Any, options: tuple[str, ...] = ()) -> Ask:
@@ -72,18 +74,18 @@ def verdict(id_: str, about: str, picture: int, truth: bool, probability: float,
     }  # fmt: skip
 
 
-def ask_pairs(exam: Exam, pairs: Iterable[tuple[Pair, dict[str, Any]]]) -> Iterator[Record]:
+def ask_pairs(harness: Harness, pairs: Iterable[tuple[Pair, dict[str, Any]]]) -> Iterator[Record]:
     """Recognition questions, each with what its record says besides."""
     for chunk in batches(pairs, 64):
-        found = exam.system.verify([exam.ask(pair) for pair, _ in chunk])
+        found = harness.system.verify([harness.ask(pair) for pair, _ in chunk])
         for (pair, more), p in zip(chunk, found, strict=True):
             yield verdict(pair.id, pair.about, pair.picture, pair.truth, float(p), concepts=list(pair.concepts), **more)
 
 
-def ask_choices(exam: Exam, items: Iterable[tuple[Choice, dict[str, Any]]]) -> Iterator[Record]:
+def ask_choices(harness: Harness, items: Iterable[tuple[Choice, dict[str, Any]]]) -> Iterator[Record]:
     """Multiple-choice questions, each with what its record says besides."""
     for chunk in batches(items, 16):
-        found = exam.system.choose([exam.ask(item, item.options) for item, _ in chunk])
+        found = harness.system.choose([harness.ask(item, item.options) for item, _ in chunk])
         for (item, more), p in zip(chunk, found, strict=True):
             readable = bool(np.isfinite(p).all())
             said = int(np.argmax(p)) if readable else None
@@ -95,7 +97,7 @@ def ask_choices(exam: Exam, items: Iterable[tuple[Choice, dict[str, Any]]]) -> I
             }  # fmt: skip
 
 
-def ask_answers(exam: Exam, items: Iterable[T]) -> Iterator[tuple[T, str]]:
+def ask_answers(harness: Harness, items: Iterable[T]) -> Iterator[tuple[T, str]]:
     """Items with the free answers to them."""
     for chunk in batches(items, 32):
-        yield from zip(chunk, exam.system.answer([exam.ask(item) for item in chunk]), strict=True)
+        yield from zip(chunk, harness.system.answer([harness.ask(item) for item in chunk]), strict=True)

@@ -1,7 +1,7 @@
 """The items of a benchmark: one frozen value per thing that is asked.
 
 `picture` is the number of a query picture, None where there is none. `concepts` are reference keys
-(`Benchmark.reference`), in the order of the prompt. `about` is the identity that the item counts for: intervals
+(`Suite.name_of`), in the order of the prompt. `about` is the identity that the item counts for: intervals
 resample identities.
 """
 
@@ -70,7 +70,8 @@ class Caption:
 
 @dataclass(frozen=True)
 class Line:
-    """A question of a script with its true answer; `options` as in portraits.questions, `asked` where it is judged."""
+    """A question of a script with its true answer; `options`: every answer of its form (empty where it is free);
+    `asked` where the answer is judged."""
 
     kind: str
     question: str

@@ -41,6 +41,7 @@ class Counts:
 
     @classmethod
     def of(cls, right: Sequence[bool], groups: Sequence[str]) -> Counts:
+        """The counts of items, each with the group it belongs to."""
         found = cls()
         for one, group in zip(right, groups, strict=True):
             found.right[group] = found.right.get(group, 0) + bool(one)
@@ -52,6 +53,7 @@ class Counts:
 
     @property
     def share(self) -> float:
+        """Right of asked, over all groups; NaN where nothing was asked."""
         asked = sum(self.asked.values())
         return sum(self.right.values()) / asked if asked else float("nan")
 
@@ -108,11 +110,12 @@ class Scored:
 
     @classmethod
     def of(cls, truth: Sequence[bool], probability: Sequence[float], groups: Sequence[str]) -> Scored:
+        """From plain sequences of the same length N."""
         return cls(np.asarray(truth, bool), np.asarray(probability, float), groups)
 
     @property
     def right(self) -> np.ndarray:
-        """bool[N]."""
+        """bool[N]: which answers are right."""
         return np.isfinite(self.probability) & ((self.probability > self.threshold) == self.truth)
 
     @property

@@ -10,28 +10,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from plvm.errors import RequestError
+from plvm_lab.evaluate.benchmark_scenes import BenchmarkScenes
 from plvm_lab.evaluate.items import Choice
-from plvm_lab.evaluate.portraits_benchmark import Benchmark
-from plvm_lab.portraits import scene as S
 from plvm_lab.portraits.person import SLOTS, Person
-from plvm_lab.portraits.questions import Asker, Question, clothes_of
+from plvm_lab.portraits.question_kind import Question, Visible, visible_of
+from plvm_lab.portraits.questions import Asker
 from plvm_lab.portraits.scene import Figure
 from plvm_lab.portraits.sentences import HELD_OUT
-
-LOOKS: dict[str, Callable[[Figure], str]] = {
-    "where": lambda f: f"is {f.position}",
-    "wearing": lambda f: f"is wearing {clothes_of(f)}",
-    "hat": lambda f: f"is wearing {S.HATS[f.look.hat]}" if f.look.hat in S.HATS else "is not wearing a hat",
-    "glasses": lambda f: (
-        f"is wearing {S.GLASSES[f.look.glasses]}" if f.look.glasses in S.GLASSES else "is not wearing glasses"
-    ),
-    "doing": lambda f: f"is {S.ACTIVITIES[f.look.activity]}",
-    "expression": lambda f: f"is {S.EXPRESSIONS[f.look.expression]}",
-}
-BARE = {"hat": "is not wearing a hat", "glasses": "is not wearing glasses"}
 
 
 class Keys:
@@ -43,7 +32,7 @@ class Keys:
         self.bags: dict[int, list[int]] = {}
 
     def place(self, true: str, wrong: Sequence[str]) -> tuple[tuple[str, ...], int]:
-        """(options, key)."""
+        """(all options, the place of the true one among them)."""
         bag = self.bags.setdefault(len(wrong) + 1, [])
         if not bag:
             bag += self.rng.sample(range(len(wrong) + 1), len(wrong) + 1)
@@ -64,7 +53,7 @@ def _trait_choice(id_: str, name: str, question: Question, count: int, keys: Key
     return Choice(id_, name, question.kind, None, (name,), question.text, options, key)
 
 
-def text_questions(bench: Benchmark) -> tuple[Choice, ...]:
+def text_questions(bench: BenchmarkScenes) -> tuple[Choice, ...]:
     """`size.text` questions about traits: identities and slots as equally often as can be, half with 2 options, half
     with 3."""
     rng = bench.rng("text")
@@ -84,7 +73,7 @@ def text_questions(bench: Benchmark) -> tuple[Choice, ...]:
     return tuple(items)
 
 
-def reworded_text(bench: Benchmark) -> tuple[tuple[Choice, Choice], ...]:
+def reworded_text(bench: BenchmarkScenes) -> tuple[tuple[Choice, Choice], ...]:
     """(in a trained wording, in a held-out one): every identity and every slot that has a held-out wording, same
     options."""
     rng = bench.rng("reworded-text")
@@ -100,36 +89,23 @@ def reworded_text(bench: Benchmark) -> tuple[tuple[Choice, Choice], ...]:
     return tuple(pairs)
 
 
-def _values_of(kind: str, figure: Figure, rng: random.Random) -> list[str]:
-    """Every value that the answer could have had, in a picture of as many people."""
-    if kind == "wearing":
-        color = rng.choice([c for c in S.COLORS if c != figure.look.color])
-        clothes = rng.choice([c for c in S.CLOTHES if c != figure.look.clothes])
-        looks = (replace(figure.look, color=color), replace(figure.look, clothes=clothes))
-        return [LOOKS[kind](replace(figure, look=look)) for look in looks]
-    tables = {"hat": S.HATS, "glasses": S.GLASSES}
-    if kind in tables:
-        return [*(f"is wearing {v}" for v in tables[kind].values()), BARE[kind]]
-    return [f"is {v}" for v in (S.ACTIVITIES if kind == "doing" else S.EXPRESSIONS).values()]
-
-
-def _wrong(figure: Figure, figures: Sequence[Figure], kind: str, count: int, rng: random.Random) -> list[str]:
+def _wrong(figure: Figure, figures: Sequence[Figure], visible: Visible, count: int, rng: random.Random) -> list[str]:
     """`count` wrong values at most: true ones of other people in the picture first, then others of the kind."""
-    tell, true = LOOKS[kind], LOOKS[kind](figure)
-    beside = [v for v in dict.fromkeys(tell(f) for f in figures) if v != true]
+    true, bare = visible.tell(figure), visible.bare
+    beside = [v for v in dict.fromkeys(visible.tell(f) for f in figures) if v != true]
     rng.shuffle(beside)
-    if kind != "where" and len(beside) < count:
-        rest = [v for v in _values_of(kind, figure, rng) if v != true and v not in beside]
-        if kind in BARE and true != BARE[kind] and BARE[kind] in rest:  # bareness is offered where it can be
-            rest = [BARE[kind], *rng.sample([v for v in rest if v != BARE[kind]], len(rest) - 1)]
+    if visible.values is not None and len(beside) < count:
+        rest = [v for v in visible.values(figure, rng) if v != true and v not in beside]
+        if bare is not None and true != bare and bare in rest:  # bareness is offered where it can be
+            rest = [bare, *rng.sample([v for v in rest if v != bare], len(rest) - 1)]
         else:
             rng.shuffle(rest)
         beside += rest
     return beside[:count]
 
 
-def visual_questions(bench: Benchmark) -> tuple[Choice, ...]:
-    """`size.visual` questions about identities in pictures: kinds equally often, identities as equally often as can be.
+def visual_questions(bench: BenchmarkScenes) -> tuple[Choice, ...]:
+    """`size.visual` questions about identities in pictures: `visual_kinds` equally often, identities as equally often as can be.
 
     Pictures where somebody else differs in the asked thing come first; hats and glasses are there in half of their
     questions.
@@ -137,10 +113,11 @@ def visual_questions(bench: Benchmark) -> tuple[Choice, ...]:
     rng = bench.rng("visual")
     keys, items = Keys(rng), list[Choice]()
     about = Counter[str]()
-    pools = {kind: _pools(bench, kind, rng) for kind in LOOKS}
+    kinds = bench.visual_kinds
+    pools = {kind: _pools(bench, visible_of(kind), rng) for kind in kinds}
     for i in range(bench.size.visual):
-        kind = list(LOOKS)[i % len(LOOKS)]
-        turn = i // len(LOOKS)
+        kind, turn = kinds[i % len(kinds)], i // len(kinds)
+        visible = visible_of(kind)
         pool = _pool(pools[kind], turn)
         name, picture = chosen = min(pool, key=lambda c: about[c[0]])
         pool.remove(chosen)
@@ -149,8 +126,8 @@ def visual_questions(bench: Benchmark) -> tuple[Choice, ...]:
         figure = scene.find(bench.person(name))
         question = Asker(scene, {name: bench.person(name)}, rng).ask(kind, name)
         assert figure is not None and question is not None
-        wrong = [f"<{name}> {v}." for v in _wrong(figure, scene.figures, kind, 1 + turn // 2 % 2, rng)]
-        options, key = keys.place(f"<{name}> {LOOKS[kind](figure)}.", wrong)
+        wrong = [f"<{name}> {v}." for v in _wrong(figure, scene.figures, visible, 1 + turn // 2 % 2, rng)]
+        options, key = keys.place(f"<{name}> {visible.tell(figure)}.", wrong)
         items.append(Choice(f"visual/{i:03}", name, kind, picture, (name,), question.text, options, key))
     return tuple(items)
 
@@ -159,19 +136,19 @@ Appearance = tuple[str, int]
 
 
 def _pools(
-    bench: Benchmark, kind: str, rng: random.Random
+    bench: BenchmarkScenes, visible: Visible, rng: random.Random
 ) -> tuple[list[Appearance], list[Appearance], list[Appearance]]:
-    """Shuffled appearances: (somebody beside differs and the thing is there, .. and it is not there, all the
-    others)."""
+    """Shuffled appearances: those where somebody beside differs and the thing is there, those where somebody differs and it
+    is not there, all the others."""
     pools: tuple[list[Appearance], list[Appearance], list[Appearance]] = ([], [], [])
     for picture, scene in enumerate(bench.pictures):
         for name in bench.shown(picture):
             figure = scene.find(bench.person(name))
             assert figure is not None
-            value = LOOKS[kind](figure)
-            if any(LOOKS[kind](f) != value for f in scene.figures):
-                pools[int(value == BARE.get(kind))].append((name, picture))
-            elif kind != "where":
+            value = visible.tell(figure)
+            if any(visible.tell(f) != value for f in scene.figures):
+                pools[int(value == visible.bare)].append((name, picture))
+            elif visible.values is not None:
                 pools[2].append((name, picture))
     for pool in pools:
         rng.shuffle(pool)
@@ -183,12 +160,12 @@ def _pool(pools: tuple[list[Appearance], ...], turn: int) -> list[Appearance]:
     order = (pools[turn % 2], pools[1 - turn % 2], pools[2]) if pools[1] else pools
     found = next((p for p in order if p), None)
     if found is None:
-        raise ValueError("too few appearances for so many visual questions")
+        raise RequestError("There are too few pictures for so many visual questions.", "Choose another size.")
     return found
 
 
-def reworded_visual(bench: Benchmark) -> tuple[tuple[Choice, Choice], ...]:
-    """(as in `visual_qa`, in a held-out wording) for every item and every held-out wording of its kind."""
+def reworded_visual(bench: BenchmarkScenes) -> tuple[tuple[Choice, Choice], ...]:
+    """(a question of `visual_qa`, the same one in a held-out wording) for every held-out wording of its kind."""
     pairs = []
     for item in bench.visual_qa:
         for wording in HELD_OUT.get(item.kind, ()):

@@ -34,7 +34,7 @@ class Defect:
 
 
 @dataclass(frozen=True, eq=False)
-class Gallery(Suite):
+class PhotoBenchmark(Suite):
     """One benchmark. `people[j]` are the names shown in `pictures[j]`; `several` are questions about several names at
     once."""
 
@@ -73,6 +73,7 @@ class Gallery(Suite):
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """The parts of the suite that the folder has items for."""
         found = ["recognition", "recognition_strict"]
         found += ["recognition_several"] if self.several else []
         found += ["text_qa"] if self.text_qa else []
@@ -82,25 +83,27 @@ class Gallery(Suite):
 
     @cached_property
     def present(self) -> np.ndarray:
+        """bool[identities, pictures]: who is where."""
         return np.array([[name in shown for shown in self.people] for name in self.names])
 
     @cached_property
     def asked(self) -> np.ndarray:
+        """bool[identities, pictures]: which pairs recognition asks about."""
         if self.asked_pairs is None:
             return super().asked
         return np.array([[(n, p) in self.asked_pairs for p in range(len(self.pictures))] for n in self.names])
 
-    def album(self, folder: Path | None = None) -> PhotoAlbum:
+    def album(self, folder: Path | None = None) -> Photographs:
         """Its pictures; nothing is drawn, so `folder` stays empty."""
-        return PhotoAlbum(self)
+        return Photographs(self)
 
 
-class PhotoAlbum:
-    """The pictures of a gallery, reduced to 1,024 pixels a side. `keep` is how many of the last used ones stay in
+class Photographs:
+    """The photographs of a benchmark, reduced to 1,024 pixels a side. `keep` is how many of the last used ones stay in
     memory (up to 3 MB each)."""
 
-    def __init__(self, gallery: Gallery, keep: int = 96) -> None:
-        self.benchmark = gallery
+    def __init__(self, benchmark: PhotoBenchmark, keep: int = 96) -> None:
+        self.benchmark = benchmark
         self.keep = keep
         self._kept: OrderedDict[Path, Image.Image] = OrderedDict()
 

@@ -19,7 +19,7 @@ from typing import Any
 from plvm.errors import RequestError
 from plvm.types import nearest_names
 from plvm_lab.evaluate.figures import Record
-from plvm_lab.evaluate.harness import Exam
+from plvm_lab.evaluate.harness import Harness
 from plvm_lab.evaluate.protocols import PARTS
 from plvm_lab.evaluate.provenance import machine, provenance, version_of
 from plvm_lab.evaluate.suite import Suite
@@ -49,12 +49,12 @@ def evaluate(
     report: Progress = progress if progress is not None else lambda *_: None
     out.mkdir(parents=True, exist_ok=True)
     journal = Journal(out, _digest(system, benchmark))
-    exam = Exam(system, benchmark, benchmark.album(pictures))
+    harness = Harness(system, benchmark, benchmark.album(pictures))
     able = [p for p in wanted if PARTS[p].needs in system.abilities]
     if missing := [p for p in able if p not in journal.parts]:
-        _prepare(system, exam, journal, report)
+        _prepare(system, harness, journal, report)
     for part in missing:
-        records, seconds = _run(part, exam, report)
+        records, seconds = _run(part, harness, report)
         journal.facts = system.facts
         journal.finish(part, records, seconds)
     known = {p: r for p, r in journal.records().items() if p in able}
@@ -81,19 +81,19 @@ def _digest(system: System, benchmark: Suite) -> str:
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
-def _prepare(system: System, exam: Exam, journal: Journal, report: Progress) -> None:
+def _prepare(system: System, harness: Harness, journal: Journal, report: Progress) -> None:
     """Draw the pictures and learn the identities before the clock of a part runs."""
-    system.prepare(exam.album)
-    total = len(exam.benchmark.pictures)
+    system.prepare(harness.album)
+    total = len(harness.benchmark.pictures)
     for i in range(total):
-        exam.album.query(i)
+        harness.album.query(i)
         report("pictures", i + 1, total)
-    names = exam.benchmark.names
-    pictures = [exam.references(name) for name in names]
+    names = harness.benchmark.names
+    pictures = [harness.references(name) for name in names]
     seconds, sizes = 0.0, []
     for i, (name, own) in enumerate(zip(names, pictures, strict=True)):
         begun = time.perf_counter()
-        known = exam.concept(name, own)
+        known = harness.concept(name, own)
         took = time.perf_counter() - begun
         before = system.seconds_of(known)
         seconds += took if before is None else before
@@ -107,10 +107,10 @@ def _mean(sizes: Sequence[int | None]) -> int | None:
     return round(sum(known) / len(known)) if known else None
 
 
-def _run(part: str, exam: Exam, report: Progress) -> tuple[list[Record], float]:
+def _run(part: str, harness: Harness, report: Progress) -> tuple[list[Record], float]:
     """(the records of a part, the seconds it took)."""
-    total, records, begun = PARTS[part].count(exam.benchmark), list[Record](), time.perf_counter()
-    for record in PARTS[part].ask(exam):
+    total, records, begun = PARTS[part].count(harness.benchmark), list[Record](), time.perf_counter()
+    for record in PARTS[part].ask(harness):
         records.append({"part": part} | record)
         report(part, len(records), total)
     return records, time.perf_counter() - begun

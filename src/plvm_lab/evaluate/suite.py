@@ -1,5 +1,5 @@
 """What every benchmark is to the runner, wherever its pictures come from: names, pictures, who is in which of them, and
-the questions. `datasets.Benchmark` draws it all; `gallery.Gallery` reads it from a folder.
+the questions. `portraits_benchmark.Benchmark` draws it all; `photo_benchmark.PhotoBenchmark` reads it from a folder.
 
 A reference key is a name ("billie"), or "billie=robin": robin's reference under the name billie, for the control with
 someone else's reference.

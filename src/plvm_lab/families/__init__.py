@@ -1,0 +1,1 @@
+"""How the shipped mini family and the small encoders of Table 4 are made."""

@@ -1,0 +1,1 @@
+"""What things cost: parameters and memory, time, and what shared prefixes save in training."""

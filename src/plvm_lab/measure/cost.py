@@ -25,7 +25,7 @@ _KV_BYTES = 2  # keys and values stay in 16 bits whatever the weights are
 
 def cost(preset: Preset) -> dict[str, Any]:
     """JSON values: parameters per part (`aligner_trainable`, `encoder`, `aligner_with_encoder`, `backbone`,
-    `backbone_parts`, `aligner_share` of the backbone) and `memory`, see `memory`."""
+    `backbone_parts`, `aligner_share` of the backbone) and `memory` in bytes."""
     aligner, encoder, backbone = untrained_aligner(preset), untrained_encoder(preset), untrained_backbone(preset)
     parts = {**dict(backbone.model.named_children()), "lm_head": backbone.lm_head}
     own, reads = parameters(aligner), parameters(encoder)
@@ -52,7 +52,8 @@ def parameters(model: nn.Module) -> int:
 def memory(preset: Preset, backbone: Any, encoder: int, aligner: int) -> dict[str, Any]:
     """Bytes: `weights` of everything by the backbone's number format, `kv_per_token`, `image_prefix` (keys and values
     of one picture), `concept` (one concept's tokens as they are stored), `training` (the Aligner's gradients and
-    AdamW's two moments, beside the weights), and `plan`, see `plan`. `encoder` and `aligner` are parameter counts."""
+    AdamW's two moments, beside the weights), and `plan` (what fits on which machine). `encoder` and `aligner` are parameter
+    counts."""
     text, config = backbone.config.text_config, aligner_config(preset)
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     per_token = 2 * text.num_hidden_layers * text.num_key_value_heads * head * _KV_BYTES

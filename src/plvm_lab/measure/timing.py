@@ -11,8 +11,8 @@ import torch
 
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
+from plvm.model.backbone_family import Pixels
 from plvm.model.encoder import Encoder
-from plvm.model.families import Pixels
 from plvm.model.untrained import untrained_aligner, untrained_backbone, untrained_encoder
 from plvm.presets import Preset
 from plvm.runtime import free_memory

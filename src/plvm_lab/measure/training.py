@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from plvm.data.wordings import ASK, NO, YES
 from plvm.model.aligner import Aligner, AlignerConfig, build_aligner
 from plvm.model.backbone import Backbone
-from plvm.model.families import Pixels
+from plvm.model.backbone_family import Pixels
 from plvm.prompt.image_first import Prompt
 from plvm.train.batch import write_sample
 from plvm.train.loss import answer_loss

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plvm_lab.portraits.person import SLOTS, Person, draw_person, lookalike
-from plvm_lab.portraits.questions import NAMED_KINDS, SCENE_KINDS, TRAIT_VERB, WHO_KINDS, Asker, Question
+from plvm_lab.portraits.phrases import TRAIT_VERB
+from plvm_lab.portraits.question_kind import KINDS, Question, kinds_in, visible_of
+from plvm_lab.portraits.questions import Asker
 from plvm_lab.portraits.scene import Figure, Scene
 from plvm_lab.portraits.sentences import PRACTICE
 
-LOOK_KINDS = ("hat", "glasses", "expression")
 WORN = 8  # a hat or glasses that are there are asked about so many times as often: few people wear any
 
 
@@ -41,14 +42,15 @@ class Dialogue:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """ "n0", "n1", .. as many as there are people."""
         return tuple(f"n{i}" for i in range(len(self.named)))
 
 
 @dataclass(frozen=True)
 class DialogueMix:
-    """Shares that shape dialogues. `kinds` are relative weights of question families; `partial` is the share of
-    descriptions with 1 to 5 traits only; `late` the share of names that join in a later turn. Two more families are for
-    training: "look" (hat, glasses, expression of someone named) and "who_named" (who is where someone named is)."""
+    """Shares that shape dialogues. `kinds` are relative weights of families: one in which kinds of questions are registered
+    ("named", "look", "who", "scene"), "trait", or a single kind; "who_named" asks who is where someone named is. `partial` is
+    the share of descriptions with 1 to 5 traits only; `late` the share of names that join in a later turn."""
 
     turns: int = 4
     present: float = 0.55
@@ -134,39 +136,42 @@ def _draw_question(
     )
     families, weights = zip(*mix.kinds, strict=True)
     family = rng.choices(families, weights)[0]
-    if scene is None and family not in ("trait", "has", "who_has"):
+    if scene is None and family != "trait" and (family not in KINDS or KINDS[family].pictured):
         family = rng.choice(("trait", "trait", "has", "who_has"))
     x = rng.choice(list(known))
     if family == "trait":
         return asker.ask(rng.choice(known[x].slots), x)
-    if family in ("has", "who_has"):
-        slots = [s for s in known[x].slots if TRAIT_VERB[s] == "has"]
-        return asker.ask(family, x, rng.choice(slots)) if slots else None
-    if family == "named":
-        return asker.ask(rng.choice(NAMED_KINDS), x)
     if family == "look":
         return _ask_look(asker, list(known), rng)
     if family == "who_named":
-        return asker.ask(rng.choice(WHO_KINDS), x)
+        return asker.ask(rng.choice(kinds_in("who")), x)
     if family == "who":
-        return asker.ask(rng.choice(WHO_KINDS), x if rng.random() < 0.5 else None)
-    if family == "describe_portrait":
-        return asker.ask(family)
+        return asker.ask(rng.choice(kinds_in("who")), x if rng.random() < 0.5 else None)
     if family == "scene":
-        return asker.ask(rng.choice(SCENE_KINDS))
-    if family in ("both", "doing_both"):
-        others = [n for n in known if n != x]
-        return asker.ask(family, x, rng.choice(others)) if others else None
-    return asker.ask(family, x)
+        return asker.ask(rng.choice(kinds_in("scene")))
+    if kinds := kinds_in(family):
+        return asker.ask(rng.choice(kinds), x)
+    return _ask_with_second(asker, family, x, known, rng)
+
+
+def _ask_with_second(
+    asker: Asker, kind: str, x: str, known: dict[str, Named], rng: random.Random
+) -> Question | None:
+    """A question of a kind that is its own family, with what it needs beside x: one of x's slots, a second name, nothing."""
+    if not KINDS[kind].second:
+        return asker.ask(kind, x)
+    slots = [s for s in known[x].slots if TRAIT_VERB[s] == "has"]
+    choices = slots if KINDS[kind].second == "slot" else [n for n in known if n != x]
+    return asker.ask(kind, x, rng.choice(choices)) if choices else None
 
 
 def _ask_look(asker: Asker, names: list[str], rng: random.Random) -> Question | None:
-    """A question about somebody's hat, glasses or expression."""
-    asked = [(kind, x) for x in names for kind in LOOK_KINDS]
+    """A question about something to be looked at closely on somebody: hat, glasses, expression."""
+    asked = [(kind, x) for x in names for kind in kinds_in("look")]
 
     def weight(kind: str, x: str) -> int:
-        figure = asker.present[x]
-        return WORN if figure is not None and getattr(figure.look, kind) != "none" and kind != "expression" else 1
+        figure, visible = asker.present[x], visible_of(kind)
+        return WORN if figure is not None and visible.bare is not None and visible.tell(figure) != visible.bare else 1
 
     kind, x = rng.choices(asked, [weight(*a) for a in asked])[0]
     return asker.ask(kind, x)

@@ -84,6 +84,7 @@ class Frame:
 
     @property
     def skin(self) -> tuple[str, str]:
+        """The colours of the skin: of the face, of its shadows."""
         return SKIN[self.person["skin"]]
 
     @property

@@ -1,6 +1,6 @@
 """The indoor places and the open-air stage: walls with a hole through which the sky of the light is seen.
 
-Contract: as in `outdoors.py`: each function draws everything but the sky, varied by `rng`, in the light of day.
+Contract: each function draws everything of a place but the sky, varied by `rng`, in the light of day.
 `INDOORS` maps the place's name to its function.
 """
 

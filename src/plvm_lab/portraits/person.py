@@ -1,6 +1,6 @@
 """Who a portrait person is: fourteen discrete traits and a continuous geometry, all drawn from one seed.
 
-A `Person` is a value. It knows nothing about pictures (`draw.py`), scenes (`scene.py`) or questions (`questions.py`).
+A `Person` is a value. It knows nothing about pictures (`render.py`), scenes (`scene.py`) or questions (`questions.py`).
 Every trait value has one English phrase (`PHRASES`), so that "red hair" is what the pictures show, what the text says and
 what an answer contains.
 """

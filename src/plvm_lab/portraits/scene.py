@@ -1,6 +1,6 @@
 """What a portrait picture shows: who stands where, how each one looks today, in which place and light.
 
-A `Scene` is the exact truth of a picture. `draw.py` turns it into SVG, `questions.py` into captions, questions and
+A `Scene` is the exact truth of a picture. `render.py` turns it into SVG, `questions.py` into captions, questions and
 answers; the two never speak to each other.
 
 Coordinates: a square canvas of `CANVAS` units, x to the right, y down. A figure's (x, y) is the centre of its face, and a
@@ -77,7 +77,7 @@ POSITIONS: dict[int, tuple[str, ...]] = {
     3: ("on the left", "in the middle", "on the right"),
     4: ("on the far left", "on the left", "on the right", "on the far right"),
 }
-CROWD_WEIGHTS = (0.3, 0.34, 0.22, 0.14)  # share of pictures with 1, 2, 3, 4 people
+PEOPLE_WEIGHTS = (0.3, 0.34, 0.22, 0.14)  # share of pictures with 1, 2, 3, 4 people
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def draw_look(rng: random.Random, *, reference: bool = False) -> Look:
 
 
 def _placements(count: int, rng: random.Random) -> list[tuple[float, float, float]]:
-    """(x, y, scale) from left to right; a smaller crowd stands nearer."""
+    """(x, y, scale) from left to right; fewer people stand nearer."""
     low, high = {1: (1.3, 1.9), 2: (1.15, 1.5), 3: (0.98, 1.15), 4: (0.88, 0.98)}[count]
     step = CANVAS / count
     raised = rng.random() < 0.5
@@ -173,6 +173,6 @@ def draw_portrait(person: Person, rng: random.Random) -> Scene:
     return Scene(rng.choice(list(PLACES)), "day", (figure,), rng.randrange(2**31))
 
 
-def crowd_size(rng: random.Random) -> int:
+def people_count(rng: random.Random) -> int:
     """How many people a picture shows: 1 to 4."""
-    return rng.choices((1, 2, 3, 4), CROWD_WEIGHTS)[0]
+    return rng.choices((1, 2, 3, 4), PEOPLE_WEIGHTS)[0]

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 
 def path(fill: str, d: str, extra: str = "") -> str:
+    """A filled path."""
     return f'<path fill="{fill}" d="{d}"{extra}/>'
 
 
 def line(stroke: str, width: float, d: str, extra: str = "") -> str:
+    """A stroke without filling."""
     return f'<path fill="none" stroke="{stroke}" stroke-width="{width}" d="{d}"{extra}/>'
 
 
 def rect(x: float, y: float, w: float, h: float, fill: str, rx: float = 0) -> str:
+    """A rectangle with its upper left corner at (x, y); `rx` rounds its corners."""
     corner = f' rx="{rx}"' if rx else ""
     return f'<rect x="{x:.0f}" y="{y:.0f}" width="{w:.0f}" height="{h:.0f}" fill="{fill}"{corner}/>'
 
 
 def disc(x: float, y: float, r: float, fill: str, extra: str = "") -> str:
+    """A filled circle around (x, y)."""
     return f'<circle cx="{x:.0f}" cy="{y:.0f}" r="{r:.1f}" fill="{fill}"{extra}/>'
 
 
 def cloud(x: float, y: float, s: float) -> str:
+    """A cloud at (x, y), `s` times as large as usual."""
     return path(
         "#ffffff",
         f"M{x - 34 * s:.0f} {y:.0f}a{13 * s:.1f} {13 * s:.1f} 0 0 1 {10 * s:.1f}-{22 * s:.1f}"

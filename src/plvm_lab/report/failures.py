@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.portraits_benchmark import VERSION, Benchmark, Size, portraits
 from plvm_lab.report.results import Run
 
@@ -73,7 +73,7 @@ class Redrawn:
         facts: dict[str, Any] = run.summary["benchmark"]
         size: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["size"].items()}
         self.benchmark: Benchmark = portraits(facts["split"], run.summary["seed"], Size(**size))
-        self.album = Album(self.benchmark, keep=1)
+        self.album = Drawings(self.benchmark, keep=1)
 
     @staticmethod
     def can(run: Run) -> bool:

@@ -1,0 +1,1 @@
+"""Datasets of people: generators of pictures, filters, questions, and the pipeline that makes shards of them."""

@@ -13,7 +13,7 @@ from PIL import Image
 from plvm.data.spec import Spec
 from plvm.data.wordings import ATTRIBUTES
 from plvm_lab.portraits.person import PHRASES
-from plvm_lab.portraits.questions import TRAIT_VERB
+from plvm_lab.portraits.phrases import TRAIT_VERB
 from plvm_lab.portraits.sentences import TRAIN
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def traits_in(text: str) -> dict[str, str]:
     return {slot: phrases[0] for slot, phrases in found.items() if len(phrases) == 1}
 
 
-class Answers:
+class BackboneAnswers:
     """Asks a frozen model about reference pictures. `describes`: it answers in the phrases of the drawn world."""
 
     def __init__(self, vlm: Personal, *, describes: bool) -> None:
@@ -38,7 +38,7 @@ class Answers:
         if self.describes:
             text = self.vlm.ask(reference, TRAIN["describe_portrait"][0]).text
             return {slot: f"<n0> {TRAIT_VERB[slot]} {phrase}." for slot, phrase in traits_in(text).items()}
-        prefix, _ = self.vlm.look(reference)
+        prefix = self.vlm.look(reference)
         slots = list(ATTRIBUTES)
         said = self.vlm.ask_many([(prefix, ATTRIBUTES[slot][1], ()) for slot in slots])
         return {slot: _about_name(a.text) for slot, a in zip(slots, said, strict=True) if a.text.strip()}
@@ -52,7 +52,7 @@ def _about_name(text: str) -> str:
     return text
 
 
-def build_answers(spec: Spec) -> Answers | None:
+def build_answers(spec: Spec) -> BackboneAnswers | None:
     """The answering model of a spec; None where answers are the truth. Raises CheckpointError."""
     if spec.answers != "backbone":
         return None
@@ -61,4 +61,4 @@ def build_answers(spec: Spec) -> Answers | None:
     options: dict[str, Any] = dict(spec.options)
     model = str(options.get("answer_model", "mini"))
     vlm = load(model, device=options.get("device"))
-    return Answers(vlm, describes=model == "mini" or bool(options.get("answers_describe")))
+    return BackboneAnswers(vlm, describes=model == "mini" or bool(options.get("answers_describe")))

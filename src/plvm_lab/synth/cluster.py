@@ -22,6 +22,7 @@ class ShardActor:
         self.maker = job.maker()
 
     def make(self, shard: Shard) -> Shard:
+        """Make a shard and return it."""
         self.maker.make(shard)
         return shard
 

@@ -28,20 +28,23 @@ class Face:
 
 
 class TextMatcher(Protocol):
-    """`similarity(pictures, prompts)[i]`: the cosine of picture i and prompt i. `text_threshold`: what belongs together."""
+    """Compares pictures with prompts. From `text_threshold` on, a picture and a prompt belong together."""
 
     text_threshold: float
 
-    def similarity(self, pictures: Sequence[Image.Image], prompts: Sequence[str]) -> list[float]: ...
+    def similarity(self, pictures: Sequence[Image.Image], prompts: Sequence[str]) -> list[float]:
+        """The cosine of each picture and its prompt."""
+        ...
 
 
 class FaceReader(Protocol):
-    """`faces(pictures)[i]`: the faces in picture i, largest first. `face_threshold`: the cosine of one and the same
-    person."""
+    """Finds faces. From a cosine of `face_threshold` on, two faces are of one person."""
 
     face_threshold: float
 
-    def faces(self, pictures: Sequence[Image.Image]) -> list[list[Face]]: ...
+    def faces(self, pictures: Sequence[Image.Image]) -> list[list[Face]]:
+        """The faces in each picture, largest first."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Verdict:
 
     @property
     def kept(self) -> bool:
+        """Whether no filter refused the picture."""
         return not self.refusals
 
 

@@ -1,4 +1,4 @@
-"""What makes pictures: one small protocol, and the generators by name."""
+"""What makes the pictures of a dataset, as a protocol, and what it hands over: samples and failures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from plvm.data.spec import Identity, Spec
-from plvm.errors import RequestError
+from plvm.data.spec import Identity
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,42 +33,21 @@ class Failure:
 
 
 class Generator(Protocol):
-    """Makes everything about one identity, or about a few who are pictured together, from the spec's seed alone.
+    """Makes everything about one identity, or about a few who are pictured together, from the spec's seed alone."""
 
-    `keys` names whom it could make pictures of, a group by its first member; `inputs` are digests of whatever it takes
-    from outside of the spec; `make` gives a reference of everyone first, then the pictures, and says of each that failed
-    why. An identity without a reference comes back as failures only.
-    """
+    def keys(self) -> Sequence[str]:
+        """Whom it could make pictures of, a group by its first member."""
+        ...
 
-    def keys(self) -> Sequence[str]: ...
+    def inputs(self) -> Mapping[str, str]:
+        """Digests of whatever it takes from outside of the spec, by name."""
+        ...
 
-    def inputs(self) -> Mapping[str, str]: ...
-
-    def make(self, identity: Identity) -> tuple[list[Sample], list[Failure]]: ...
+    def make(self, identity: Identity) -> tuple[list[Sample], list[Failure]]:
+        """A reference of everyone first, then the pictures; and of each picture that failed, why. An identity without a
+        reference comes back as failures only."""
+        ...
 
     def describe(self) -> Mapping[str, str]:
         """What the datasheet says of it: its name, its models, its versions."""
         ...
-
-
-def build_generator(spec: Spec) -> Generator:
-    """The generator that a spec names, ready to work. Raises RequestError for an unknown name, missing models or
-    missing packages."""
-    if spec.generator == "portraits":
-        from plvm_lab.synth.portraits_generator import PortraitsGenerator
-
-        return PortraitsGenerator(spec)
-    if spec.generator == "photos":
-        from plvm_lab.synth.photo_folder import PhotoFolder
-
-        return PhotoFolder(spec)
-    if spec.generator == "ip-adapter":
-        from plvm_lab.synth.ip_adapter import AdapterGenerator
-
-        return AdapterGenerator(spec)
-    raise RequestError(
-        f'There is no generator "{spec.generator[:40]}".', f"The generators are: {', '.join(GENERATORS)}."
-    )
-
-
-GENERATORS = ("portraits", "photos", "ip-adapter")

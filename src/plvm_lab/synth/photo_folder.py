@@ -21,7 +21,7 @@ from plvm.data.spec import Identity, Spec
 from plvm.errors import ImageError, RequestError
 from plvm.images import open_image
 from plvm_lab.synth.filters import FaceReader
-from plvm_lab.synth.generator import Failure, Sample
+from plvm_lab.synth.generator import Failure, Generator, Sample
 from plvm_lab.synth.picture_readers import face_reader
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
@@ -90,7 +90,7 @@ def reference_folder(spec: Spec) -> Path:
     return Path(str(spec.options["references"]))
 
 
-class FromPhotos:
+class FromPhotos(Generator):
     """What generators have in common that start from a folder of photos: the identities are those of the folder."""
 
     def __init__(self, spec: Spec) -> None:

@@ -21,8 +21,10 @@ from pathlib import Path
 from plvm.data.manifest import MANIFEST, Manifest, read_manifest
 from plvm.data.spec import Shard, Spec, check_inputs, plan, read_spec
 from plvm.errors import PlvmError, RequestError
+from plvm_lab.synth.build_generator import build_generator
+from plvm_lab.synth.cluster import make_on_ray
 from plvm_lab.synth.finish import finish
-from plvm_lab.synth.generator import Generator, build_generator
+from plvm_lab.synth.generator import Generator
 from plvm_lab.synth.shard import Job, ShardMaker, is_whole
 
 SPEC = "spec.json"
@@ -83,8 +85,6 @@ def claim(spec: Spec, folder: Path) -> None:
 
 def _made(job: Job, shards: Sequence[Shard], workers: int, ray: str | None) -> Iterator[Shard]:
     if ray is not None:
-        from plvm_lab.synth.cluster import make_on_ray
-
         return make_on_ray(job, shards, ray, workers)
     if workers == 1 or len(shards) <= 1:
         return _made_here(job, shards)

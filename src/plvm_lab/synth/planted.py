@@ -58,7 +58,7 @@ def plant(generator: PortraitsGenerator, identity: Identity, share: float) -> tu
 
 
 def _with_another(scene: Scene, rng: random.Random) -> Scene:
-    """The same scene with a stranger of the same gender in the same clothes."""
+    """A scene with a stranger of the same gender in the same clothes."""
     figure = scene.figures[0]
     others = (person_of("synth-stranger", rng.randrange(10**9)) for _ in range(1000))
     stranger = next(p for p in others if p["gender"] == figure.person["gender"])

@@ -30,12 +30,13 @@ SURE = 0.0  # logit from which a peak is a face
 
 
 def block(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """A convolution with batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
     )
 
 
-class Looker(nn.Module):
+class PictureEncoder(nn.Module):
     """A picture -> where faces are (logit and log half-size per cell, [B, 2, 20, 20]) and what it shows, [B, 96]."""
 
     def __init__(self) -> None:
@@ -52,7 +53,7 @@ class Looker(nn.Module):
         return self.faces(both), F.normalize(self.shown(coarse), dim=-1)
 
 
-class Knower(nn.Module):
+class FaceEncoder(nn.Module):
     """A face crop -> who it is, [B, 96]."""
 
     def __init__(self) -> None:
@@ -64,7 +65,7 @@ class Knower(nn.Module):
         return F.normalize(self.code(self.look(crops)), dim=-1)
 
 
-class Speller(nn.Module):
+class PromptEncoder(nn.Module):
     """A prompt's words and pairs of words, as ids -> what it tells, [B, 96]."""
 
     def __init__(self) -> None:
@@ -96,7 +97,7 @@ class Judge(nn.Module):
 
     def __init__(self, text_threshold: float = 0.0, face_threshold: float = 0.0) -> None:
         super().__init__()
-        self.looker, self.knower, self.speller = Looker(), Knower(), Speller()
+        self.looker, self.knower, self.speller = PictureEncoder(), FaceEncoder(), PromptEncoder()
         self.text_threshold, self.face_threshold = text_threshold, face_threshold
 
     @torch.inference_mode()

@@ -15,10 +15,10 @@ from plvm.data.spec import Identity, Spec
 from plvm.errors import RequestError
 from plvm_lab.portraits import scene as S
 from plvm_lab.portraits.person import SLOTS, Person, person_of
-from plvm_lab.portraits.questions import clothes_of
+from plvm_lab.portraits.phrases import clothes_of
 from plvm_lab.portraits.render import draw
 from plvm_lab.portraits.scene import Figure, Scene, draw_portrait, draw_scene
-from plvm_lab.synth.generator import Failure, Sample
+from plvm_lab.synth.generator import Failure, Generator, Sample
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _truth_of_figure(figure: Figure) -> dict[str, object]:
     }  # fmt: skip
 
 
-class PortraitsGenerator:
+class PortraitsGenerator(Generator):
     """Draws identities "p000000", "p000001", ...; all of it follows from the spec's seed. The option "people" is [least,
     most] in a picture, within 1 to 4; the last group may be smaller."""
 

@@ -6,15 +6,13 @@ OpenAI-compatible model write more.
 
 from __future__ import annotations
 
-import json
 import random
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 from plvm.errors import RequestError
+from plvm_lab.endpoint import Endpoint, Patience
 
 SHIPPED = Path(__file__).parent / "prompts.txt"
 TEMPLATE = re.compile(r"A person wearing (.+) is (\w+ing)\b(.*)\.")
@@ -145,16 +143,17 @@ def ask_for_prompts(
 ) -> list[str]:
     """`count` new descriptions written by the model behind an OpenAI-compatible API at `url` (".../v1").
 
-    Lines that do not fit the template, are too long or known are dropped. Raises RequestError where the API cannot be
-    reached or, after `rounds` questions, has not written enough.
+    Lines that do not fit the template, are too long or known are dropped. Raises RequestError where the API refuses or
+    is not reached or, after `rounds` questions, has not written enough.
     """
-    found: dict[str, None] = {}
+    endpoint, found = Endpoint(url, key, Patience(timeout)), dict[str, None]()
     for _ in range(rounds):
         wanted = count - len(found)
         if wanted <= 0:
             break
-        text = _complete(url, model, key, _instruction(wanted, [*known, *found][-20:]), timeout)
-        for line in text.splitlines():
+        question = {"role": "user", "content": _instruction(wanted, [*known, *found][-20:])}
+        reply = endpoint.ask({"model": model, "messages": [question], "temperature": 1.0})
+        for line in reply.text.splitlines():
             prompt = re.sub(r"^[\s\d.)*-]+", "", line).strip()
             if TEMPLATE.fullmatch(prompt) and len(prompt) <= LONGEST and prompt not in known:
                 found[prompt] = None
@@ -172,20 +171,3 @@ def _instruction(count: int, known: Sequence[str]) -> str:
         '"A person wearing (something) is (doing something) at (some place)." Say nothing about age, sex, hair, skin '
         f"or face, and name nobody. Do not repeat these:\n{shown}"
     )
-
-
-def _complete(url: str, model: str, key: str, text: str, timeout: float) -> str:
-    body = {"model": model, "messages": [{"role": "user", "content": text}], "temperature": 1.0}
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    if not url.startswith(("http://", "https://")):
-        raise RequestError(f'"{url[:80]}" is no address of an API.', "Give one like https://host/v1.")
-    request = urllib.request.Request(f"{url.rstrip('/')}/chat/completions", json.dumps(body).encode(), headers)
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as reply:
-            return str(json.load(reply)["choices"][0]["message"]["content"])
-    except urllib.error.HTTPError as error:
-        raise RequestError(
-            f"{url} answers {error.code} {error.reason}.", "Check the model's name and the key."
-        ) from None
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise RequestError(f"{url} gave no answer ({error}).", "Check the address and the network.") from None

@@ -7,13 +7,13 @@ picture was made of; attribute answers come from the drawn truth or from a froze
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from plvm.data import wordings as W
 from plvm_lab.portraits.person import PHRASES
-from plvm_lab.portraits.questions import TRAIT_VERB, next_to
+from plvm_lab.portraits.phrases import TRAIT_VERB, next_to
 from plvm_lab.portraits.sentences import UNKNOWN
 
 CONCEPTS = (2, 3, 4)  # in a prompt with distractors
@@ -74,10 +74,60 @@ def _recognition(picture: Picture, others: Sequence[str], rng: random.Random) ->
     return [
         Item(
             "recognize", picture.key, (key,), rng.choice(W.ASK).format(x="<n0>"), _verdict(here, "<n0>", rng), True,
-            ("Yes.", "No."),
+            VERDICTS,
         )
         for key, here in asked
     ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """A picture and the concepts of a prompt: their `names` "<n0>", "<n1>", .. and who is `shown` from left to right, by name
+    or as the unknown one. `rng` draws the wording."""
+
+    names: tuple[str, ...]
+    shown: tuple[str, ...]
+    rng: random.Random
+
+    @property
+    def seen(self) -> list[str]:
+        """The names of those who are in the picture."""
+        return [name for name in self.shown if name != UNKNOWN]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What comes of a kind of question with several concepts: question, answer and, where there are some, its options."""
+
+    text: str
+    answer: str
+    options: tuple[str, ...] = ()
+    verdict: bool = False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of question with several concepts in the prompt: where it makes sense, and how it is asked."""
+
+    makes_sense: Callable[[Prompted], bool]
+    ask: Callable[[Prompted], Asked]
+
+
+KINDS: dict[str, Kind] = {}  # in the order of their registration, from which one is drawn
+VERDICTS = ("Yes.", "No.")
+
+
+def several_kind(
+    name: str, makes_sense: Callable[[Prompted], bool] = lambda _: True
+) -> Callable[[Callable[[Prompted], Asked]], Callable[[Prompted], Asked]]:
+    """Register the function below as a kind of question with several concepts; nothing else has to know of it. Its wordings
+    belong into `plvm.data.wordings`."""
+
+    def register(ask: Callable[[Prompted], Asked]) -> Callable[[Prompted], Asked]:
+        KINDS[name] = Kind(makes_sense, ask)
+        return ask
+
+    return register
 
 
 def _several(picture: Picture, others: Sequence[str], rng: random.Random) -> list[Item]:
@@ -89,37 +139,47 @@ def _several(picture: Picture, others: Sequence[str], rng: random.Random) -> lis
     if len(concepts) < 2:
         return []
     rng.shuffle(concepts)
-    names = [f"<n{i}>" for i in range(len(concepts))]
-    name_of = dict(zip(concepts, names, strict=True))
-    shown = [name_of.get(key, UNKNOWN) for key in picture.people]
-    seen = [name for name in shown if name != UNKNOWN]
-    kinds = ["recognize_one", "who", "both"]
-    kinds += ["which"] if len(concepts) == 2 and len(seen) == 1 == len(shown) else []
-    kinds += ["beside"] if seen and len(shown) > 1 else []
-    kind = rng.choice(kinds)
-    options: tuple[str, ...] = ("Yes.", "No.") if kind in ("recognize_one", "both") else ()
-    if kind == "recognize_one":
-        x = rng.choice(seen) if seen and rng.random() < 0.5 else rng.choice(names)
-        text, answer = rng.choice(W.ASK).format(x=x), _verdict(x in seen, x, rng)
-    elif kind == "which":
-        text = rng.choice(W.WHICH).format(x=names[0], y=names[1])
-        answer, options = f"This is {seen[0]}.", tuple(f"This is {n}." for n in names)
-    elif kind == "both":
-        x, y = rng.sample(names, 2)
-        text, answer = rng.choice(W.BOTH).format(x=x, y=y), _of_two([n for n in (x, y) if n in seen])
-    elif kind == "beside":
-        x = rng.choice(seen)
-        i = shown.index(x)
-        text, answer = rng.choice(W.BESIDE).format(x=x), next_to(x, [*shown[max(0, i - 1) : i], *shown[i + 1 : i + 2]])
-    else:
-        text = rng.choice(W.WHO)
-        answer = f"I see {' and '.join(seen)}." if seen else "I do not know anyone in this photo."
-    return [Item(kind, picture.key, tuple(concepts), text, answer, kind in ("recognize_one", "both"), options)]
+    name_of = {key: f"<n{i}>" for i, key in enumerate(concepts)}
+    prompted = Prompted(
+        tuple(name_of.values()), tuple(name_of.get(key, UNKNOWN) for key in picture.people), rng
+    )
+    kind = rng.choice([name for name, kind in KINDS.items() if kind.makes_sense(prompted)])
+    asked = KINDS[kind].ask(prompted)
+    return [Item(kind, picture.key, tuple(concepts), asked.text, asked.answer, asked.verdict, asked.options)]
 
 
-def _of_two(here: Sequence[str]) -> str:
-    """The answer to whether two people are both in a picture, of whom these are."""
-    return f"No, only {here[0]} is in this photo." if len(here) == 1 else "Yes." if here else "No."
+@several_kind("recognize_one")
+def _recognize_one(now: Prompted) -> Asked:
+    x = now.rng.choice(now.seen) if now.seen and now.rng.random() < 0.5 else now.rng.choice(now.names)
+    return Asked(now.rng.choice(W.ASK).format(x=x), _verdict(x in now.seen, x, now.rng), VERDICTS, True)
+
+
+@several_kind("who")
+def _who(now: Prompted) -> Asked:
+    text = now.rng.choice(W.WHO)
+    return Asked(text, f"I see {' and '.join(now.seen)}." if now.seen else "I do not know anyone in this photo.")
+
+
+@several_kind("both")
+def _both(now: Prompted) -> Asked:
+    x, y = now.rng.sample(now.names, 2)
+    here = [n for n in (x, y) if n in now.seen]
+    answer = f"No, only {here[0]} is in this photo." if len(here) == 1 else "Yes." if here else "No."
+    return Asked(now.rng.choice(W.BOTH).format(x=x, y=y), answer, VERDICTS, True)
+
+
+@several_kind("which", lambda now: len(now.names) == 2 and len(now.seen) == 1 == len(now.shown))
+def _which(now: Prompted) -> Asked:
+    text = now.rng.choice(W.WHICH).format(x=now.names[0], y=now.names[1])
+    return Asked(text, f"This is {now.seen[0]}.", tuple(f"This is {n}." for n in now.names))
+
+
+@several_kind("beside", lambda now: bool(now.seen) and len(now.shown) > 1)
+def _beside(now: Prompted) -> Asked:
+    x = now.rng.choice(now.seen)
+    i = now.shown.index(x)
+    near = [*now.shown[max(0, i - 1) : i], *now.shown[i + 1 : i + 2]]
+    return Asked(now.rng.choice(W.BESIDE).format(x=x), next_to(x, near))
 
 
 def _verdict(here: bool, x: str, rng: random.Random) -> str:
@@ -132,16 +192,16 @@ def _attributes(person: Person, rng: random.Random) -> list[Item]:
     """One question per attribute that is known, without a picture: the concept alone must tell."""
     items = []
     for slot, (texts, _) in W.ATTRIBUTES.items():
-        told, true = person.said.get(slot), person.traits.get(slot)
+        said, true = person.said.get(slot), person.traits.get(slot)
         truth = f"<n0> {TRAIT_VERB[slot]} {PHRASES[slot][true]}." if true else None
-        answer = told if told is not None else truth
+        answer = said if said is not None else truth
         if answer is None:
             continue
         options = tuple(f"<n0> {TRAIT_VERB[slot]} {p}." for p in PHRASES[slot].values()) if true else ()
         items.append(
             Item(
                 slot, "", (person.key,), rng.choice(texts).format(x="<n0>"), answer, False, options, truth,
-                "truth" if told is None else "backbone",
+                "truth" if said is None else "backbone",
             )
         )  # fmt: skip
     return items

@@ -15,13 +15,14 @@ from PIL import Image
 from plvm.data.shards import KEPT, PICTURES, QUESTIONS, REFERENCE, REJECTED, encode_png, write_pictures
 from plvm.data.spec import Identity, Shard, Spec, check_inputs
 from plvm.data.tables import PICTURE_COLUMNS, QUESTION_COLUMNS, write_table
-from plvm_lab.synth.backbone_answers import Answers, build_answers
+from plvm_lab.synth.backbone_answers import BackboneAnswers, build_answers
+from plvm_lab.synth.build_generator import build_generator
 from plvm_lab.synth.filters import Filters, Verdict, picture_hash
-from plvm_lab.synth.generator import Failure, Generator, Sample, build_generator
+from plvm_lab.synth.generator import Failure, Generator, Sample
 from plvm_lab.synth.picture_readers import build_filters
 from plvm_lab.synth.qa import Person, Picture, ask_everything
 
-TOLD = ("identity", "people", "split", "name", "prompt", "text_score", "face_score")  # beside a picture in its tar
+IN_TAR = ("identity", "people", "split", "name", "prompt", "text_score", "face_score")  # beside a picture in its tar
 
 
 def is_whole(folder: Path, shard: Shard) -> bool:
@@ -38,6 +39,7 @@ class Job:
     generator: Generator | None = None
 
     def maker(self) -> ShardMaker:
+        """What makes the shards. Raises RequestError where models, packages or inputs are missing."""
         return ShardMaker(self.spec, self.folder, self.generator)
 
 
@@ -47,7 +49,7 @@ class ShardMaker:
 
     def __init__(
         self, spec: Spec, folder: Path, generator: Generator | None = None, filters: Filters | None = None,
-        answers: Answers | None = None,
+        answers: BackboneAnswers | None = None,
     ) -> None:  # fmt: skip
         self.spec, self.folder = spec, folder
         self.generator = generator if generator is not None else build_generator(spec)
@@ -66,9 +68,9 @@ class ShardMaker:
             for sample, verdict in self.judge(samples):
                 row = _row(identity, sample, verdict)
                 rows.append(row)
-                told = {k: row[k] for k in TOLD}
+                facts = {k: row[k] for k in IN_TAR}
                 pictures[verdict.kept].append(
-                    (row["picture"], encode_png(sample.image), told | {"truth": sample.truth})
+                    (row["picture"], encode_png(sample.image), facts | {"truth": sample.truth})
                 )
                 if verdict.kept and sample.name == REFERENCE:
                     people.append(self._person(sample))

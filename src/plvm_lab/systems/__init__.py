@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from plvm.errors import RequestError
 from plvm.types import nearest_names
@@ -47,17 +47,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> its class, and wha
 }
 DRAWN_ONLY = frozenset({"llava-prompt-true", "llava-prompt-true-16"})  # have to know who was drawn in the portraits benchmark
 NO_MODEL = frozenset({"openai"})  # systems that need no model of ours
-PARTS = (
-    "vlm",
-    "self",
-    "tuning",
-    "strangers",
-    "truth",
-    "keep",
-    "key",
-    "changes",
-    "writer",
-)  # arguments nobody sets by name
+PARTS = ("vlm", "self", "strangers", "truth", "keep", "key", "writer")  # arguments nobody sets by name
 
 
 def check_systems(names: list[str]) -> None:
@@ -78,14 +68,37 @@ def class_of(name: str) -> Any:
     return getattr(import_module(module), kind)
 
 
+def groups_of(kind: Any) -> dict[str, Any]:
+    """The arguments of a system's class that are settings in groups -> the dataclass of each, whose fields can be set."""
+    found = {}
+    for name, hint in get_type_hints(kind.__init__).items():
+        groups = [h for h in (hint, *get_args(hint)) if is_dataclass(h)]
+        if groups and name not in PARTS:
+            found[name] = groups[0]
+    return found
+
+
 def settings_of(name: str) -> dict[str, Any]:
-    """What can be set of a system -> its default; those of how it learns follow its `Tuning`."""
-    kind = class_of(name)
-    found = {p.name: p.default for p in inspect.signature(kind).parameters.values() if p.name not in PARTS}
-    tuning = getattr(import_module(kind.__module__), "Tuning", None)
-    if is_dataclass(tuning):
-        found |= {f.name: f.default for f in fields(tuning)}
+    """What can be set of a system -> its default: its class's arguments, and the fields of those that are groups."""
+    kind, found = class_of(name), dict[str, Any]()
+    groups = groups_of(kind)
+    for p in inspect.signature(kind).parameters.values():
+        if p.name in groups:
+            found |= {f.name: f.default for f in fields(groups[p.name])}
+        elif p.name not in PARTS and p.kind is not p.VAR_KEYWORD:
+            found[p.name] = p.default
     return found | {k: v for k, v in SYSTEMS[name][1].items() if k in found}
+
+
+def grouped(kind: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as arguments of a system's class: fields of a group are put into it. Where the class chooses a group by itself
+    (its default is None), they stay by themselves, as changes of what it chooses."""
+    own, parameters = dict(settings), inspect.signature(kind).parameters
+    for name, group in groups_of(kind).items():
+        fitting = {f.name: own.pop(f.name) for f in fields(group) if f.name in own}
+        whole = own.get(name, parameters[name].default)
+        own |= fitting if whole is None else {name: replace(whole, **fitting)}
+    return own
 
 
 def build_system(name: str, vlm: Personal | None, **options: Any) -> System:
@@ -102,7 +115,7 @@ def build_system(name: str, vlm: Personal | None, **options: Any) -> System:
                 f'{name} has no setting "{option[:40]}".' + (f' Perhaps "{near[0]}"?' if near else ""),
                 f"Its settings are: {', '.join(settings_of(name)) or 'none'}.",
             )
-    whole = SYSTEMS[name][1] | options
+    whole = grouped(kind, SYSTEMS[name][1] | options)
     system = kind(**whole) if name in NO_MODEL else kind(vlm, **whole)
     system.name = name
     return system

@@ -21,11 +21,11 @@ from PIL import Image
 from torch.nn import functional as F
 
 from plvm.personal import Personal
-from plvm_lab.evaluate.drawings import Album
+from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.metrics import best_threshold
 from plvm_lab.evaluate.portraits_benchmark import VALIDATION, portraits
 from plvm_lab.evaluate.suite import Pictures
-from plvm_lab.evaluate.system import Ask, System
+from plvm_lab.evaluate.system import Ask, Recognizes, System, Verifies
 
 SCALES = (0.64, 0.48, 0.36)  # sides of the crops, as shares of the picture's
 GRID = 5  # crops per axis
@@ -40,7 +40,7 @@ class Face:
     feature: np.ndarray
 
 
-class Embedding(System):
+class Embedding(System, Recognizes, Verifies):
     """Cosine of encoder features. `threshold` decides; where none is given, `prepare` chooses it."""
 
     name = "embedding"
@@ -74,12 +74,12 @@ class Embedding(System):
         not depend on it."""
         if self.given is not None:
             return
-        if isinstance(album, Album):
+        if isinstance(album, Drawings):
             bench = portraits("val", album.benchmark.seed, album.benchmark.size)
-            self.fit(Album(bench, album.folder))
+            self.fit(Drawings(bench, album.folder))
         else:
             bench = portraits("val", size=VALIDATION)
-            self.fit(Album(bench))
+            self.fit(Drawings(bench))
         self.chosen_on = f"portraits, split {bench.split}, seed {bench.seed}"
 
     def learn(self, name: str, *images: Image.Image) -> Face:
@@ -107,7 +107,7 @@ class Embedding(System):
         faces = np.stack([c.feature for c in concepts])
         return np.stack([(self._views(image) @ faces.T).max(0) for image in images])
 
-    def fit(self, album: Album) -> float:
+    def fit(self, album: Drawings) -> float:
         """Set the threshold to the best one on the pairs of another split's benchmark, by balanced accuracy; returns
         that."""
         bench = album.benchmark

@@ -15,14 +15,14 @@ from PIL import Image, ImageOps
 
 from plvm.errors import RequestError
 from plvm.personal import Personal
-from plvm_lab.systems.llava import Frozen, Names
+from plvm_lab.systems.llava import FrozenBackbone, Names
 from plvm_lab.systems.plvm import Learned
 
 SIDE = 448  # references are made square and of one size, so that all have as many tokens
 
 
-class InContext(Frozen):
-    """The backbone, shown the reference. Names as in `plvm_lab.systems.llava`."""
+class InContext(FrozenBackbone):
+    """The backbone, shown the reference. `names`: "rows" writes the name with the Aligner's rows, "plain" as ordinary text."""
 
     name = "in-context"
 

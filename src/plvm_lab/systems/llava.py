@@ -23,12 +23,12 @@ from plvm.engine.prefix import digest_of
 from plvm.errors import RequestError
 from plvm.personal import Personal
 from plvm.types import Concept
-from plvm_lab.evaluate.drawings import Album
-from plvm_lab.evaluate.portraits_benchmark import CHANGES
+from plvm_lab.evaluate.benchmark_scenes import CHANGES, BenchmarkScenes
+from plvm_lab.evaluate.portraits_benchmark import Benchmark
 from plvm_lab.evaluate.suite import Pictures
 from plvm_lab.evaluate.system import Ask, Turn
 from plvm_lab.portraits.person import SLOTS
-from plvm_lab.portraits.questions import describe
+from plvm_lab.portraits.phrases import describe
 from plvm_lab.systems.plain_names import PlainNames, marked, nameless, with_prompt
 from plvm_lab.systems.plvm import SPACE, Learned, Plvm
 
@@ -38,8 +38,8 @@ WHOLE = 8 * len(SLOTS)  # tokens in which the truth about anybody fits
 ALIGNER = ("architecture", "aligner", "encoder")  # facts about parts that a system with plain names does not use
 
 
-class Frozen(Plvm):
-    """The backbone and a way to write names."""
+class FrozenBackbone(Plvm):
+    """The frozen backbone and a way to write names: as rows of the Aligner, or plainly."""
 
     name = "frozen"
 
@@ -61,7 +61,7 @@ class Frozen(Plvm):
         return super().learn(name, *images).concept if self.names == "rows" else nameless(name, self.vlm.backbone)
 
     def bytes_of(self, known: Learned) -> int:
-        return super().bytes_of(known) if self.names == "rows" else len((known.words or "").encode())
+        return super().bytes_of(known) if self.names == "rows" else len((known.description or "").encode())
 
     def answer(self, asks: Sequence[Ask]) -> list[str]:
         said = super().answer(asks)
@@ -77,7 +77,7 @@ class Frozen(Plvm):
         return [marked(t, known) for t in said]
 
 
-class Llava(Frozen):
+class Llava(FrozenBackbone):
     """The backbone as it is: it is told nothing about the reference."""
 
     name = "llava"
@@ -89,7 +89,7 @@ class Llava(Frozen):
         return Learned(self.named(name, images), "")
 
 
-class LlavaPrompt(Frozen):
+class LlavaPrompt(FrozenBackbone):
     """The backbone with its own words about the reference. `tokens` is their length by the backbone's own tokenizer."""
 
     name = "llava-prompt"
@@ -143,9 +143,10 @@ class LlavaPromptTrue(LlavaPrompt):
         self.truth = truth
 
     def prepare(self, album: Pictures) -> None:
-        if self.truth is None and isinstance(album, Album):
-            other = album.benchmark.validation
-            self.truth = truth_of(album) | (truth_of(other.album()) if other is not None else {})
+        bench = album.benchmark
+        if self.truth is None and isinstance(bench, Benchmark):
+            other = bench.validation
+            self.truth = truth_of(bench, album) | (truth_of(other, other.album()) if other is not None else {})
 
     def describe(self, image: Image.Image) -> str:
         known = (self.truth or {}).get(digest_of(image))
@@ -158,9 +159,8 @@ class LlavaPromptTrue(LlavaPrompt):
         return self.cut(known)
 
 
-def truth_of(album: Album) -> dict[str, str]:
+def truth_of(bench: BenchmarkScenes, album: Pictures) -> dict[str, str]:
     """The digest of every reference picture of a benchmark, look-alikes too -> who it shows, in words."""
-    bench = album.benchmark
     people = dict(zip(bench.names, bench.people, strict=True))
     for name, alike in zip(bench.names, bench.lookalikes, strict=True):
         people |= {f"{name}~{k}": p for k, p in zip(CHANGES, alike, strict=True)}

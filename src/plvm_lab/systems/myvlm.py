@@ -34,9 +34,9 @@ from plvm.personal import Personal
 from plvm.prompt.turns import Tokens, UserTurn
 from plvm.prompt.vocabulary import ConceptVocabulary
 from plvm.train.loss import answer_loss
-from plvm_lab.evaluate.portraits_benchmark import NAMES
+from plvm_lab.evaluate.benchmark_scenes import NAMES
 from plvm_lab.evaluate.suite import Pictures
-from plvm_lab.evaluate.system import Ask, System
+from plvm_lab.evaluate.system import Answers, Ask, Chooses, Recognizes, System, Verifies
 from plvm_lab.systems.embedding import Embedding, Face
 from plvm_lab.systems.llava import Llava
 from plvm_lab.systems.plain_names import PlainNames, nameless
@@ -45,10 +45,10 @@ from plvm_lab.systems.tuning import (
     Lesson,
     Strangers,
     attribute_lessons,
+    cached_on_disk,
     drawn_strangers,
     global_features,
-    remembered,
-    written,
+    lesson_rows,
 )
 
 ME = "n0"  # in lessons, until they are given a name
@@ -89,7 +89,7 @@ class Tuning:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class LearnedWithHead:
     """What was learned of somebody: the vector as a concept without a name of its own, faces, and the linear head [2, E+1]."""
 
     learned: Learned
@@ -98,8 +98,10 @@ class Seen:
     seconds: float
 
 
-class MyVlm(System):
-    """`head` decides who is there; the rest as in `plvm_lab.systems.yollava`."""
+class MyVlm(System, Recognizes, Verifies, Chooses, Answers):
+    """MyVLM around the model `vlm`. `head` decides who is there. `tuning`: how vector and head are learned, from `references`
+    pictures. `threshold` of the face head: None has it chosen. `strangers`: None has them drawn. `keep`: a folder for what was
+    learned, so that a run that stopped learns nothing twice."""
 
     def __init__(
         self,
@@ -139,18 +141,18 @@ class MyVlm(System):
 
     # ---- learning
 
-    def learn(self, name: str, *images: Image.Image) -> Seen:
+    def learn(self, name: str, *images: Image.Image) -> LearnedWithHead:
         key = hashlib.sha256("/".join([self.fingerprint, *map(digest_of, images)]).encode()).hexdigest()[:24]
-        made, seconds = remembered(self.keep, key, lambda: self._learned(images))
+        made, seconds = cached_on_disk(self.keep, key, lambda: self._learned(images))
         concept = nameless(name, self.vlm.backbone, F.normalize(made["vector"], dim=-1)[None])
         faces = tuple(self.faces.learn(name, image) for image in images)
-        return Seen(Learned(concept), faces, made.get("head", torch.zeros(0)).numpy(), seconds)
+        return LearnedWithHead(Learned(concept), faces, made.get("head", torch.zeros(0)).numpy(), seconds)
 
-    def bytes_of(self, known: Seen) -> int:
+    def bytes_of(self, known: LearnedWithHead) -> int:
         vector = known.learned.concept.tokens.context.nbytes
         return vector + (sum(f.feature.nbytes for f in known.faces) if self.head == "face" else known.head.nbytes)
 
-    def seconds_of(self, known: Seen) -> float:
+    def seconds_of(self, known: LearnedWithHead) -> float:
         return known.seconds
 
     def _learned(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
@@ -167,7 +169,7 @@ class MyVlm(System):
         looks = [attribute_lessons(self.vlm, ME, image, 2 * s.batch if s.steps else 0, rng) for image in images]
         for _ in range(s.steps if all(looks) else 0):
             lessons = [
-                called(rng.choice(NAMES), replace(said, image=rng.choice((image, ImageOps.mirror(image)))))
+                with_plain_name(rng.choice(NAMES), replace(said, image=rng.choice((image, ImageOps.mirror(image)))))
                 for image, own in zip(images, looks, strict=True)
                 for said in rng.sample(own, min(len(own), max(1, s.batch // len(images))))
             ]
@@ -185,7 +187,7 @@ class MyVlm(System):
         context = F.normalize(vector, dim=-1).expand(n, 1, 1, -1)
         absent = torch.zeros(n, 1, dtype=torch.bool, device=vector.device)
         vocabulary = ConceptVocabulary(backbone.vocabulary_size, none, none, context, absent)
-        packed = written(self.vlm, ME, lessons, vocabulary)
+        packed = lesson_rows(self.vlm, ME, lessons, vocabulary)
         hidden, attention = backbone.attended(
             packed.embedded(self.vlm, vocabulary), packed.past, packed.positions, packed.mask
         )
@@ -197,7 +199,7 @@ class MyVlm(System):
     def _linear_head(self, images: Sequence[Image.Image], generator: torch.Generator) -> Tensor:
         """[2, E+1]: weights and bias of {somebody else, the concept}, over normalised features."""
         assert self.strangers is not None, "prepare() has strangers drawn"
-        s, own = self.tuning, global_features(self.vlm.encoder, [v for image in images for v in turned(image)])
+        s, own = self.tuning, global_features(self.vlm.encoder, [v for image in images for v in views_for_training(image)])
         others = self.strangers.features
         layer = torch.nn.Linear(own.shape[1], 2)
         with torch.no_grad():
@@ -221,7 +223,7 @@ class MyVlm(System):
 
     # ---- answering
 
-    def recognize(self, images: Sequence[Image.Image], concepts: Sequence[Seen]) -> np.ndarray:
+    def recognize(self, images: Sequence[Image.Image], concepts: Sequence[LearnedWithHead]) -> np.ndarray:
         if self.head == "face":
             every = [face for seen in concepts for face in seen.faces]
             near = self.faces.probability(self.faces.similarity(images, every))
@@ -247,23 +249,23 @@ class MyVlm(System):
         return self.engine.answer([self._looked(ask) for ask in asks])
 
     def _looked(self, ask: Ask) -> Ask:
-        """The same question with the vectors of those alone whom the heads see."""
+        """A question with the vectors of those alone whom the heads see."""
         seen = np.zeros(len(ask.concepts))
         if ask.image is not None and ask.concepts:
             seen = self.recognize([ask.image], ask.concepts)[0]
         known = tuple(
-            s.learned if p > 0.5 else replace(s.learned, words="") for s, p in zip(ask.concepts, seen, strict=True)
+            s.learned if p > 0.5 else replace(s.learned, description="") for s, p in zip(ask.concepts, seen, strict=True)
         )
         return replace(ask, concepts=known)
 
 
-def called(name: str, lesson: Lesson) -> Lesson:
+def with_plain_name(name: str, lesson: Lesson) -> Lesson:
     """A lesson about `<n0>` as one about somebody of this name, in plain words."""
     plain = (text.replace(f"<{ME}>", name) for text in (lesson.question, lesson.answer))
     return Lesson(lesson.image, *plain)
 
 
-def turned(image: Image.Image) -> list[Image.Image]:
+def views_for_training(image: Image.Image) -> list[Image.Image]:
     """A reference as the linear head is trained on it: mirrored or not, upright and turned by up to 30 degrees."""
     both = (image, ImageOps.mirror(image))
     return [

@@ -22,10 +22,11 @@ from PIL import Image
 
 from plvm.data.wordings import PROTOCOL
 from plvm.errors import RequestError
+from plvm_lab.endpoint import Endpoint, Patience
 from plvm_lab.evaluate.items import LETTERS
 from plvm_lab.evaluate.parsing import yes_or_no
 from plvm_lab.evaluate.system import Ask, System, Turn
-from plvm_lab.systems.endpoint import Endpoint, Patience, Price
+from plvm_lab.systems.paid_answers import PaidAnswers, Price
 
 DESCRIBE = "Describe this person's face in about {words} words, so that somebody else could recognize the person."
 CHOOSE = "Choose the letter corresponding to the correct answer. Answer with the letter alone."
@@ -41,68 +42,73 @@ class Told:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Access:
+    """Who is asked, and how: the endpoint's address, the model's name, the longest answer. `body` is merged into every request,
+    for models that want other parameters (null takes one away)."""
+
+    url: str = ""
+    model: str = ""
+    max_tokens: int = 64
+    body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """How somebody is introduced: by `references` pictures, by a description of so many words, or not at all; `side` is the
+    longest of every picture, in pixels."""
+
+    reference: Literal["picture", "description", "none"] = "picture"
+    references: int = 1
+    words: int = 16
+    side: int = 512
+
+
 class OpenAI(System):
-    """`reference`: "picture", "description" or "none". `key` goes to the endpoint alone. `body` is merged into every
-    request, for models that want other parameters (null takes one away)."""
+    """A model behind an endpoint. `key` goes to the endpoint alone; `keep` is the folder of the answers. Raises RequestError
+    without an address and a model."""
 
     name = "openai"
 
     def __init__(
         self,
         *,
-        url: str = "",
-        model: str = "",
+        access: Access = Access(),
+        introduction: Introduction = Introduction(),
+        patience: Patience = Patience(),  # noqa: B008
+        price: Price = Price(),  # noqa: B008
         key: str = "",
-        reference: Literal["picture", "description", "none"] = "picture",
-        references: int = 1,
-        words: int = 16,
-        side: int = 512,
-        max_tokens: int = 64,
-        body: Mapping[str, Any] | None = None,
         keep: Path | None = None,
-        max_cost: float | None = None,
-        prompt_price: float = 0.0,
-        answer_price: float = 0.0,
-        timeout: float = 120.0,
-        attempts: int = 8,
-        backoff: float = 1.0,
-        concurrency: int = 4,
     ) -> None:
-        if not url or not model:
+        if not access.url or not access.model:
             raise RequestError(
                 "The system openai needs an endpoint and a model.",
                 "Add --set url=https://host/v1 --set model=NAME; the key is read from OPENAI_API_KEY.",
             )
-        if max_cost is not None and not prompt_price and not answer_price:
-            raise RequestError(
-                "A cost limit needs prices.",
-                "Add --set prompt_price=X and answer_price=X, in dollars per million tokens.",
-            )
-        self.model, self.reference, self.references = model, reference, references
-        self.words, self.side, self.max_tokens = words, side, max_tokens
-        self.body = dict(body or {})
-        patience = Patience(timeout, attempts, backoff, concurrency=concurrency)
-        price = Price(prompt_price, answer_price, max_cost)
-        self.endpoint = Endpoint(url, key, keep or Path("build/openai"), patience=patience, price=price)
+        self.access, self.introduction, self.references = access, introduction, introduction.references
+        self.endpoint = Endpoint(access.url, key, patience)
+        self.answers = PaidAnswers(self.endpoint, keep if keep is not None else Path("build/openai"), price)
 
     @property
     def fingerprint(self) -> str:
-        said = [self.endpoint.url, self.model, self.reference, self.references, self.words, self.side]
-        said += [self.max_tokens, json.dumps(self.body, sort_keys=True)]
+        asked, shown = self.access, self.introduction
+        said = [self.endpoint.url, asked.model, shown.reference, shown.references, shown.words, shown.side]
+        said += [asked.max_tokens, json.dumps(dict(asked.body or {}), sort_keys=True)]
         return f"openai-{hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"
 
     @property
     def facts(self) -> dict[str, Any]:
+        shown = self.introduction
         return {
-            "model": self.model, "reference": self.reference, "references": self.references, "side": self.side,
-            "dollars": round(self.endpoint.spent, 4),
+            "model": self.access.model, "reference": shown.reference, "references": shown.references, "side": shown.side,
+            "dollars": round(self.answers.spent, 4),
         }  # fmt: skip
 
     def learn(self, name: str, *images: Image.Image) -> Told:
-        if self.reference == "none":
+        if self.introduction.reference == "none":
             return Told(name, (), 0)
-        if self.reference == "description":
-            said = self._ask([[self._picture(images[0]), text(DESCRIBE.format(words=self.words))]])[0].strip()
+        if self.introduction.reference == "description":
+            said = self._ask([[self._picture(images[0]), text(DESCRIBE.format(words=self.introduction.words))]])[0].strip()
             return Told(name, (text(f"<{name}> is this person: {said}"),), len(said.encode()))
         pictures = [self._picture(image) for image in images]
         size = sum(len(p["image_url"]["url"]) for p in pictures)
@@ -137,7 +143,7 @@ class OpenAI(System):
             parts = [p for known in turn.joining for p in known.parts]
             parts += [*([text("The photo we talk about:"), self._picture(image)] if number == 0 else [])]
             messages.append({"role": "user", "content": [*parts, text(turn.question)]})
-            said.append(self.endpoint.complete([self._request(messages)])[0])
+            said.append(self.answers.complete([self._request(messages)])[0])
             messages.append({"role": "assistant", "content": said[-1]})
         return said
 
@@ -148,16 +154,18 @@ class OpenAI(System):
         return [*told, *shown, text(question)]
 
     def _ask(self, contents: Sequence[Sequence[PART]]) -> list[str]:
-        return self.endpoint.complete([self._request([{"role": "user", "content": list(c)}]) for c in contents])
+        return self.answers.complete([self._request([{"role": "user", "content": list(c)}]) for c in contents])
 
     def _request(self, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        whole = {"model": self.model, "messages": list(messages), "temperature": 0, "max_tokens": self.max_tokens}
-        return {k: v for k, v in (whole | self.body).items() if v is not None}
+        own = self.access
+        whole = {"model": own.model, "messages": list(messages), "temperature": 0, "max_tokens": own.max_tokens}
+        return {k: v for k, v in (whole | dict(own.body or {})).items() if v is not None}
 
     def _picture(self, image: Image.Image) -> PART:
         """A picture of at most `side` pixels a side, as a data URI: nothing has to be fetched from anywhere."""
         small = image.convert("RGB")
-        small.thumbnail((self.side, self.side), Image.Resampling.LANCZOS)
+        side = self.introduction.side
+        small.thumbnail((side, side), Image.Resampling.LANCZOS)
         file = io.BytesIO()
         small.save(file, "JPEG", quality=90)
         url = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

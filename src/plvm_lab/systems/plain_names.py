@@ -69,7 +69,7 @@ def nameless(name: str, backbone: Backbone, context: Tensor | None = None) -> Co
 
 
 def with_prompt(vlm: Personal, kind: type[Prompt]) -> Personal:
-    """The same model with prompts written by `kind`, in its own template where the picture comes first in it, else in the
+    """The model `vlm` with prompts written by `kind`, in its own template where the picture comes first in it, else in the
     backbone's."""
     template = vlm.backbone.template() if vlm.prompt.definitions_first else vlm.prompt.template
     prompt = kind(vlm.prompt.tokenizer, template)

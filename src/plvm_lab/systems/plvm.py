@@ -17,27 +17,27 @@ from PIL import Image
 
 from plvm.engine.generate import complete, generate
 from plvm.engine.prefix import ImagePrefix
+from plvm.engine.request import Request, Session
 from plvm.engine.score import choose, yes_of
-from plvm.engine.session import Request, Session
 from plvm.personal import Personal
 from plvm.types import Concept, SamplingParams
-from plvm_lab.evaluate.system import Ask, System, Turn
+from plvm_lab.evaluate.system import Ask, Complete, System, Turn
 
 SPACE = "evaluation"  # the namespace of its cached prefixes
 
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A concept; `words`, where given, stand in its definition in place of the context tokens. `seconds`: how long it
+    """A concept; its `description`, where given, stands in its definition in place of the context tokens. `seconds`: how long it
     took to learn, where that was measured when it was learned."""
 
     concept: Concept
-    words: str | None = None
+    description: str | None = None
     seconds: float | None = None
 
 
-class Plvm(System):
-    """`vlm` as its users meet it: greedy answers, the template's own prompt."""
+class Plvm(System, Complete):
+    """The model `vlm` as its users meet it: greedy answers of at most `max_tokens` tokens, the template's own prompt."""
 
     name = "plvm"
 
@@ -70,10 +70,10 @@ class Plvm(System):
         return Learned(Concept(name, self.vlm.tokens_of([images])[0], self.vlm.fingerprint))
 
     def bytes_of(self, known: Learned) -> int:
-        """The rows that go into a prompt, and the words."""
+        """How large the rows that go into a prompt are, with the description."""
         tokens = known.concept.tokens
-        rows = (tokens.word, tokens.head, tokens.context) if known.words is None else (tokens.word, tokens.head)
-        return sum(t.numel() * t.element_size() for t in rows) + len((known.words or "").encode())
+        rows = (tokens.word, tokens.head, tokens.context) if known.description is None else (tokens.word, tokens.head)
+        return sum(t.numel() * t.element_size() for t in rows) + len((known.description or "").encode())
 
     def seconds_of(self, known: Learned) -> float | None:
         return known.seconds
@@ -112,8 +112,8 @@ class Plvm(System):
     def _prefixes(self, images: Sequence[Image.Image | None]) -> list[ImagePrefix]:
         """One prefix per picture object: the same object is looked at once."""
         unique = {id(image): image for image in images}
-        looked = self.vlm.look_many(list(unique.values()), namespace=SPACE)
-        found = dict(zip(unique, (prefix for prefix, _ in looked), strict=True))
+        looked = self.vlm.engine.look(list(unique.values()), namespace=SPACE)
+        found = dict(zip(unique, looked, strict=True))
         return [found[id(image)] for image in images]
 
     def _requests(self, asks: Sequence[Ask]) -> list[Request]:
@@ -121,4 +121,4 @@ class Plvm(System):
         return [self._request(p, a.question, a.concepts) for p, a in zip(prefixes, asks, strict=True)]
 
     def _request(self, state: ImagePrefix | Session, question: str, known: Sequence[Learned]) -> Request:
-        return Request(state, question, tuple(k.concept for k in known), tuple(k.words for k in known))
+        return Request(state, question, tuple(k.concept for k in known), tuple(k.description for k in known))

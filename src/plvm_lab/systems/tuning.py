@@ -22,7 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.data.wordings import ASK, ATTRIBUTES, NO, YES
-from plvm.engine.session import Request, stack
+from plvm.engine.gathered import stack
+from plvm.engine.layout import lay_out
+from plvm.engine.request import Request
 from plvm.errors import RequestError
 from plvm.model.backbone import KeyValues
 from plvm.model.encoder import Encoder
@@ -33,8 +35,8 @@ from plvm.train.rows import pad_rows
 from plvm_lab.evaluate.drawings import QUERY_SIZE, REFERENCE_SIZE
 from plvm_lab.portraits.person import person_of
 from plvm_lab.portraits.render import draw
-from plvm_lab.portraits.scene import crowd_size, draw_portrait, draw_scene
-from plvm_lab.synth.backbone_answers import Answers
+from plvm_lab.portraits.scene import draw_portrait, draw_scene, people_count
+from plvm_lab.synth.backbone_answers import BackboneAnswers
 
 SPACE = "tuning"  # the namespace of cached prefixes
 FEW = 4  # a backbone that names fewer traits of a portrait in one description is asked trait by trait
@@ -65,9 +67,9 @@ def attribute_lessons(vlm: Personal, name: str, image: Image.Image, count: int, 
     asked without the picture."""
     if not count:
         return []
-    said = Answers(vlm, describes=True).about(image)
+    said = BackboneAnswers(vlm, describes=True).about(image)
     if len(said) < FEW:
-        said = Answers(vlm, describes=False).about(image)
+        said = BackboneAnswers(vlm, describes=False).about(image)
     slots = [slot for slot in said if slot in ATTRIBUTES]
     picked = [slots[i % len(slots)] for i in range(count)] if slots else []
     asked = [(rng.choice(ATTRIBUTES[slot][0]), said[slot].replace("<n0>", f"<{name}>")) for slot in picked]
@@ -90,27 +92,25 @@ class Lessons:
         return vocabulary.embed(self.ids, vlm.backbone.word_rows)
 
 
-def written(vlm: Personal, name: str, lessons: Sequence[Lesson], ids: ConceptVocabulary) -> Lessons:
+def lesson_rows(vlm: Personal, name: str, lessons: Sequence[Lesson], ids: ConceptVocabulary) -> Lessons:
     """Lessons in the words and order of the model's own prompts; `ids` says which ids the concept has."""
     backbone, prompt = vlm.backbone, vlm.prompt
-    states = [prefix for prefix, _ in vlm.look_many([x.image for x in lessons], namespace=SPACE)]
+    states = vlm.engine.look([x.image for x in lessons], namespace=SPACE)
     rows = []
     for lesson in lessons:
         tokens = Tokens()
         prompt.turn(tokens, lesson.question, [name], ids, joining=[0], answer=lesson.answer)
         rows.append(tokens)
     device = backbone.device
-    length = torch.tensor([s.length for s in states], device=device)
-    own = torch.tensor([len(r) for r in rows], device=device)
-    before, width = max(s.length for s in states), max(map(len, rows))
-    steps = torch.arange(max(before, width), device=device)
-    starts = length + torch.tensor([s.shift for s in states], device=device)
+    lengths, own = [s.length for s in states], [len(r) for r in rows]
+    layout = lay_out(lengths, [s.length + s.shift for s in states], max(own), device, own)
+    mask = layout.mask
     return Lessons(
-        stack([Request(s, "") for s in states], before),
+        stack([Request(s, "") for s in states], max(lengths)),
         pad_rows([r.ids for r in rows], prompt.end_id).to(device),
         pad_rows([r.supervise for r in rows], 0).to(device),
-        starts[:, None] + steps[:width],
-        torch.cat([steps[:before] < length[:, None], steps[:width] < own[:, None]], 1),
+        layout.positions,
+        mask if mask is not None else torch.ones(len(own), max(lengths) + max(own), dtype=torch.bool, device=device),
     )
 
 
@@ -143,12 +143,12 @@ def drawn_strangers(encoder: Encoder, portraits: int, scenes: int) -> Strangers:
         if i < portraits:
             pictures.append(draw(draw_portrait(person_of("tuning-stranger", 4 * i), rng), REFERENCE_SIZE))
         else:
-            people = [person_of("tuning-stranger", 4 * i + k) for k in range(crowd_size(rng))]
+            people = [person_of("tuning-stranger", 4 * i + k) for k in range(people_count(rng))]
             pictures.append(draw(draw_scene(people, rng), QUERY_SIZE))
     return Strangers(encoder, pictures)
 
 
-def remembered(
+def cached_on_disk(
     folder: Path | None, key: str, make: Callable[[], Mapping[str, Tensor]]
 ) -> tuple[dict[str, Tensor], float]:
     """What `make` learns and the seconds that it took; with a folder it is kept there as `key`, and not made twice."""

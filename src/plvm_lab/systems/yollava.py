@@ -23,8 +23,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from plvm.engine.prefix import digest_of
+from plvm.engine.request import Request
 from plvm.engine.score import yes_of
-from plvm.engine.session import Request
 from plvm.personal import Personal
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary
@@ -38,10 +38,10 @@ from plvm_lab.systems.tuning import (
     Lesson,
     Strangers,
     attribute_lessons,
+    cached_on_disk,
     drawn_strangers,
+    lesson_rows,
     recognition_lessons,
-    remembered,
-    written,
 )
 
 ME = "n0"  # in lessons: the rows do not depend on how a concept is called
@@ -110,7 +110,7 @@ class YoLlava(Plvm):
 
     def learn(self, name: str, *images: Image.Image) -> Learned:
         key = hashlib.sha256("/".join([self.fingerprint, *map(digest_of, images)]).encode()).hexdigest()[:24]
-        rows, seconds = remembered(self.keep, key, lambda: self.tune(images))
+        rows, seconds = cached_on_disk(self.keep, key, lambda: self.tune(images))
         return Learned(Concept(name, tokens_of(rows["rows"], rows["head"]), self.vlm.fingerprint), seconds=seconds)
 
     def tune(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
@@ -156,7 +156,7 @@ class YoLlava(Plvm):
         base = backbone.vocabulary_size
         one, none = torch.zeros(1, 1, width), torch.zeros(1, count, 0, width, device=rows.device)
         ids = ConceptVocabulary(base, one, one, torch.zeros(1, 1, count - 1, width), torch.ones(1, 1, dtype=torch.bool))
-        packed = written(self.vlm, ME, lessons, ids)
+        packed = lesson_rows(self.vlm, ME, lessons, ids)
         n = len(lessons)
         vocabulary = ConceptVocabulary(
             base, rows.expand(n, -1, -1), head.expand(n, -1, -1), none.expand(n, -1, -1, -1),
@@ -169,8 +169,8 @@ class YoLlava(Plvm):
         """The mean of the shares of Yes on its own pictures and of No on others', in the protocol's wording."""
         concept = Concept(ME, tokens, "")
         question = self.vlm.prompt.template.recognize.replace("{name}", f"<{ME}>")
-        states = self.vlm.look_many([*own, *others], namespace=SPACE)
-        yes = yes_of(self.vlm.backbone, self.vlm.prompt, [Request(p, question, (concept,)) for p, _ in states]) > 0.5
+        states = self.vlm.engine.look([*own, *others], namespace=SPACE)
+        yes = yes_of(self.vlm.backbone, self.vlm.prompt, [Request(p, question, (concept,)) for p in states]) > 0.5
         return (float(yes[: len(own)].float().mean()) + 1 - float(yes[len(own) :].float().mean())) / 2
 
     def _start(self, frozen: Tensor, generator: torch.Generator) -> Tensor:

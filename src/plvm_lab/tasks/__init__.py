@@ -1,0 +1,1 @@
+"""Training tasks of the laboratory, which `plvm train` finds by entry point."""

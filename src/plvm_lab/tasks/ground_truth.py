@@ -17,33 +17,35 @@ from plvm_lab.portraits.scene import POSITIONS, Figure, Look, Scene
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Persons by their key and scenes by their picture's. Geometry is not told: who has the same traits is the same."""
+    """Persons by their key and scenes by their picture's. A dataset keeps no geometry: two people of the same traits
+    are the same here."""
 
     people: Mapping[str, Person]
     scenes: Mapping[str, Scene]
 
 
-def read_truth(album: Dataset, split: str) -> Truth:
-    """Raises RequestError where the pictures are not drawn ones."""
+def read_truth(dataset: Dataset, split: str) -> Truth:
+    """Everybody and every scene of a split. Raises RequestError where the pictures are not drawn ones."""
     people, scenes = dict[str, Person](), dict[str, Scene]()
-    for row in read_rows(album.folder, split=split):
+    for row in read_rows(dataset.folder, split=split):
         if not row["kept"]:
             continue
-        told = json.loads(row["truth"] or "{}")
-        if "people" not in told:
+        shown = json.loads(row["truth"] or "{}")
+        if "people" not in shown:
             raise RequestError(
-                f"{album.folder} does not tell what its pictures show.",
+                f"{dataset.folder} does not tell what its pictures show.",
                 "Grounded tasks and anchors need drawn people: plvm synth --generator portraits.",
             )
         if row["name"] == REFERENCE:
-            people[row["people"][0]] = _person(told["people"][0])
+            people[row["people"][0]] = _person(shown["people"][0])
         else:
-            scenes[row["picture"]] = _scene(told)
+            scenes[row["picture"]] = _scene(shown)
     return Truth(people, scenes)
 
 
 def words_of(dataset: Dataset, split: str) -> dict[str, tuple[str, ...]]:
-    """The phrase of each trait of everybody in a split, in the order of the slots. Raises RequestError as `read_truth` does."""
+    """The phrase of each trait of everybody in a split, in the order of the slots. Raises RequestError where the
+    pictures are not drawn ones."""
     people = read_truth(dataset, split).people
     return {key: tuple(PHRASES[s][person[s]] for s in SLOTS) for key, person in people.items()}
 

@@ -8,7 +8,7 @@
     mc-llava   MC-LLaVA's dataset
 
 A loader is imported when its suite is opened. It never fails on a flaw of the data that leaves something to ask: flaws
-are collected in `Gallery.defects`.
+are collected in `PhotoBenchmark.defects`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from plvm.errors import RequestError
 from plvm.types import nearest_names
-from plvm_lab.evaluate.photo_benchmark import Gallery
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 
 SUITES = {
     "folder": "plvm_lab.evaluate.suites.folder",
@@ -31,7 +31,7 @@ SUITES = {
 }
 
 
-def open_suite(name: str, root: Path, only: Collection[str] = ()) -> Gallery:
+def open_suite(name: str, root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
     """The suite called `name` from the folder `root`; `only` keeps these concepts (Table 8: the persons).
 
     Raises RequestError for an unknown suite, and for a folder in which nothing can be asked.

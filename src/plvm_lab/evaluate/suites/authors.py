@@ -12,21 +12,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from plvm.data.wordings import PROTOCOL
-from plvm_lab.evaluate.photo_benchmark import Gallery
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 from plvm_lab.evaluate.suites.builder import Builder
 from plvm_lab.evaluate.suites.folder import add_concept
 
-PAPER = (34, 246)  # identities and query images of section 4.1
+PUBLISHED = (34, 246)  # identities and query images of section 4.1
 
 
-def load(root: Path, only: Collection[str] = ()) -> Gallery:
-    """The gallery of the authors' folder."""
+def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
+    """The benchmark of the authors' folder."""
     found = Builder("plvm", root, PROTOCOL, only)
     for folder in found.folders(root):
         add_concept(found, folder, "ref_img")
     size = len(found.references), sum(bool(names) for names in found.shown.values())
-    if size != PAPER and not only:
-        found.note("not-the-papers-size", ".", f"{size[0]} identities and {size[1]} query images, not {PAPER}")
+    if size != PUBLISHED and not only:
+        found.note("not-the-papers-size", ".", f"{size[0]} identities and {size[1]} query images, not {PUBLISHED}")
     for name, visual in (("non_query_ques.json", False), ("query_ques.json", True)):
         for where, row in found.rows(found.json(name), name):
             _add(found, where, row, visual)

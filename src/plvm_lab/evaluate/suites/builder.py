@@ -1,5 +1,5 @@
 """What all loaders share: concepts, pictures and questions are added one by one; each is checked, and what is wrong is
-noted by kind. `Builder.build` looks for duplicates and for lopsided keys, and gives the gallery.
+noted by kind. `Builder.build` looks for duplicates and for lopsided keys, and gives the benchmark.
 
 Policy: what cannot be used is left out; a picture that is there twice is asked about once; answers are never changed.
 """
@@ -18,7 +18,7 @@ from plvm.errors import ConceptNameError, RequestError
 from plvm.images import sniff_format
 from plvm.types import check_name
 from plvm_lab.evaluate.items import LETTERS, Caption, Choice, Pair
-from plvm_lab.evaluate.photo_benchmark import Defect, Gallery
+from plvm_lab.evaluate.photo_benchmark import Defect, PhotoBenchmark
 
 KINDS = {
     "missing-file": "a file that the layout has is not there",
@@ -57,7 +57,7 @@ CAPTION = "Describe this photo in one sentence, with the names of those you know
 
 
 class Builder:
-    """Collects a gallery. `only`, where given, are the concepts to keep; others are passed over without a word."""
+    """Collects a benchmark. `only`, where given, are the concepts to keep; others are passed over without a word."""
 
     def __init__(self, suite: str, root: Path, wording: str, only: Collection[str] = ()) -> None:
         self.suite, self.root, self.wording, self.only = suite, root, wording, frozenset(only)
@@ -229,8 +229,8 @@ class Builder:
 
     # ---- what comes of it
 
-    def build(self) -> Gallery:
-        """The gallery. Raises RequestError where there is nothing to ask."""
+    def build(self) -> PhotoBenchmark:
+        """The benchmark of all that was added. Raises RequestError where there is nothing to ask."""
         self._drop_leaks()
         pictures = [p for p in self.shown if self.usable(p)]
         number = {p: i for i, p in enumerate(pictures)}
@@ -253,7 +253,7 @@ class Builder:
         visual = [_at(c, number[self._about[c.id]]) for c in self.visual if self._about[c.id] in number]
         for kind, items in (("text", self.text), ("visual", visual)):
             self._look_for_skew(kind, items)
-        return Gallery(
+        return PhotoBenchmark(
             self.suite, names, self.references, tuple(pictures), people, self.wording, tuple(self.text),
             tuple(visual), self._captions(number, names, people),
             tuple(_at(pair, number[p]) for p, pair in self.several if p in number), asked, tuple(self.defects),

@@ -4,7 +4,7 @@
     <concept>/*.jpg                pictures that show the concept
     others/*.jpg                   pictures that show none of the concepts (where there are any)
     questions.json                 [{"concept", "question", "options": {"A": ..}, "answer": "A", "picture": ..}, ..]
-    <concept>/questions.json       the same about one concept, which need not be named again
+    <concept>/questions.json       such questions about one concept, which need not be named again
 
 `picture` is a path from the folder that the file lies in; without it a question is asked without a picture.
 """
@@ -15,14 +15,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 from plvm.data.wordings import PROTOCOL
-from plvm_lab.evaluate.photo_benchmark import Gallery
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 from plvm_lab.evaluate.suites.builder import Builder
 
 OTHERS = "others"
 
 
-def load(root: Path, only: Collection[str] = ()) -> Gallery:
-    """The gallery of a folder."""
+def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
+    """The benchmark of a folder."""
     found = Builder("folder", root, PROTOCOL, only)
     for folder in found.folders(root):
         if folder.name != OTHERS:
@@ -37,7 +37,7 @@ def load(root: Path, only: Collection[str] = ()) -> Gallery:
 
 
 def add_questions(found: Builder, concept: str) -> None:
-    """The questions of the whole folder (""), or those in a concept's own."""
+    """Add the questions of the whole folder (concept ""), or those in a concept's own folder."""
     name = str(Path(concept) / "questions.json")
     for where, row in found.rows(found.json(name, required=False), name):
         text = str(row.get("picture") or "")
@@ -50,7 +50,7 @@ def add_questions(found: Builder, concept: str) -> None:
 
 
 def add_concept(found: Builder, folder: Path, stem: str) -> None:
-    """A concept whose folder holds its reference, called `stem` with anything after it, and its pictures."""
+    """Add a concept whose folder holds its reference, called `stem` with anything after it, and its pictures."""
     pictures = found.in_folder(folder)
     references = [p for p in pictures if p.name.startswith(stem)]
     if len(references) > 1:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from plvm_lab.evaluate.items import Pair
-from plvm_lab.evaluate.photo_benchmark import Gallery
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 from plvm_lab.evaluate.suites.builder import Builder
 
 WORDING = "Can you see {x} in this photo? Answer the question using a single word Yes or No."
@@ -29,8 +29,8 @@ CODE_NEEDS = ("train.json", "concept_type.json", "som_info.json")
 OPTION = re.compile(r"(?:^|[\s(])([A-H])[.:)]\s*(.+?)(?=[\s(]+[A-H][.:)]\s|\s*$)", re.DOTALL)
 
 
-def load(root: Path, only: Collection[str] = ()) -> Gallery:
-    """The gallery of MC-LLaVA's folder."""
+def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
+    """The benchmark of MC-LLaVA's folder."""
     found = Builder("mc-llava", root, WORDING, only)
     found.asked = set()
     present = {p.name for p in root.rglob("*.json")}

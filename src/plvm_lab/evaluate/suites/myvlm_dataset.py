@@ -13,14 +13,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 from plvm.data.wordings import PROTOCOL
-from plvm_lab.evaluate.photo_benchmark import Gallery
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 from plvm_lab.evaluate.suites.builder import Builder
 
-PAPER = 29  # objects; the paper's people were not released
+PUBLISHED = 29  # objects; the paper's people were not released
 
 
-def load(root: Path, only: Collection[str] = ()) -> Gallery:
-    """The gallery of MyVLM's folder."""
+def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
+    """The benchmark of MyVLM's folder."""
     found = Builder("myvlm", root, PROTOCOL, only)
     for folder in found.folders(root):
         pictures = found.in_folder(folder)
@@ -29,8 +29,8 @@ def load(root: Path, only: Collection[str] = ()) -> Gallery:
                 found.query(path, [folder.name])
                 found.caption(path, folder.name)
             _check_captions(found, folder, pictures)
-    if len(found.references) != PAPER and not only:
-        found.note("not-the-papers-size", ".", f"{len(found.references)} concepts, not {PAPER}")
+    if len(found.references) != PUBLISHED and not only:
+        found.note("not-the-papers-size", ".", f"{len(found.references)} concepts, not {PUBLISHED}")
     return found.build()
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from plvm_lab.evaluate.photo_benchmark import Gallery
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 from plvm_lab.evaluate.suites.builder import Builder
 from plvm_lab.evaluate.suites.yollava_dataset import TEXT, VISUAL, add_text, add_visual
 
@@ -24,8 +24,8 @@ DATABASES = ("database.json", "eval/database.json", "example_database/database.j
 RECOGNITION = "recognition_test.json"
 
 
-def load(root: Path, only: Collection[str] = ()) -> Gallery:
-    """The gallery of RAP-MLLM's files."""
+def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
+    """The benchmark of RAP-MLLM's files."""
     found = Builder("rap", root, WORDING, only)
     database = found.json(*DATABASES)
     _database(found, database if isinstance(database, dict) else {})

@@ -12,16 +12,16 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from plvm_lab.evaluate.photo_benchmark import Gallery
+from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
 from plvm_lab.evaluate.suites.builder import Builder
 
 WORDING = "Can you see {x} in this photo? Answer with a single word or phrase."
 VISUAL, TEXT = "yollava-visual-qa.json", "yollava-text-only-qa.json"
-PAPER = {"concepts": 40, "test images": 333, "visual questions": 171}
+PUBLISHED = {"concepts": 40, "test images": 333, "visual questions": 171}
 
 
-def load(root: Path, only: Collection[str] = ()) -> Gallery:
-    """The gallery of Yo'LLaVA's folder."""
+def load(root: Path, only: Collection[str] = ()) -> PhotoBenchmark:
+    """The benchmark of Yo'LLaVA's folder."""
     found = Builder("yollava", root, WORDING, only)
     for part in ("train", "test"):
         if not (root / part).is_dir():
@@ -41,8 +41,8 @@ def load(root: Path, only: Collection[str] = ()) -> Gallery:
     count = add_visual(found, VISUAL) if found.references else 0
     add_text(found, TEXT, required=False)
     size = {"concepts": len(found.references), "test images": images, "visual questions": count}
-    if size != PAPER and not only:
-        told = ", ".join(f"{n} {what} (paper: {PAPER[what]})" for what, n in size.items() if n != PAPER[what])
+    if size != PUBLISHED and not only:
+        told = ", ".join(f"{n} {what} (paper: {PUBLISHED[what]})" for what, n in size.items() if n != PUBLISHED[what])
         found.note("not-the-papers-size", ".", told)
     return found.build()
 

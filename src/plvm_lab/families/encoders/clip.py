@@ -11,30 +11,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plvm_lab.families.encoders.objective import Objective
 from plvm_lab.families.encoders.training_pictures import Pictures
 from plvm_lab.families.mini.vision import jitter, to_pixels
 from plvm_lab.portraits import scene as S
 from plvm_lab.portraits.person import PHRASES
 
 TEXT_LAYERS = 2
-PHRASES_TOLD = (3, 6)  # a caption tells some of what is to be seen, as captions do
+PHRASES_IN_CAPTION = (3, 6)  # a caption tells some of what is to be seen, as captions do
 
 
 def caption(truth: Mapping[str, Any], rng: random.Random) -> str:
     """A person's picture in words: some traits, the clothes, the activity, the place and the light."""
     (who,) = truth["people"]
     told = [PHRASES[slot][value] for slot, value in who["traits"].items()]
-    phrases = rng.sample(told, rng.randint(*PHRASES_TOLD))
+    phrases = rng.sample(told, rng.randint(*PHRASES_IN_CAPTION))
     clothes = f"a {who['color']} {S.CLOTHES[who['clothes']]}"
     where = f"{S.PLACES[truth['place']]} {S.LIGHTS[truth['light']]}"
     return f"a person with {', '.join(phrases)}, wearing {clothes}, {S.ACTIVITIES[who['activity']]} {where}"
 
 
 def words_of(text: str) -> list[str]:
+    """The words of a text in small letters, without punctuation."""
     return re.findall(r"[a-z-]+", text.lower())
 
 
-class Captions:
+class Captions(Objective):
     """The symmetric cross-entropy of a batch's likenesses between pictures and captions, with a learned temperature."""
 
     def __init__(self, encoder: Any, pictures: Pictures, batch: int, steps: int) -> None:

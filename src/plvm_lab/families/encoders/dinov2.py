@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plvm_lab.families.encoders.objective import Objective
 from plvm_lab.families.encoders.training_pictures import Pictures
 from plvm_lab.families.mini.vision import jitter, to_pixels
 
@@ -52,7 +53,7 @@ class Prototypes(nn.Module):
         return found
 
 
-class Distillation:
+class Distillation(Objective):
     """Student and teacher, each an encoder with two heads: of the global token and of patches."""
 
     def __init__(self, encoder: Any, pictures: Pictures, batch: int, steps: int) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plvm_lab.families.encoders.objective import Objective
 from plvm_lab.families.encoders.training_pictures import Pictures
 from plvm_lab.families.mini.vision import jitter, to_pixels
 from plvm_lab.families.mini.world import patch_places
@@ -60,7 +61,7 @@ class MaskDecoder(nn.Module):
         return torch.einsum("bqmw,bwhv->bqmhv", masks, self.finer(features)).float().view(b, -1, 2, *[FINER * side] * 2)
 
 
-class Regions:
+class Regions(Objective):
     """Binary cross-entropy and the dice loss of the masks."""
 
     def __init__(self, encoder: Any, pictures: Pictures, batch: int, steps: int) -> None:

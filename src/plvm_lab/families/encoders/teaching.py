@@ -13,9 +13,10 @@ import torch
 from plvm.data.manifest import versions
 from plvm.errors import RequestError
 from plvm.runtime import mixed_precision
-from plvm.train.loop import Report, run_stage
+from plvm.train.loop import Report, StageSettings, run_stage
 from plvm_lab.families.encoders.clip import Captions
 from plvm_lab.families.encoders.dinov2 import Distillation
+from plvm_lab.families.encoders.objective import Objective
 from plvm_lab.families.encoders.sam import Regions
 from plvm_lab.families.encoders.training_pictures import Pictures
 from plvm_lab.families.encoders.vit import Classes
@@ -71,7 +72,7 @@ def _waves(recipe: Recipe) -> torch.Tensor:
     return plane_waves(recipe.reference_size // recipe.reference_patch, recipe.encoder_width)
 
 
-KINDS: Mapping[str, tuple[Callable[[Recipe], Any], Any]] = {
+KINDS: Mapping[str, tuple[Callable[[Recipe], Any], Callable[..., Objective]]] = {
     "dinov2": (build_encoder, Distillation),
     "clip": (build_clip, Captions),
     "vit": (build_vit, Classes),
@@ -121,7 +122,7 @@ def teach(kind: str, pictures: Pictures, out: Path, recipe: Recipe, *, steps: in
         return taught.losses(step, rng)
 
     run_stage(
-        kind, taught.parts, losses, folder=run, steps=steps, lr=recipe.learning_rate, seed=recipe.seed, report=tell,
+        kind, taught.parts, losses, StageSettings(steps, recipe.learning_rate, recipe.seed), folder=run, report=tell,
     )  # fmt: skip
     taught.result.eval().save_pretrained(folder)
     image_processor(recipe.reference_size).save_pretrained(folder)

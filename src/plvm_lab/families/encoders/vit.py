@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from plvm_lab.families.encoders.objective import Objective
 from plvm_lab.families.encoders.training_pictures import Pictures
 from plvm_lab.families.mini.vision import Reader, jitter, list_index, to_pixels
 from plvm_lab.portraits.person import PHRASES, SLOTS
 
 
-class Classes:
+class Classes(Objective):
     """Cross-entropy of linear read-outs of the global token, one per trait."""
 
     def __init__(self, encoder: Any, pictures: Pictures, batch: int, steps: int) -> None:

@@ -1,0 +1,1 @@
+"""The mini family: every part from nothing, stage by stage."""

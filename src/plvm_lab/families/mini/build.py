@@ -83,11 +83,13 @@ class Build:
         return model
 
     def backbone(self, *stages: str) -> Backbone:
+        """The frozen backbone with the parts that these stages trained."""
         return Backbone(
             self.vlm(*stages), self.tokenizer(), parts.image_processor(self.recipe.image_size), "../backbone"
         )
 
     def encoder(self, trained: bool = True) -> Encoder:
+        """The reference encoder, as its stage left it or before its training."""
         torch.manual_seed(self.recipe.seed + 1)
         model = parts.build_encoder(self.recipe)
         if trained:
@@ -95,6 +97,7 @@ class Build:
         return Encoder(model, parts.image_processor(self.recipe.reference_size), "../encoder")
 
     def pretrainer(self, *stages: str) -> Pretrainer:
+        """The pretraining of the language model, going on from these stages."""
         pretrainer = Pretrainer(self.recipe, self.backbone(*stages))
         for stage in stages:
             trained = self.parts_of(stage)
@@ -114,10 +117,12 @@ class Build:
 
     # ---- stages
     def run_tokenizer(self) -> None:
+        """Train the tokenizer."""
         build_tokenizer(self.recipe.seed).save_pretrained(self.folder / "tokenizer")
         self.report("tokenizer", 1, 1, {})
 
     def run_draw(self) -> None:
+        """Draw the training pictures and the people that Aligners are trained on."""
         draw_world(self.recipe, self.folder, self.workers, lambda what, done, of: self.report(what, done, of, {}))
         synthesize(
             align.spec_of(self.recipe), self.folder / "people", workers=self.workers,
@@ -125,19 +130,24 @@ class Build:
         )  # fmt: skip
 
     def run_tower(self) -> None:
+        """Train the vision tower and the projector."""
         vision.train_tower(self.recipe, self.vlm(), self.folder, self.report)
 
     def run_encoder(self) -> None:
+        """Train the reference encoder."""
         vision.train_encoder(self.recipe, self.encoder(trained=False).model, self.folder, self.report)
 
     def run_language(self) -> None:
+        """Train the language model on pictures in words."""
         language.train_language(self.recipe, self.pretrainer(), self.folder, self.report)
 
     def run_vision(self) -> None:
+        """Train projector and language model on real pictures."""
         pretrainer = self.pretrainer("tower", "language")
         vision_language.train_vision(self.recipe, pretrainer, self.folder, self.report)
 
     def run_align(self, arms: Sequence[str] = tuple(align.ARMS)) -> None:
+        """Train the Aligner of every arm."""
         for arm in arms:
             self._align(arm)
 
@@ -148,9 +158,11 @@ class Build:
         self.trainer(arm).run(report)
 
     def run_export(self, arm: str = SHIPPED_ARM) -> None:
+        """Write the family with the Aligner of one arm to `weights/`."""
         export(self, arm, self.folder / "weights")
 
     def run_evaluate(self) -> None:
+        """Run the exported family on the portraits benchmark."""
         from plvm_lab.systems.comparison import evaluate_model
 
         evaluate_model(

@@ -23,7 +23,7 @@ from plvm.data.spec import Identity, Spec
 from plvm.errors import PlvmError
 from plvm_lab.families.mini.recipe import Recipe
 from plvm_lab.families.mini.world import reference_people, reference_scene, training_scene
-from plvm_lab.synth.generator import Failure, Sample
+from plvm_lab.synth.generator import Failure, Generator, Sample
 from plvm_lab.synth.pipeline import synthesize
 from plvm_lab.synth.portraits_generator import Group
 
@@ -32,7 +32,7 @@ SHARD = 250  # scenes: what an interruption can cost each worker
 Report = Callable[[str, int, int], None]  # what, done, in all
 
 
-class World:
+class World(Generator):
     """The generator of a recipe's training pictures. "000012_1" is the second person from the left in scene 12; a scene's
     people are pictured together there and nowhere else."""
 

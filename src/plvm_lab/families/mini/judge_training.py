@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from plvm.data.manifest import read_manifest, read_rows
 from plvm.data.shards import KEPT, read_pictures
 from plvm.errors import RequestError
-from plvm.train.loop import Report, run_stage
+from plvm.train.loop import Report, StageSettings, run_stage
 from plvm_lab.families.mini.world import HEAD_LABELS
 from plvm_lab.portraits.person import PHRASES, SLOTS
 from plvm_lab.portraits.scene import ACTIVITIES, CANVAS, CLOTHES, COLORS, LIGHTS, PLACES
@@ -48,7 +48,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(eq=False)
-class Album:
+class FacePictures:
     """Pictures of one split in memory: whole ones uint8[N, 160, 160, 3], faces uint8[N, 96, 96, 3] (a little wider than
     what the networks see), and per picture its row's truth and prompt. `of[i]` are the rows of identity i, reference
     first."""
@@ -67,27 +67,27 @@ def crop_box(truth: Mapping[str, Any], size: int, margin: float = 1.0) -> tuple[
     return ((x - half) * unit, (y - half) * unit, (x + half) * unit, (y + half) * unit)
 
 
-def read_album(folder: Path, split: str) -> Album:
+def read_face_pictures(folder: Path, split: str) -> FacePictures:
     """All kept pictures of one split of a dataset."""
     rows = {r["picture"]: r for r in read_rows(folder, split=split) if r["kept"]}
     names = [n for n in sorted(read_manifest(folder).shards) if n.rpartition("-")[0] == split]
     side = CROP_SIDE + 2 * JITTER
-    album = Album(
+    loaded = FacePictures(
         np.empty((len(rows), PICTURE_SIDE, PICTURE_SIDE, 3), np.uint8), np.empty((len(rows), side, side, 3), np.uint8),
         [], [],
     )  # fmt: skip
     groups: dict[str, list[int]] = {}
     for key, png in (item for name in names for item in read_pictures(folder / f"{name}{KEPT}")):
-        image, row, i = Image.open(io.BytesIO(png)).convert("RGB"), rows[key], len(album.truth)
-        album.truth.append(flat_truth(row["truth"]))
-        album.prompts.append(row["prompt"])
-        album.whole[i] = np.asarray(image.resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BILINEAR))
-        box = crop_box(album.truth[i], image.width, side / CROP_SIDE)
+        image, row, i = Image.open(io.BytesIO(png)).convert("RGB"), rows[key], len(loaded.truth)
+        loaded.truth.append(flat_truth(row["truth"]))
+        loaded.prompts.append(row["prompt"])
+        loaded.whole[i] = np.asarray(image.resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BILINEAR))
+        box = crop_box(loaded.truth[i], image.width, side / CROP_SIDE)
         crop = image.crop((round(box[0]), round(box[1]), round(box[2]), round(box[3])))
-        album.faces[i] = np.asarray(crop.resize((side, side), Image.Resampling.BILINEAR))
+        loaded.faces[i] = np.asarray(crop.resize((side, side), Image.Resampling.BILINEAR))
         groups.setdefault(row["identity"], []).append(i)
-    album.of = [own for own in groups.values() if len(own) > 1]
-    return album
+    loaded.of = [own for own in groups.values() if len(own) > 1]
+    return loaded
 
 
 def flat_truth(text: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def contrast(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
 def train_judge(data: Path, folder: Path, report: Report, *, steps: int = 1500, seed: int = 0) -> dict[str, float]:
     """Train a judge on a portraits dataset, calibrate it and write `judge.safetensors` and `config.json` to `folder`;
     resumable. Returns the figures on the validation identities. Raises RequestError for a dataset without truth."""
-    album = read_album(data, "train")
+    loaded = read_face_pictures(data, "train")
     torch.manual_seed(seed)
     judge = Judge()
     readers = nn.ModuleDict(
@@ -151,29 +151,29 @@ def train_judge(data: Path, folder: Path, report: Report, *, steps: int = 1500, 
     scales = nn.ParameterList([nn.Parameter(torch.tensor(2.5)) for _ in range(2)])
 
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
-        people = rng.sample(album.of, BATCH)
+        people = rng.sample(loaded.of, BATCH)
         pairs = [(own[0], rng.choice(own[1:])) for own in people]
         shown = [b for _, b in pairs] + [a for a, _ in pairs[: BATCH // 4]]  # references too have faces to be found
-        maps, seen = judge.looker(augment(pixels_of(album.whole[shown])))
-        heat, near, size = face_maps([album.truth[i] for i in shown])
+        maps, seen = judge.looker(augment(pixels_of(loaded.whole[shown])))
+        heat, near, size = face_maps([loaded.truth[i] for i in shown])
         weight = 1 + 20 * heat
         find = F.binary_cross_entropy_with_logits(maps[:, 0], heat, weight)
         half = F.mse_loss(maps[:, 1][near], size[near])
         seen = seen[:BATCH]
-        told = judge.speller([album.prompts[i] for i in shown[:BATCH]])
+        told = judge.speller([loaded.prompts[i] for i in shown[:BATCH]])
         logits = readers["shown"](8 * seen).split([len(v) for v in SHOWN.values()], -1)
         scene = [
-            F.cross_entropy(x, torch.tensor([values.index(album.truth[i][k]) for i in shown[:BATCH]]))
+            F.cross_entropy(x, torch.tensor([values.index(loaded.truth[i][k]) for i in shown[:BATCH]]))
             for x, (k, values) in zip(logits, SHOWN.items(), strict=True)
         ]
         text = contrast(seen, told, scales[0])
         rows = [a for a, _ in pairs] + [b for _, b in pairs]
-        crops = torch.cat([off_crops(album.faces[half], rng) for half in (rows[:BATCH], rows[BATCH:])])
+        crops = torch.cat([off_crops(loaded.faces[half], rng) for half in (rows[:BATCH], rows[BATCH:])])
         features = judge.knower.look(augment(crops))
         codes = F.normalize(judge.knower.code(features), dim=-1)
         guess = readers["traits"](features).split([HEAD_LABELS[s] for s in SLOTS], -1)
         traits = [
-            F.cross_entropy(g, torch.tensor([list(PHRASES[s]).index(album.truth[i]["traits"][s]) for i in rows]))
+            F.cross_entropy(g, torch.tensor([list(PHRASES[s]).index(loaded.truth[i]["traits"][s]) for i in rows]))
             for g, s in zip(guess, SLOTS, strict=True)
         ]
         who, named = contrast(codes[:BATCH], codes[BATCH:], scales[1]), torch.stack(traits).mean()
@@ -185,22 +185,22 @@ def train_judge(data: Path, folder: Path, report: Report, *, steps: int = 1500, 
     for part in parts.values():
         part.train()
     folder.mkdir(parents=True, exist_ok=True)
-    run_stage("judge", parts, losses, folder=folder, steps=steps, lr=2e-3, seed=seed, report=report)
+    run_stage("judge", parts, losses, StageSettings(steps, 2e-3, seed), folder=folder, report=report)
     judge.eval()
-    figures = calibrate(judge, read_album(data, "val"))
+    figures = calibrate(judge, read_face_pictures(data, "val"))
     write_judge(judge, folder, {"steps": steps, "seed": seed, "data": read_manifest(data).content, **figures})
     return figures
 
 
 @torch.no_grad()
-def calibrate(judge: Judge, album: Album) -> dict[str, float]:
+def calibrate(judge: Judge, loaded: FacePictures) -> dict[str, float]:
     """Set both thresholds so that one good picture in a hundred is lost; returns them with the share of wrong pairs
     (the next identity's picture, the next picture's prompt) that they catch."""
-    pictures = [Image.fromarray(p) for p in album.whole]
+    pictures = [Image.fromarray(p) for p in loaded.whole]
     codes: list[np.ndarray | None] = []
     for start in range(0, len(pictures), 50):
         codes += [f[0].embedding if f else None for f in judge.faces(pictures[start : start + 50])]
-    pairs = [(own[0], i) for own in album.of for i in own[1:]]
+    pairs = [(own[0], i) for own in loaded.of for i in own[1:]]
     good = [float(a @ b) for i, j in pairs if (a := codes[i]) is not None and (b := codes[j]) is not None]
     turned = pairs[5:] + pairs[:5]
     bad = [
@@ -209,8 +209,8 @@ def calibrate(judge: Judge, album: Album) -> dict[str, float]:
         if (a := codes[i]) is not None and (b := codes[j]) is not None
     ]
     told = [j for _, j in pairs]
-    fitting = judge.similarity([pictures[j] for j in told], [album.prompts[j] for j in told])
-    wrong = judge.similarity([pictures[j] for j in told], [album.prompts[j] for _, j in turned])
+    fitting = judge.similarity([pictures[j] for j in told], [loaded.prompts[j] for j in told])
+    wrong = judge.similarity([pictures[j] for j in told], [loaded.prompts[j] for _, j in turned])
     judge.face_threshold = round(float(np.quantile(good, LOST)), 3)
     judge.text_threshold = round(float(np.quantile(fitting, LOST)), 3)
     return {

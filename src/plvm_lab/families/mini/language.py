@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from plvm.train.loop import Report, run_stage
+from plvm.train.loop import Report, StageSettings, run_stage
 from plvm_lab.families.mini.patch_words import WordPictures
 from plvm_lab.families.mini.pretrain import Pretrainer
 from plvm_lab.families.mini.recipe import Recipe
@@ -41,6 +41,6 @@ def train_language(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report:
         "helpers": pretrainer.helpers,
     }
     run_stage(
-        "language", parts, losses, folder=folder, steps=recipe.language_steps, lr=recipe.learning_rate,
-        seed=recipe.seed, report=report, floor=0.5,
+        "language", parts, losses,
+        StageSettings(recipe.language_steps, recipe.learning_rate, recipe.seed, floor=0.5), folder=folder, report=report,
     )  # fmt: skip

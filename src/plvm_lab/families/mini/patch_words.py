@@ -83,7 +83,7 @@ class WordPictures:
 
 
 def _normal(*shape: int, seed: int) -> Tensor:
-    """The same normal numbers on every device, and whatever was drawn before."""
+    """Normal numbers that are equal on every device, whatever was drawn before."""
     return torch.randn(*shape, generator=torch.Generator("cpu").manual_seed(seed), device="cpu").to(
         torch.get_default_device()
     )

@@ -36,7 +36,8 @@ from plvm_lab.families.mini.recipe import Recipe
 from plvm_lab.families.mini.world import patch_figures
 from plvm_lab.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
 from plvm_lab.portraits.person import PHRASES, SLOTS
-from plvm_lab.portraits.questions import NAMED_KINDS, describe
+from plvm_lab.portraits.phrases import describe
+from plvm_lab.portraits.question_kind import kinds_in
 from plvm_lab.portraits.scene import CANVAS, Figure, Scene
 from plvm_lab.portraits.sentences import UNKNOWN
 
@@ -57,7 +58,7 @@ class NameRows(nn.Module):
         return self.word(code), self.head(code)
 
 
-class Helpers(nn.Module):
+class AuxiliaryHeads(nn.Module):
     """Temporary read-outs that show the middle layers what to compute; dropped after pretraining.
 
     Read-outs: after the second layer a description's token knows whose it is (owner), after the third in which columns
@@ -81,7 +82,8 @@ class Batch:
 
     owner: which concept a token describes (-1: none). has [N, T, COLUMNS] where `has_mask`: the columns in which somebody has the
     trait that the token names; look bool[M, P]: the patches of those people, for the M tokens of `has_mask` in order. fits where
-    `fits_mask` (a definition's full stop): the column of the person it describes. point, gaze: see `Writer._guides`.
+    `fits_mask` (a definition's full stop): the column of the person it describes. point, gaze: where
+    each token should attend to, in the text and in the picture.
     """
 
     ids: Tensor
@@ -93,8 +95,8 @@ class Batch:
     look_head: Tensor
     fits: Tensor
     fits_mask: Tensor
-    point: Guide
-    gaze: Guide
+    point: AttentionTargets
+    gaze: AttentionTargets
 
 
 def _columns(scene: Scene | None, keep: Any) -> list[float]:
@@ -106,7 +108,7 @@ def _columns(scene: Scene | None, keep: Any) -> list[float]:
     return target
 
 
-class Writer:
+class DialogueWriter:
     """Writes dialogues with people described in words as packed suffixes."""
 
     def __init__(self, prompt: Prompt, side: int) -> None:
@@ -114,6 +116,7 @@ class Writer:
         self.side = side
 
     def vocabulary(self, base: int, concepts: int, batch: int, width: int) -> ConceptVocabulary:
+        """Empty rows for `concepts` names, over a vocabulary of `base` tokens."""
         zeros = torch.zeros(batch, concepts, width)
         return ConceptVocabulary(
             base, zeros, zeros, torch.zeros(batch, concepts, 0, width), torch.ones(batch, concepts, dtype=torch.bool)
@@ -172,10 +175,10 @@ class Writer:
 
     def _guides(
         self, rows: list[Tokens], dialogues: list[Dialogue], slots: dict[int, tuple[str, str]], stop: int, length: int
-    ) -> tuple[Guide, Guide]:
+    ) -> tuple[AttentionTargets, AttentionTargets]:
         """Where the last two layers should attend from: `point` into the suffix, `gaze` into the picture."""
         cue = self.prompt.text(self.prompt.template.assistant)[-1]
-        point, gaze = Guide(length), Guide(self.side**2)
+        point, gaze = AttentionTargets(length), AttentionTargets(self.side**2)
         for r, (tokens, dialogue) in enumerate(zip(rows, dialogues, strict=True)):
             places = {
                 (o, slots[i][0] if i in slots else "."): t
@@ -197,7 +200,7 @@ class Writer:
                     point.add(r, [t], [places.get((o, ".")) for o in asked])
                 elif q.kind.startswith("who"):
                     point.add(r, [t], [places.get((o, ".")) for o in said])
-                elif q.kind in NAMED_KINDS:
+                elif q.kind in kinds_in("named"):
                     (o,) = asked
                     point.add(r, [t, *answer[:-2]], [places.get((o, "."))])
                     figure = dialogue.named[o].figure
@@ -206,7 +209,7 @@ class Writer:
         return point, gaze
 
 
-class Guide:
+class AttentionTargets:
     """Rows of attention targets: (row, position) of a token, and which of `width` places it should attend to."""
 
     def __init__(self, width: int) -> None:
@@ -267,9 +270,9 @@ class Pretrainer(nn.Module):
         self.recipe = recipe
         self.backbone = backbone
         self.prompt = Prompt(backbone.tokenizer)
-        self.writer = Writer(self.prompt, recipe.image_size // recipe.patch)
+        self.writer = DialogueWriter(self.prompt, recipe.image_size // recipe.patch)
         self.names = NameRows(recipe)
-        self.helpers = Helpers(recipe)
+        self.helpers = AuxiliaryHeads(recipe)
         self._seen: dict[int, Tensor] = {}
         for i in range(recipe.layers):
             layer = backbone.model.model.language_model.layers[i]

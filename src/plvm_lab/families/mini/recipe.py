@@ -55,6 +55,7 @@ class Recipe:
         return (self.image_size // self.patch) ** 2
 
     def to_dict(self) -> dict[str, Any]:
+        """The recipe as JSON values."""
         return asdict(self)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from plvm_lab.portraits import scene as S
 from plvm_lab.portraits.dialogues import DialogueMix, draw_dialogue
 from plvm_lab.portraits.person import PHRASES, SLOTS, draw_person
-from plvm_lab.portraits.questions import describe
+from plvm_lab.portraits.phrases import describe
 from plvm_lab.portraits.sentences import HELD_OUT, TRAIN
 
 BEGIN, END, PAD, IMAGE = "<s>", "</s>", "<pad>", "<image>"
@@ -33,7 +33,7 @@ def sentences(seed: int, count: int) -> Iterator[str]:
     """`count` sample dialogues as plain text, and every wording once in a while."""
     rng = random.Random(f"plvm-corpus/{seed}")
     for _ in range(count):
-        scene = S.draw_scene([draw_person(rng) for _ in range(S.crowd_size(rng))], rng)
+        scene = S.draw_scene([draw_person(rng) for _ in range(S.people_count(rng))], rng)
         dialogue = draw_dialogue(scene, rng.randint(1, 3), DialogueMix(), rng)
         for named in dialogue.named:
             yield f"USER:\n is {describe(named.person, SLOTS)}."

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plvm.runtime import mixed_precision
-from plvm.train.loop import Report, run_stage
+from plvm.train.loop import Report, StageSettings, run_stage
 from plvm_lab.families.mini.patch_words import WordPictures
 from plvm_lab.families.mini.recipe import Recipe
 from plvm_lab.families.mini.world import (
@@ -138,8 +138,8 @@ def train_tower(recipe: Recipe, vlm: Any, folder: Path, report: Report) -> None:
     for part in parts.values():
         part.requires_grad_(True).train()
     run_stage(
-        "tower", parts, losses, folder=folder, steps=recipe.tower_steps,
-        lr=recipe.learning_rate, seed=recipe.seed, report=report, warmup=300,
+        "tower", parts, losses, StageSettings(recipe.tower_steps, recipe.learning_rate, recipe.seed, warmup=300),
+        folder=folder, report=report,
     )  # fmt: skip
     for part in parts.values():
         part.requires_grad_(False).eval()
@@ -167,8 +167,8 @@ def train_encoder(recipe: Recipe, encoder: nn.Module, folder: Path, report: Repo
     encoder.requires_grad_(True).train()
     parts = {"encoder": encoder, "readers": nn.ModuleDict(readers), "geometry": geometry}
     run_stage(
-        "encoder", parts, losses, folder=folder, steps=recipe.encoder_steps, lr=recipe.learning_rate,
-        seed=recipe.seed, report=report, warmup=300,
+        "encoder", parts, losses, StageSettings(recipe.encoder_steps, recipe.learning_rate, recipe.seed, warmup=300),
+        folder=folder, report=report,
     )  # fmt: skip
     encoder.requires_grad_(False).eval()
 

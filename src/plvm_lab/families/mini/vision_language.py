@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from plvm.train.loop import Report, run_stage
+from plvm.train.loop import Report, StageSettings, run_stage
 from plvm_lab.families.mini.patch_words import WordPictures
 from plvm_lab.families.mini.pretrain import Pretrainer
 from plvm_lab.families.mini.recipe import Recipe
@@ -76,6 +76,6 @@ def train_vision(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: R
     for part in parts.values():
         part.requires_grad_(True)
     run_stage(
-        "vision", parts, losses, folder=folder, steps=recipe.vision_steps, lr=recipe.learning_rate,
-        seed=recipe.seed, report=report,
+        "vision", parts, losses, StageSettings(recipe.vision_steps, recipe.learning_rate, recipe.seed), folder=folder,
+        report=report,
     )  # fmt: skip

@@ -24,9 +24,9 @@ from plvm_lab.portraits.scene import (
     LIGHTS,
     PLACES,
     Scene,
-    crowd_size,
     draw_portrait,
     draw_scene,
+    people_count,
 )
 
 
@@ -34,7 +34,7 @@ from plvm_lab.portraits.scene import (
 def scene_of(index: int, seed: int, split: str = "train") -> Scene:
     """Scene number `index` of a split, with people nobody else has."""
     rng = random.Random(f"plvm-scene/{split}/{seed}/{index}")
-    people = [person_of(split, 4 * index + j, seed) for j in range(crowd_size(rng))]
+    people = [person_of(split, 4 * index + j, seed) for j in range(people_count(rng))]
     return draw_scene(people, rng)
 
 
@@ -77,7 +77,8 @@ def patch_figures(scene: Scene, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def patch_places(places: Sequence[tuple[float, float, float]], side: int) -> tuple[np.ndarray, np.ndarray]:
-    """`patch_figures` of figures at these (x, y, scale). Nearer ones (drawn later) cover the ones behind them."""
+    """For a side x side grid of patches and figures at these (x, y, scale): which figure's head and which figure's body is in
+    each patch; int8[side * side], -1: none. Nearer figures (drawn later) cover the ones behind them."""
     step = CANVAS / side
     centres = (np.arange(side) + 0.5) * step
     x, y = np.tile(centres, side), np.repeat(centres, side)

@@ -1,0 +1,119 @@
+"""A frozen backbone that answers: pictures -> image prefixes, questions -> checked requests, requests -> answers.
+
+The way of a question is straight: `requests` checks it and looks at its picture, `gather` lays it beside others, the
+backbone computes, and the answer counts what was computed for it. `Personal` and `Chat` hold an engine; a server would too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+
+from PIL import Image
+
+from plvm.engine.checks import checked_question, refuse_other_aligners, refuse_twins
+from plvm.engine.generate import Completion, generate, stream
+from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
+from plvm.engine.request import Request, Session
+from plvm.engine.score import BATCH, yes_probability
+from plvm.images import Source, open_image
+from plvm.model.backbone import Backbone
+from plvm.prompt.image_first import Prompt
+from plvm.types import Answer, Concept, SamplingParams
+
+Picture = Source | ImagePrefix | None  # None: no picture
+LOOKED = 16  # so many pictures are looked at together in `recognize`
+
+
+class Engine:
+    """`fingerprint` names the Aligner whose concepts the backbone reads; `prefixes` keeps what was computed of pictures."""
+
+    def __init__(
+        self, backbone: Backbone, prompt: Prompt, fingerprint: str, prefixes: PrefixCache | None = None
+    ) -> None:
+        self.backbone = backbone
+        self.prompt = prompt
+        self.fingerprint = fingerprint
+        self.prefixes = prefixes if prefixes is not None else PrefixCache()
+
+    # ---- questions -> requests
+
+    def check(self, concepts: Iterable[Concept]) -> None:
+        """Raise AlignerMismatchError for a concept of another Aligner, DuplicateConceptError for a name given twice."""
+        concepts = list(concepts)
+        refuse_other_aligners(concepts, self.fingerprint)
+        refuse_twins([c.name for c in concepts])
+
+    def requests(
+        self, questions: Sequence[tuple[Picture, str, Sequence[Concept]]], *, strict_names: bool, namespace: str
+    ) -> list[Request]:
+        """(picture, question, concepts) each -> a request about it. All are checked before any picture is looked at.
+
+        Raises RequestError, ImageError, AlignerMismatchError, DuplicateConceptError and, with `strict_names`,
+        UnknownConceptError for a `<name>` that is not among the question's concepts.
+        """
+        texts = []
+        for _, question, concepts in questions:
+            self.check(concepts)
+            texts.append(checked_question(question, [c.name for c in concepts], strict_names=strict_names))
+        states = self.look([image for image, _, _ in questions], namespace=namespace)
+        return [
+            Request(state, text, tuple(concepts))
+            for state, text, (_, _, concepts) in zip(states, texts, questions, strict=True)
+        ]
+
+    def next_request(
+        self, state: ImagePrefix | Session, question: str, everyone: Sequence[Concept], joining: Sequence[Concept],
+        *, strict_names: bool,
+    ) -> Request:  # fmt: skip
+        """A dialogue's next question, which `joining` concepts join with; `everyone` who may be named includes them."""
+        text = checked_question(question, [c.name for c in everyone], strict_names=strict_names)
+        return Request(state, text, tuple(joining))
+
+    # ---- pictures -> prefixes
+
+    def look(self, images: Sequence[Picture], *, namespace: str) -> list[ImagePrefix]:
+        """The image prefix of each picture; equal ones are computed once, and counted with the first. Raises ImageError."""
+        found: dict[int, ImagePrefix] = {}
+        new: dict[str, tuple[Image.Image | None, list[int]]] = {}
+        for i, image in enumerate(images):
+            if isinstance(image, ImagePrefix):
+                found[i] = image
+                continue
+            picture = None if image is None else open_image(image)
+            digest = digest_of(picture)
+            known = self.prefixes.get(namespace, digest)
+            if known is not None:
+                found[i] = known
+            else:
+                new.setdefault(digest, (picture, []))[1].append(i)
+        computed = compute_prefixes(self.backbone, self.prompt, [picture for picture, _ in new.values()])
+        for prefix, (_, rows) in zip(computed, new.values(), strict=True):
+            settled = prefix.settled
+            self.prefixes.put(namespace, settled)
+            found |= dict.fromkeys(rows, settled) | {rows[0]: prefix}
+        return [found[i] for i in range(len(images))]
+
+    # ---- requests -> answers
+
+    def answer(self, requests: Sequence[Request], params: SamplingParams | None, *, batch: int = 32) -> list[Answer]:
+        """One answer per request, in order, `batch` at a time. Raises RequestError where a prompt is too long."""
+        return generate(
+            self.backbone, self.prompt, requests, params if params is not None else SamplingParams(), batch=batch
+        )
+
+    def stream(self, request: Request, params: SamplingParams | None) -> Generator[str, None, Completion]:
+        """The answer in chunks as it is written; returns (`yield from`) the Completion. Raises RequestError where the prompt
+        is too long."""
+        return stream(self.backbone, self.prompt, request, params)
+
+    def recognize(
+        self, images: Sequence[Source | ImagePrefix], concepts: Sequence[Concept], question: str | None,
+        *, namespace: str, batch: int = BATCH,
+    ) -> list[list[float]]:  # fmt: skip
+        """P(present) of every concept (columns) in every picture (rows); `{name}` in `question` stands for the concept."""
+        self.check(concepts)
+        found: list[list[float]] = []
+        for start in range(0, len(images), LOOKED):  # the prefixes of all pictures at once need not fit into memory
+            prefixes = self.look(images[start : start + LOOKED], namespace=namespace)
+            found += yes_probability(self.backbone, self.prompt, prefixes, concepts, question, batch=batch).tolist()
+        return found

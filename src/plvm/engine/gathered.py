@@ -1,0 +1,93 @@
+"""Requests of a batch side by side, whatever their lengths: what goes through the backbone together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import add
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from plvm.engine.layout import Layout, lay_out
+from plvm.engine.prefix import ImagePrefix
+from plvm.engine.request import Request, Session
+from plvm.errors import RequestError
+from plvm.model.backbone import Backbone
+from plvm.model.static_cache import KeyValues
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """A batch of B requests: `past` [B, heads, P, width]; `ids` int64[B, T], right-padded, and their `layout`; `written`, the
+    lengths of the suffixes without padding; `nexts`, the positions of what comes after them."""
+
+    past: KeyValues
+    ids: Tensor
+    layout: Layout
+    written: tuple[int, ...]
+    nexts: tuple[int, ...]
+    vocabulary: ConceptVocabulary
+
+    def hidden(self, backbone: Backbone) -> Tensor:
+        """Hidden states [B, T, D] of the suffixes."""
+        return backbone.hidden(self._embeddings(backbone), self.past, self.layout.positions, self.layout.mask)[0]
+
+    def continued(self, backbone: Backbone) -> tuple[Tensor, KeyValues]:
+        """Hidden states [B, T, D] of the suffixes, and the keys and values of everything, to go on from."""
+        hidden, past = backbone.hidden(
+            self._embeddings(backbone), self.past, self.layout.positions, self.layout.mask, keep=True
+        )
+        assert past is not None
+        return hidden, past
+
+    def last(self, hidden: Tensor) -> Tensor:
+        """Of hidden states [B, T, D] those of each row's last token, [B, D]."""
+        return hidden[torch.arange(len(hidden), device=hidden.device), torch.tensor(self.written, device=hidden.device) - 1]
+
+    def _embeddings(self, backbone: Backbone) -> Tensor:
+        return self.vocabulary.embed(self.ids, backbone.word_rows)
+
+
+def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> Gathered:
+    """Requests -> one batch. Raises RequestError where a prompt is longer than the backbone reads."""
+    device = backbone.device
+    images = [r.features for r in requests]
+    vocabulary = vocabulary_of([r.everyone for r in requests], backbone.word_rows, images)
+    suffixes = [r.write(prompt, vocabulary) for r in requests]
+    lengths = [r.state.length for r in requests]
+    for past, suffix in zip(lengths, suffixes, strict=True):
+        if past + len(suffix) >= backbone.max_tokens:
+            raise RequestError(
+                f"The prompt has {past + len(suffix):,} tokens; the model reads fewer than {backbone.max_tokens:,}.",
+                "Shorten the question, ask about fewer concepts, or begin a new dialogue.",
+            )
+    nexts, written = [r.state.length + r.state.shift for r in requests], [len(s) for s in suffixes]
+    width = max(written)
+    ids = torch.tensor([s + [prompt.end_id] * (width - len(s)) for s in suffixes], device=device)
+    layout = lay_out(lengths, nexts, width, device, written)
+    return Gathered(stack(requests, max(lengths)), ids, layout, tuple(written), tuple(map(add, nexts, written)), vocabulary)
+
+
+def stack(requests: Sequence[Request], length: int) -> KeyValues:
+    """Keys and values of the requests' states as one batch, right-padded to `length`; shared ones are read once."""
+    unique: dict[int, int] = {}
+    states: list[ImagePrefix | Session] = []
+    rows = []
+    for request in requests:
+        row = unique.setdefault(id(request.state.past), len(states))
+        if row == len(states):
+            states.append(request.state)
+        rows.append(row)
+    if len(states) == 1:  # views of one state: whoever continues it copies
+        return tuple((k.expand(len(rows), -1, -1, -1), v.expand(len(rows), -1, -1, -1)) for k, v in states[0].past)
+
+    def together(layer: int, part: int) -> Tensor:
+        own = [s.past[layer][part] for s in states]
+        index = torch.tensor(rows, device=own[0].device)
+        return torch.cat([F.pad(t, (0, 0, 0, length - t.shape[2])) for t in own])[index]
+
+    return tuple((together(i, 0), together(i, 1)) for i in range(len(states[0].past)))

@@ -1,0 +1,90 @@
+"""The state of a dialogue after any number of turns, and the requests that continue it.
+
+A `Session` is a value: keys and values so far, the last tokens that are not in them yet, and who has joined. A
+`Request` is a session (or an image prefix, where a dialogue begins), the user's words and the concepts that join now:
+their definitions stand at the beginning of the turn, so nothing earlier is computed again. Word ids count in order of
+joining and so never change; context ids depend on how many concepts there are, but only their embeddings enter the keys
+and values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from plvm.engine.prefix import ImagePrefix
+from plvm.model.static_cache import KeyValues
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.turns import Description, Tokens, Words
+from plvm.prompt.vocabulary import ConceptVocabulary
+from plvm.types import Concept
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """`past` holds keys and values [1, heads, length, width] of `length` tokens; the next one's position is `length +
+    shift`; `pending` ids come next; `turns` were taken."""
+
+    past: KeyValues
+    length: int
+    pending: tuple[int, ...] = ()
+    concepts: tuple[Concept, ...] = ()
+    turns: int = 0
+    shift: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One question: the state it continues, the user's words, and the concepts that join with it.
+
+    `descriptions[i]`, where given and not None, stands in place of all context tokens of `concepts[i]`: words, or the
+    numbers of some of them (none: it is not defined). The question may hold single context tokens (`ContextToken`).
+    """
+
+    state: ImagePrefix | Session
+    question: Words
+    concepts: tuple[Concept, ...] = ()
+    descriptions: tuple[Description, ...] = ()
+
+    @property
+    def session(self) -> Session:
+        """The state as a session; a prefix is one without turns."""
+        s = self.state
+        return s if isinstance(s, Session) else Session(s.past, s.length, shift=s.shift)
+
+    @property
+    def owed(self) -> int:
+        """How many tokens of the state were computed for this request."""
+        return self.state.computed if isinstance(self.state, ImagePrefix) else 0
+
+    @property
+    def features(self) -> Tensor | None:
+        """The picture's tokens [P, D] where this request has to write them itself."""
+        return self.state.features if isinstance(self.state, ImagePrefix) else None
+
+    @property
+    def everyone(self) -> tuple[Concept, ...]:
+        """All concepts of the prompt in order of joining: number i has the id V+i."""
+        return (*self.session.concepts, *self.concepts)
+
+    @property
+    def names(self) -> list[str]:
+        return [c.name for c in self.everyone]
+
+    def write(self, prompt: Prompt, vocabulary: ConceptVocabulary) -> list[int]:
+        """The ids that have to go through the backbone for this request, under the vocabulary of its batch."""
+        session, tokens = self.session, Tokens()
+        first = len(session.concepts)
+        tokens.add(session.pending)
+        prompt.turn(
+            tokens,
+            self.question,
+            self.names,
+            vocabulary,
+            joining=range(first, first + len(self.concepts)),
+            descriptions={first + i: d for i, d in enumerate(self.descriptions)},
+            first=session.turns == 0,
+            image=vocabulary.image_ids(0 if self.features is None else len(self.features)),
+        )
+        return tokens.ids

@@ -1,0 +1,112 @@
+"""What differs between families of vision-language models; the rest of the code does not know which one it runs.
+
+A family turns pictures into its model's pixel inputs, those into the tokens that stand for them in a prompt, and says how its
+dialogues are written. All models are stock transformers classes with their own image processors; the image comes first in
+every family's template, so that its keys and values depend on no concept. The families are the files of
+`plvm.model.backbones`; a new one is a new file.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from plvm.errors import CheckpointError
+from plvm.model import backbones
+from plvm.prompt.template import Template
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Pictures as a backbone's vision half takes them: `inputs` are arguments of its stock forward; `tiles[i]` are the (rows,
+    columns) that picture i was cut into, for families that write them into the prompt."""
+
+    inputs: Mapping[str, Tensor]
+    tiles: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTokens:
+    """One picture as the language model takes it.
+
+    ids [T]: what stands for it in a prompt, image tokens written out; rows [P, D]: embeddings of the image tokens among them;
+    places int64[A, T]: position of each id on every axis, relative to the first; advance: the next token's position, likewise.
+    """
+
+    ids: tuple[int, ...]
+    rows: Tensor
+    places: Tensor
+    advance: int
+
+
+class Family(ABC):
+    """A family of vision-language models. A family says `types` and `template`, and whatever else it does in its own way.
+
+    types: the model types (`model_type` of a config) it is for; axes: how many numbers a token's position has; `model` is the
+    stock model, frozen.
+    """
+
+    types: ClassVar[tuple[str, ...]] = ()
+    axes: ClassVar[int] = 1
+
+    def __init__(self, model: Any, tokenizer: Any, image_processor: Any) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.image_processor = image_processor
+        self.image_id: int = model.config.image_token_id
+
+    @abstractmethod
+    def template(self) -> Template:
+        """How this family's dialogues are written, as its chat template does it."""
+
+    def pixels(self, images: Sequence[Image.Image]) -> Pixels:
+        """Pictures -> pixel inputs, by the family's own image processor, on the CPU."""
+        return Pixels(self._processed(list(images)))
+
+    def rows(self, pixels: Pixels) -> list[Tensor]:
+        """Pixel inputs -> embeddings [P, D] of each picture's image tokens."""
+        return list(self.model.get_image_features(**pixels.inputs).pooler_output)
+
+    def image_tokens(self, pixels: Pixels) -> list[ImageTokens]:
+        """Pixel inputs -> what stands for each picture in a prompt."""
+        found = []
+        for i, rows in enumerate(self.rows(pixels)):
+            ids = self._ids(pixels, i, len(rows))
+            found.append(ImageTokens(ids, rows, *self._places(ids, pixels, i)))
+        return found
+
+    def _ids(self, pixels: Pixels, index: int, count: int) -> tuple[int, ...]:
+        """The ids that stand for picture `index`, which has `count` image tokens."""
+        return (self.image_id,) * count
+
+    def _places(self, ids: Sequence[int], pixels: Pixels, index: int) -> tuple[Tensor, int]:
+        """(places, advance) of `ImageTokens`."""
+        return torch.arange(len(ids)).expand(self.axes, -1), len(ids)
+
+    def _processed(self, images: Any, **options: Any) -> dict[str, Tensor]:
+        return dict(self.image_processor(images=images, return_tensors="pt", **options))
+
+
+def families() -> dict[str, type[Family]]:
+    """Model type -> its family, of all files in `plvm.model.backbones`, in alphabetical order of the files."""
+    names = sorted(module.name for module in pkgutil.iter_modules(backbones.__path__))
+    found: list[type[Family]] = [import_module(f"{backbones.__name__}.{name}").FAMILY for name in names]
+    return {kind: family for family in found for kind in family.types}
+
+
+def family_of(model: Any, tokenizer: Any, image_processor: Any) -> Family:
+    """The family of a stock model. Raises CheckpointError where plvm has none for its type."""
+    kind, known = model.config.model_type, families()
+    if kind not in known:
+        raise CheckpointError(
+            f'plvm cannot use a model of type "{kind}" as a backbone.', f"It can use: {', '.join(known)}."
+        )
+    return known[kind](model, tokenizer, image_processor)

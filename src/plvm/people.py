@@ -1,0 +1,153 @@
+"""Many people at once: everyone in a folder, or everyone whom another Aligner enrolled.
+
+The folder layout is that of home-camera and photo tools: `people/<name>/*.jpg`, everyone in a folder of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plvm.errors import PlvmError, RequestError
+from plvm.types import Concept, check_name
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from plvm.personal import Personal
+    from plvm.store import ConceptStore
+
+    Report = Callable[[int, int], None]  # (people done, people in all)
+
+BATCH = 16  # people enrolled and kept at a time
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
+
+
+@dataclass(eq=False)
+class Group:
+    """One person's folder. `problem`: why nobody can be enrolled from it; `bad`: (picture, why it was left out)."""
+
+    folder: Path
+    name: str = ""
+    files: list[Path] = field(default_factory=list)
+    problem: str = ""
+    bad: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def people_in(folder: Path) -> tuple[list[Group], int]:
+    """Everyone in `folder`, and how many pictures lie directly in it. Raises RequestError where there is nobody."""
+    layout = "Lay them out as FOLDER/NAME/picture.jpg, everyone in a folder of their own."
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise RequestError(f"{folder} {what}.", layout)
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+        groups = [_group(entry) for entry in entries if entry.is_dir()]
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be read: {error.strerror}.", "Check its permissions.") from None
+    if not groups:
+        raise RequestError(f"There is nobody in {folder}: it has no folders.", layout)
+    _refuse_twins(groups)
+    return groups, sum(_is_picture(entry) for entry in entries)
+
+
+def good_pictures(group: Group) -> list[Image.Image]:
+    """Its readable pictures, no larger than they will be kept; the others are noted in `group.bad`."""
+    from PIL import Image
+
+    from plvm.images import REFERENCE_SIDE, open_image
+
+    pictures = []
+    for file in group.files:
+        try:
+            picture = open_image(file)
+        except PlvmError as error:
+            group.bad.append((file, error.line))
+            continue
+        picture.thumbnail((REFERENCE_SIDE, REFERENCE_SIDE), Image.Resampling.LANCZOS)
+        pictures.append(picture)
+    return pictures
+
+
+def divide(store: ConceptStore, groups: Sequence[Group], *, replace: bool = False) -> tuple[list[Group], list[Group]]:
+    """(who is to be enrolled, who is in `store` already and stays; nobody does with `replace`), without the unusable."""
+    known = set() if replace else set(store.names())
+    usable = [group for group in groups if not group.problem]
+    return [g for g in usable if g.name not in known], [g for g in usable if g.name in known]
+
+
+def enroll_people(
+    vlm: Personal, store: ConceptStore, groups: Sequence[Group], *, replace: bool = False, report: Report | None = None
+) -> dict[Group, int]:
+    """Enrol `groups` and keep them in `store`, 16 at a time: {group: from how many pictures}.
+
+    Of the 16 all are kept, or none. A group without a readable picture is left out; what could not be read is noted in
+    its `bad`. Raises DuplicateConceptError if a name is taken and not `replace`.
+    """
+    enrolled: dict[Group, int] = {}
+    for first in range(0, len(groups), BATCH):
+        good = {group: good_pictures(group) for group in groups[first : first + BATCH]}
+        ready = {group: pictures for group, pictures in good.items() if pictures}
+        if ready:
+            store.add_all(vlm.enroll_many({g.name: pictures for g, pictures in ready.items()}), replace=replace)
+        enrolled |= {group: len(pictures) for group, pictures in ready.items()}
+        if report is not None:
+            report(min(first + BATCH, len(groups)), len(groups))
+    return enrolled
+
+
+def enroll_again(
+    vlm: Personal, store: ConceptStore, *, report: Report | None = None
+) -> tuple[list[Concept], list[tuple[str, PlvmError]]]:
+    """Enrol whoever another Aligner enrolled, from the stored pictures: (those made and kept, those left out and why).
+
+    Notes, pictures and times of creation stay. Whoever is forgotten meanwhile stays forgotten.
+    """
+    others = [concept for concept in store.list() if concept.aligner != vlm.fingerprint]
+    made: list[Concept] = []
+    left_out: list[tuple[str, PlvmError]] = []
+    for i, old in enumerate(others):
+        try:
+            made.append(_enrolled_again(vlm, old))
+        except PlvmError as error:
+            left_out.append((old.name, error))
+        if report is not None:
+            report(i + 1, len(others))
+    still = set(store.names())
+    made = [concept for concept in made if concept.name in still]
+    store.add_all(made, replace=True)
+    return made, left_out
+
+
+def _enrolled_again(vlm: Personal, old: Concept) -> Concept:
+    if not old.references:
+        raise RequestError(f"<{old.name}> came without pictures.", f"Run `plvm add {old.name} PICTURE --replace`.")
+    made = vlm.enroll(old.name, *old.references, notes=old.notes)
+    return replace(made, references=old.references, created=old.created)
+
+
+def _group(folder: Path) -> Group:
+    group = Group(folder, files=sorted(entry for entry in folder.iterdir() if _is_picture(entry)))
+    try:
+        group.name = check_name(folder.name)
+    except PlvmError as error:
+        group.problem = error.line
+    if not group.problem and not group.files:
+        group.problem = f"{folder} holds no picture."
+    return group
+
+
+def _is_picture(entry: Path) -> bool:
+    return entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and not entry.is_dir()
+
+
+def _refuse_twins(groups: list[Group]) -> None:
+    """Two folders may spell one name differently (é in one character or two); the second one is left out."""
+    seen: dict[str, Path] = {}
+    for group in groups:
+        if group.name and not group.problem:
+            first = seen.setdefault(group.name, group.folder)
+            if first != group.folder:
+                group.problem = f"{group.folder} and {first} are the same name."
