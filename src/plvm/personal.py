@@ -204,9 +204,9 @@ def load(
     """A personal model: "mini" (shipped in the package), the folder of a trained Aligner, its Hub id, or a preset.
 
     `device` is where to compute ("cpu", "cuda", "mps"; None: the best that is here), `dtype` the number format ("float32",
-    "bfloat16", "float16"; None: what the device computes best), `bits` 4 or 8 to quantise the backbone;
-    `device_map` spreads it over several devices. With `offline` nothing is downloaded. A preset has an untrained Aligner, and `notes` say so. Raises
-    CheckpointError, RequestError.
+    "bfloat16", "float16"; None: what the device computes best), `bits` 4 or 8 to quantise the backbone; `device_map`
+    spreads it over several devices. With `offline` nothing is downloaded. A preset has an untrained Aligner, and `notes`
+    say so. Raises CheckpointError, RequestError.
     """
     place = shipped(name_or_folder) or name_or_folder
     parts = load_parts(place, device, dtype, bits=bits, device_map=device_map, offline=offline)
