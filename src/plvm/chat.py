@@ -26,7 +26,10 @@ class Turn:
 
 
 class Chat:
-    """Made by `Personal.chat`. `turns` are those about the picture at hand; see `ask`, `stream`, `add`, `look_at`."""
+    """A dialogue about one picture after the other, with everyone in it known by name; `Personal.chat` opens one.
+
+    Asking adds a turn; `add` lets somebody join with the next one; `look_at` goes on with another picture.
+    """
 
     def __init__(
         self,
@@ -77,8 +80,8 @@ class Chat:
         return self._turns[-1].answer
 
     def stream(self, question: str, params: SamplingParams | None = None) -> Iterator[str]:
-        """The answer to the next question in chunks, as it is written. The turn counts once the last chunk was taken; raises what
-        `ask` does before the first one."""
+        """The answer to the next question in chunks, as it is written. The turn counts once the last chunk was taken. Raises
+        RequestError and UnknownConceptError at once, before the first."""
         request = self._engine.next_request(
             self._state, question, self.concepts, self._waiting, strict_names=self._strict
         )

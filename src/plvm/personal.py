@@ -68,7 +68,8 @@ class Personal:
     def enroll_many(
         self, references: Mapping[str, Sequence[Source]], *, notes: Mapping[str, str] | None = None, batch: int = 32
     ) -> list[Concept]:
-        """The same for many concepts, `{name: its reference images}`, with the encoder run in batches."""
+        """Concepts from `{name: its reference images}`, in that order, the encoder run `batch` pictures at a time. Raises
+        ConceptNameError, DuplicateConceptError, ImageError."""
         names = [check_name(name) for name in references]
         refuse_twins(names)
         pictures = [[open_image(r) for r in own] for own in references.values()]
@@ -136,8 +137,10 @@ class Personal:
         namespace: str = "default",
         batch: int = 32,
     ) -> list[Answer]:
-        """The answers to many (image, question, concepts), each with its own concepts, `batch` computed side by side. Raises
-        what `ask` raises."""
+        """The answers to many (image, question, concepts), each with its own concepts, `batch` computed side by side.
+
+        Raises RequestError, ImageError, AlignerMismatchError, DuplicateConceptError and, with `strict_names`,
+        UnknownConceptError."""
         requests = self.engine.requests(questions, strict_names=strict_names, namespace=namespace)
         return self.engine.answer(requests, params, batch=batch)
 
@@ -151,7 +154,10 @@ class Personal:
         strict_names: bool = True,
         namespace: str = "default",
     ) -> Iterator[str]:
-        """The answer to one question in chunks, as it is written; what `ask` raises is raised at once, before the first."""
+        """The answer to one question in chunks, as it is written.
+
+        Raises RequestError, ImageError, AlignerMismatchError, DuplicateConceptError and, with `strict_names`,
+        UnknownConceptError: at once, before the first chunk."""
         asked = [(image, question, tuple(concepts))]
         (request,) = self.engine.requests(asked, strict_names=strict_names, namespace=namespace)
         return self.engine.stream(request, params)
@@ -197,9 +203,10 @@ def load(
 ) -> Personal:
     """A personal model: "mini" (shipped in the package), the folder of a trained Aligner, its Hub id, or a preset.
 
-    `device`, `dtype` and `bits` as in `plvm.runtime` (None: the best that is here); `device_map` spreads the backbone over
-    several devices. With `offline` nothing is downloaded. A preset has an untrained Aligner, and `notes` say so. Raises
-    CheckpointError, RequestError.
+    `device` is where to compute ("cpu", "cuda", "mps"; None: the best that is here), `dtype` the number format ("float32",
+    "bfloat16", "float16"; None: what the device computes best), `bits` 4 or 8 to quantise the backbone; `device_map`
+    spreads it over several devices. With `offline` nothing is downloaded. A preset has an untrained Aligner, and `notes`
+    say so. Raises CheckpointError, RequestError.
     """
     place = shipped(name_or_folder) or name_or_folder
     parts = load_parts(place, device, dtype, bits=bits, device_map=device_map, offline=offline)

@@ -46,7 +46,7 @@ class ImagePrefix:
 
     @property
     def settled(self) -> ImagePrefix:
-        """The same prefix as something that is there already: whoever continues it computed none of it."""
+        """A copy that counts as there already: whoever continues it computed none of it."""
         return replace(self, computed=0) if self.computed else self
 
     @property

@@ -70,6 +70,7 @@ class Request:
 
     @property
     def names(self) -> list[str]:
+        """The names of all concepts of the prompt, in order of joining."""
         return [c.name for c in self.everyone]
 
     def write(self, prompt: Prompt, vocabulary: ConceptVocabulary) -> list[int]:

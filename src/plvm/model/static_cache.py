@@ -32,7 +32,7 @@ class StaticCache:
         self.seen.index_fill_(3, self._column, 0)
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        """Write one token's keys and values [1, heads, 1, width]; all columns of the layer. As a transformers cache has it."""
+        """Write one token's keys and values [1, heads, 1, width]; all columns of the layer. Transformers calls it."""
         k, v = self.layers[layer]
         return k.index_copy_(2, self._column, keys), v.index_copy_(2, self._column, values)
 
@@ -41,7 +41,7 @@ class StaticCache:
         self._column += 1
 
     def get_seq_length(self, *_: Any) -> int:
-        """How many columns are written. As a transformers cache has it."""
+        """How many columns are written. Called by transformers as that of a cache."""
         return self.length
 
     @property
