@@ -101,7 +101,7 @@ def test_the_description_stands_in_the_prompt_where_the_context_tokens_would(vlm
 
 
 def test_the_truth_is_told_whole_or_cut_where_it_was_asked_to_be(vlm: Personal, album: Drawings) -> None:
-    name, truth = BENCH.names[0], truth_of(album)
+    name, truth = BENCH.names[0], truth_of(BENCH, album)
     whole = LlavaPromptTrue(vlm, truth).describe(album.reference(name))
     assert whole in truth.values() and whole.count(", ") == 13, "fourteen traits"
     short = LlavaPromptTrue(vlm, truth, tokens=16).describe(album.reference(name))

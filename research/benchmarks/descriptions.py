@@ -57,7 +57,7 @@ def descriptions(system: Any, bench: Benchmark, what: str) -> list[str]:
     """What a system says of every reference picture."""
     album, said = bench.album(), []
     for i, name in enumerate(bench.names):
-        said.append(system.learn(name, album.reference(name)).words)
+        said.append(system.learn(name, album.reference(name)).description or "")
         progress(what, i + 1, len(bench.names))
     return said
 

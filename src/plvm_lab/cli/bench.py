@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +57,7 @@ def train(
     from plvm.families import FOLDER
     from plvm.runtime import choose_device
     from plvm_lab.evaluate.provenance import provenance
+    from plvm_lab.evaluate.result_table import json_of
     from plvm_lab.measure.training import IMAGE_TOKENS, PACKS, bench_train, table_of_rates
 
     counts = image_tokens or IMAGE_TOKENS
@@ -70,7 +70,7 @@ def train(
             packs=packs or PACKS, rounds=rounds, seed=seed, device=choose_device(device).value,
         )  # fmt: skip
     found |= provenance(shlex.join(["plvm", *sys.argv[1:]]), seed)
-    found["tables"] = [asdict(table_of_rates(found))]
+    found["tables"] = [json_of(table_of_rates(found))]
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

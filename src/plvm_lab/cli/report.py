@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +32,7 @@ def report(
     Example:
       plvm report results --out report
     """
-    from plvm_lab.evaluate.result_table import markdown
+    from plvm_lab.evaluate.result_table import json_of, markdown
     from plvm_lab.report.report_page import report_page
     from plvm_lab.report.result_folder import read_folder
 
@@ -46,7 +45,7 @@ def report(
         page = report_page(found, destination, advance)
     (destination / "index.html").write_text(page, encoding="utf-8")
     if json:
-        out_json({name: [asdict(table) for table in own] for name, own in tables.items()})
+        out_json({name: [json_of(table) for table in own] for name, own in tables.items()})
     else:
         out("\n".join(f"{name}\n\n{markdown(own[0])}" for name, own in tables.items()))
     say(f"Wrote {destination / 'index.html'}.")

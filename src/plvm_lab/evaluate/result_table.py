@@ -3,8 +3,9 @@ interval."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from plvm.errors import RequestError
@@ -22,6 +23,12 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     quoted: int = 0
+
+
+def json_of(table: Table) -> dict[str, Any]:
+    """A table as JSON has it: what `table_of` reads."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(table)))
+    return found
 
 
 def table_of(content: Any) -> Table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from plvm.errors import RequestError
 from plvm.personal import Personal, load
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
 from plvm_lab.evaluate.provenance import provenance
-from plvm_lab.evaluate.result_table import Cell, Table, lasting
+from plvm_lab.evaluate.result_table import Cell, Table, json_of, lasting
 from plvm_lab.evaluate.runner import Progress, evaluate
 from plvm_lab.evaluate.suite import Suite
 from plvm_lab.systems import (
@@ -87,7 +86,7 @@ def evaluate_systems(
         found["seconds"] = round(found["seconds"] + seconds, 1)
         found["systems"].append(row_of(summary) | {"seconds": seconds})
         found["skipped"][name] = summary["skipped"]
-        found["tables"] = [asdict(overview_table(found))]
+        found["tables"] = [json_of(overview_table(found))]
         (out / OVERVIEW).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         if report is not None:
             report(name, summary)
