@@ -21,11 +21,11 @@ from plvm_lab.evaluate.runner import evaluate
 from plvm_lab.report.charts import Bar, Chart, chart_svg
 from plvm_lab.report.evaluations import main_table, tables_of
 from plvm_lab.report.failures import Redrawn, hardest
+from plvm_lab.report.measurement import find_measurements
 from plvm_lab.report.plots import roc_svg
 from plvm_lab.report.report_page import report_page
 from plvm_lab.report.result_folder import Results, read_folder
 from plvm_lab.report.results import Run, find_runs
-from plvm_lab.report.sheets import find_sheets
 
 SHARE = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 9}
 TINY = Size(4, 20, text=6, visual=6, triples=12, who=(3, 1, 2), dialogues=1)
@@ -47,7 +47,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "note": "Seen.",
         "quoted": 0,
     }
-    (folder / "sheet.json").write_text(
+    (folder / "measurement.json").write_text(
         json.dumps({"command": "y", "commit": None, "seed": 2, "n": 9, "tables": [table]})
     )
     return folder
@@ -149,8 +149,8 @@ def test_a_curve_is_drawn_where_its_points_are() -> None:
 def test_the_command_writes_page_tables_and_json(results: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(results), "--out", str(tmp_path / "r"), "--json"])
     assert done.exit_code == 0, done.stderr
-    tables, sheet = json.loads(done.stdout).values()
-    assert sheet[0]["rows"] == [["<1>", SHARE]]
+    tables, measurement = json.loads(done.stdout).values()
+    assert measurement[0]["rows"] == [["<1>", SHARE]]
     assert tables[0]["title"].startswith("Recognition") and tables[0]["rows"][0][0] == "plvm"
     assert "### Multiple choice and its controls" in (tmp_path / "r" / "tables.md").read_text()
     assert (tmp_path / "r" / "index.html").read_text().startswith("<!doctype html>")
@@ -159,9 +159,9 @@ def test_the_command_writes_page_tables_and_json(results: Path, tmp_path: Path) 
 def test_files_with_tables_of_their_own_stand_on_the_page_with_their_command(
     runs: list[Run], results: Path, tmp_path: Path
 ) -> None:
-    (sheet,) = find_sheets(results)
+    (measurement,) = find_measurements(results)
     bare = [Run(r.name, r.summary, r.file) for r in runs]  # without records no pictures are drawn
-    page = report_page(Results(bare, [sheet]), tmp_path)
+    page = report_page(Results(bare, [measurement]), tmp_path)
     assert "<h3>Tokens &amp; words</h3>" in page and "&lt;1&gt;" in page and "<1>" not in page
     assert "<td>50.0<small>25.0 to 75.0</small></td>" in page and "<code>y</code>, commit none, seed 2, n 9." in page
     assert "#more" not in report_page(Results(bare, []), tmp_path)
@@ -192,7 +192,7 @@ def test_a_new_result_table_is_a_file_and_nothing_else(tmp_path: Path) -> None:
 def test_what_makes_a_published_table_again_stands_first_and_in_its_order(tmp_path: Path) -> None:
     for name, place in (("a", ""), ("b", "Table 10"), ("c", "Table 9"), ("d", "Figure 1")):
         (tmp_path / f"{name}.json").write_text(json.dumps(TOY | {"place": place}))
-    assert [sheet.place for sheet in find_sheets(tmp_path)] == ["Figure 1", "Table 9", "Table 10", ""]
+    assert [measurement.place for measurement in find_measurements(tmp_path)] == ["Figure 1", "Table 9", "Table 10", ""]
     page = report_page(read_folder(tmp_path), tmp_path)
     assert page.index('id="published"') < page.index(">d.json<") < page.index('id="more"') < page.index(">a.json<")
 
@@ -224,11 +224,11 @@ def test_the_package_knows_no_result_file_by_name() -> None:
 
 def test_every_published_result_file_is_in_the_report(tmp_path: Path) -> None:
     found = read_folder(RESULTS)
-    shown = {run.file for run in found.runs} | {sheet.file for sheet in found.sheets}
+    shown = {run.file for run in found.runs} | {measurement.file for measurement in found.measurements}
     passed_over = {f.name for f in RESULTS.rglob("*.json") if f not in shown}
     assert passed_over <= {"state.json"}, "state.json is left by runs in a checkout"
     bare = [Run(r.name, r.summary, r.file) for r in found.runs]
-    page = report_page(Results(bare, found.sheets), tmp_path)
+    page = report_page(Results(bare, found.measurements), tmp_path)
     for number in range(1, 10):
         assert f"Table {number})" in page, number
     assert page.index("<h2 id=\"published\">") < page.index("<h2 id=\"more\">")
@@ -237,13 +237,13 @@ def test_every_published_result_file_is_in_the_report(tmp_path: Path) -> None:
 
 
 def test_every_figure_of_the_published_tables_is_in_their_files() -> None:
-    for sheet in find_sheets(RESULTS):
-        if "arm" in (sheet.content.get("rows") or [{}])[0]:
+    for measurement in find_measurements(RESULTS):
+        if "arm" in (measurement.content.get("rows") or [{}])[0]:
             continue  # means of several trainings
-        own = {k: v for k, v in sheet.content.items() if k not in ("tables", "charts")}
+        own = {k: v for k, v in measurement.content.items() if k not in ("tables", "charts")}
         known = {percent(f) for f in figures(own)}
-        cells = [c for table in sheet.tables for row in table.rows for c in row]
-        assert {percent(c) for c in cells if isinstance(c, dict)} <= known, sheet.file
+        cells = [c for table in measurement.tables for row in table.rows for c in row]
+        assert {percent(c) for c in cells if isinstance(c, dict)} <= known, measurement.file
 
 
 def test_a_system_that_was_asked_about_one_concept_alone_is_in_no_table_of_several() -> None:
@@ -254,11 +254,11 @@ def test_a_system_that_was_asked_about_one_concept_alone_is_in_no_table_of_sever
 
 
 def test_table_1_has_every_system_with_the_published_figures_its_command_and_all_controls() -> None:
-    (sheet,) = (s for s in find_sheets(RESULTS) if s.file.stem == "table1")
-    main, checks, measured = sheet.tables
+    (measurement,) = (s for s in find_measurements(RESULTS) if s.file.stem == "table1")
+    main, checks, measured = measurement.tables
     rows = {row[0]: row for row in main.rows}
-    assert len(rows) == len(sheet.content["rows"]) >= 14 and rows["yollava"][-3:] == ("73.4", "77.4", "72.9")
-    asked = [r["system"] for r in sheet.content["rows"] if r["text_qa"]]
+    assert len(rows) == len(measurement.content["rows"]) >= 14 and rows["yollava"][-3:] == ("73.4", "77.4", "72.9")
+    asked = [r["system"] for r in measurement.content["rows"] if r["text_qa"]]
     assert [row[0] for row in checks.rows] == [name for name in asked for _ in range(2)]
     assert [row[0] for row in measured.rows] == list(rows)
     best = checks.header.index("constant")

@@ -13,11 +13,11 @@ from plvm_lab.evaluate.result_table import Cell, Table, text_of
 from plvm_lab.report.charts import chart_svg
 from plvm_lab.report.evaluations import tables_of
 from plvm_lab.report.failures import Identity, Miss, Redrawn, hardest
+from plvm_lab.report.measurement import Measurement
 from plvm_lab.report.pages import render
 from plvm_lab.report.plots import roc_svg
 from plvm_lab.report.result_folder import Results
 from plvm_lab.report.results import Run, by_suite
-from plvm_lab.report.sheets import Sheet
 
 Progress = Callable[[str, int, int], None]
 
@@ -29,9 +29,9 @@ def report_page(found: Results, home: Path, progress: Progress = lambda *_: None
     return render(
         "report.html.j2",
         told=_told(found, len(suites)),
-        published=[_sheet(sheet, home) for sheet in found.sheets if sheet.place],
+        published=[_measurement(measurement, home) for measurement in found.measurements if measurement.place],
         suites=[_suite(title, runs, home, progress) for title, runs in suites.items()],
-        further=[_sheet(sheet, home) for sheet in found.sheets if not sheet.place],
+        further=[_measurement(measurement, home) for measurement in found.measurements if not measurement.place],
     )
 
 
@@ -40,7 +40,7 @@ def _told(found: Results, suites: int) -> str:
         return f"{number} {word}{'' if number == 1 else 's'}"
 
     told = [f"{count(len(found.runs), 'run')} on {count(suites, 'benchmark')}"] if suites else []
-    told += [count(len(found.sheets), "further result file")] if found.sheets else []
+    told += [count(len(found.measurements), "further result file")] if found.measurements else []
     latest = max((run.summary["time"][:10] for run in found.runs), default="")
     return " and ".join(told) + (f"; the latest run is of {latest}." if latest else ".")
 
@@ -58,14 +58,14 @@ def _suite(title: str, runs: Sequence[Run], home: Path, progress: Progress) -> d
     }
 
 
-def _sheet(sheet: Sheet, home: Path) -> dict[str, Any]:
+def _measurement(measurement: Measurement, home: Path) -> dict[str, Any]:
     return {
-        "tables": [_table(table) for table in sheet.tables],
-        "charts": [Markup(chart_svg(chart)) for chart in sheet.charts],
-        "page": sheet.page and _link(sheet.page, home, sheet.title),
-        "file": _link(sheet.file, home, sheet.file.name),
-        "command": sheet.content["command"],
-        "source": sheet.source,
+        "tables": [_table(table) for table in measurement.tables],
+        "charts": [Markup(chart_svg(chart)) for chart in measurement.charts],
+        "page": measurement.page and _link(measurement.page, home, measurement.title),
+        "file": _link(measurement.file, home, measurement.file.name),
+        "command": measurement.content["command"],
+        "source": measurement.source,
     }
 
 

@@ -20,7 +20,7 @@ from plvm_lab.report.results import read_result
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
+class Measurement:
     """A result file that is no evaluation of systems. `page` is the web page beside it, if it has one."""
 
     file: Path
@@ -58,14 +58,14 @@ class Sheet:
         return f"commit {commit}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}{counted}"
 
 
-def find_sheets(folder: Path) -> list[Sheet]:
+def find_measurements(folder: Path) -> list[Measurement]:
     """Every result file below a folder that has tables or a page: what makes a published table again in the order of these,
     then the others by name; tables before figures."""
     found = []
     for path in sorted(folder.rglob("*.json")):
         content, page = read_result(path), path.with_name("index.html")
         if "command" in content and ("tables" in content or page.is_file()):
-            found.append(Sheet(path, content, page if page.is_file() else None))
+            found.append(Measurement(path, content, page if page.is_file() else None))
     return sorted(found, key=lambda s: (not s.place, s.page is not None, _in_order(s.place), s.file.stem))
 
 
