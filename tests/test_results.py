@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from plvm.personal import load
 from plvm_lab.evaluate.figures import Record
+from plvm_lab.evaluate.harness import Harness, ask_choices
 from plvm_lab.evaluate.portraits_benchmark import portraits
 from plvm_lab.evaluate.protocols import PARTS
+from plvm_lab.systems.plvm import Plvm
 
 RESEARCH = Path(__file__).parents[1] / "research"
 RESULTS = RESEARCH / "results" / "portraits"
@@ -44,6 +47,26 @@ def test_every_item_of_the_benchmark_was_answered_once(records: dict[str, list[R
     present = {(name, p): bool(bench.present[i, p]) for i, name in enumerate(bench.names) for p in range(246)}
     assert asked == {pair: "Yes" if here else "No" for pair, here in present.items()}
     assert SUMMARY["n"] == sum(map(len, records.values()))
+
+
+@pytest.mark.slow
+def test_the_shipped_model_still_gives_the_published_answers_about_the_first_15_pictures(
+    records: dict[str, list[Record]],
+) -> None:
+    """34 people in each: 510 pairs, and 40 questions of each kind of multiple choice."""
+    bench: Any = portraits("test", 0)
+    harness = Harness(Plvm(load("mini", device="cpu")), bench, bench.album())
+    people = harness.concepts(bench.names)
+    yes = harness.system.recognize([harness.album.query(p) for p in range(15)], people)
+    for record in records["recognition"]:
+        if record["picture"] < 15:
+            probability = yes[record["picture"], bench.names.index(record["about"])]
+            assert ("Yes" if probability > 0.5 else "No") == record["answer"], record["id"]
+            assert probability == pytest.approx(record["probability"], abs=2e-3), record["id"]
+    for part in ("text_qa", "visual_qa"):
+        told = {record["id"]: record["answer"] for record in records[part]}
+        some = list(ask_choices(harness, ((item, {}) for item in getattr(bench, part)[:40])))
+        assert len(some) == 40 and all(r["answer"] == told[r["id"]] for r in some)
 
 
 # ---- tables of result files
