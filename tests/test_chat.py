@@ -280,9 +280,9 @@ def test_recognize_holds_a_few_pictures_at_a_time_and_finds_the_same(
     many = [picture(i) for i in range(5)]
     whole = vlm.recognize(many, friends)
     counts = []
-    look_many = vlm.look_many
-    monkeypatch.setattr(vlm, "look_many", lambda some, **k: counts.append(len(some)) or look_many(some, **k))
-    monkeypatch.setattr("plvm.personal.LOOKED", 2)
+    look = vlm.engine.look
+    monkeypatch.setattr(vlm.engine, "look", lambda some, **k: counts.append(len(some)) or look(some, **k))
+    monkeypatch.setattr("plvm.engine.engine.LOOKED", 2)
     again = vlm.recognize(many, friends)
     assert counts == [2, 2, 1]
     assert all(a == pytest.approx(b, abs=1e-6) for a, b in zip(again, whole, strict=True))
