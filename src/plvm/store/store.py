@@ -182,7 +182,7 @@ class ConceptStore:
         return [concept.name for concept in self.add_all(read_archive(Path(path)), replace=replace)]
 
     def _insert(self, connection: Connection, concept: Concept, tokens: bytes) -> None:
-        fields = {key: getattr(concept, key) for key in ("name", "aligner", "notes", "created")}
+        fields = {key: getattr(concept, key) for key in ("name", "aligner", "notes", "created", "display")}
         try:
             row = connection.execute(insert(concepts).values(namespace=self.namespace, tokens=tokens, **fields))
         except IntegrityError:  # another writer came between; cannot happen in SQLite, where writers wait in line
@@ -248,4 +248,4 @@ class ConceptStore:
             tokens = tokens_from_bytes(row.tokens)
         except (ValueError, TypeError) as error:
             raise damaged(self._database.label, f"of <{row.name}>, {error}") from None
-        return Concept(row.name, tokens, row.aligner, tuple(pictures), row.notes, row.created)
+        return Concept(row.name, tokens, row.aligner, tuple(pictures), row.notes, row.created, row.display or "")
