@@ -43,9 +43,13 @@ def word_and_display(name: str) -> tuple[str, str]:
     try:
         return check_name(name), ""
     except ConceptNameError:
-        if not text.strip() or text.strip() in RESERVED or text[0] == "-" or is_mark(text[0]):
+        if not text.strip() or text.strip() in RESERVED:
             raise
     display = " ".join(text.split())
+    if display[0] == "-" or is_mark(display[0]):
+        raise ConceptNameError(
+            f"The name {display[:64]!r} begins with {ascii(display[0])}.", "Begin it with a letter or digit."
+        )
     if len(display) > MAX_DISPLAY_LENGTH:
         raise ConceptNameError(f"The name has {len(display):,} characters, over {MAX_DISPLAY_LENGTH}.", _HINT)
     return _word_of(display), display
