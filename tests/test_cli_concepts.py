@@ -116,7 +116,8 @@ def test_a_whole_folder_of_people(shell: Shell) -> None:
         ["broken", "0", "1", "not enrolled"],
         ["empty", "0", "0", "not enrolled"],
     ]
-    for complaint in ("1 picture directly in people", "3.jpg", "neither a letter", "a.png", "holds no picture", "Enrolled 3 of 6 folders"):
+    for complaint in ("1 picture directly in people", "3.jpg", "neither a letter", "a.png", "holds no picture",
+                      "Enrolled 3 of 6 folders"):  # fmt: skip
         assert complaint in shell.err
     kept = [(name, len(pictures)) for name, _, _, _, pictures in shell.kept()]
     assert kept == [("anna-maria", 1), ("avril", 1), ("billie", 2)]

@@ -58,8 +58,8 @@ def test_a_taken_name_is_taken_in_every_spelling(people: Shell) -> None:
 
 def test_names_that_only_look_like_known_ones_are_refused(people: Shell) -> None:
     for name in ("b\u0456llie", "Ann\u0430 Maria"):
-        for words in (("add", name, "party.png"), ("rename", "O'Neill", name)):
-            assert "looks like" in people.refuses(*words)[0]
+        for new in (("add", name, "party.png"), ("rename", "O'Neill", name)):
+            assert "looks like" in people.refuses(*new)[0]
         for words in (("show", name), ("forget", name, "--yes"), ("ask", "party.png", f"Is <{name}> here?"),
                       ("ask", "party.png", f"Is {name} here?"), ("ask", "party.png", "Who?", "--with", name)):  # fmt: skip
             message, hint = people.refuses(*words)

@@ -138,7 +138,9 @@ def test_unknown_and_disguised_names_are_refused_with_the_nearest(question: str,
     checked_question(question, PEOPLE, strict_names=False)
 
 
-@pytest.mark.parametrize("text", ["Где Анна?", "Это \u0441\u043e\u0440", "naïve café", "Is 小明明 here?", "a <y= z> b", "x <1> y"])
+@pytest.mark.parametrize(
+    "text", ["Где Анна?", "Это \u0441\u043e\u0440", "naïve café", "Is 小明明 here?", "a <y= z> b", "x <1> y"]
+)
 def test_words_of_other_languages_are_no_disguise(text: str) -> None:
     assert checked_question(text, {"billie": "", "cop": "", "1": ""})
 

@@ -18,7 +18,7 @@ from plvm.types import Answer, Concept, SamplingParams
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and its answer; `joined` are the names that joined with it."""
+    """One question, people in it as `<name>`, and its answer; `joined` are the names that joined with it."""
 
     question: str
     answer: Answer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from plvm.errors import ConceptNameError, UnknownConceptError
 from plvm.naming.display import INVISIBLE_LETTERS, People, key, label
@@ -28,6 +29,7 @@ _WORD = re.compile(r"[^\s<>]+")
 _EDGES = "\"'“”„‘’«».,;:!?()[]{}…-—–"
 
 
+@lru_cache(maxsize=8192)
 def skeleton(text: str) -> str:
     """`text` with look-alikes of other alphabets as Latin letters and without what has no width; case stays."""
     seen = "".join(c for c in unicodedata.normalize("NFKC", text) if not is_invisible(c))
