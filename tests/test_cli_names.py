@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,7 @@ def test_a_store_keeps_display_names_in_python_too(people: Shell) -> None:
     with ConceptStore.open(people.store) as store:
         assert store.people() == {"anna-maria": "Anna Maria", "billie": "", "o-neill": "O'Neill"}
         anna = store.get("Anna Maria")
+        assert store.add(replace(anna, name="x", display="x")).display == "" and store.forget("x") is None
         assert (anna.name, anna.display, anna.shown) == ("anna-maria", "Anna Maria", "Anna Maria")
         assert store.rename("billie", "Billie B.") == "billie-b"
         assert store.check_known("billie b.", "<anna-maria>", "anna maria") == ["billie-b", "anna-maria"]

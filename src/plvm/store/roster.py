@@ -14,7 +14,8 @@ from plvm.types import Concept, check_name
 def checked(concept: Concept) -> Concept:
     """The concept with word and display name in their usual form. Raises ConceptNameError."""
     if concept.display:
-        return with_fields(concept, name=check_name(concept.name), display=check_display(concept.display))
+        name, display = check_name(concept.name), check_display(concept.display)
+        return with_fields(concept, name=name, display="" if display == name else display)
     word, display = word_and_display(concept.name)
     return with_fields(concept, name=word, display=display)
 
