@@ -117,8 +117,8 @@ def _begins_after(after: str, last: str) -> bool:
     if is_mark(after[0]):
         return False
     if _in_word(after[0]):
-        if _between(last, _HANGUL) and (run := re.match(r"\w+", after)):
-            return _PARTICLES.fullmatch(run[0]) is not None
+        if _between(after[0], _HANGUL) and (run := re.match(r"\w+", after)):
+            return not _between(last, _HANGUL) or _PARTICLES.fullmatch(run[0]) is not None
         return _needs_no_blank(after[0]) or _needs_no_blank(last)
     if after[0] in APOSTROPHES:  # "Anna's", "Ayşe'nin", but not "O'Neill"
         run = re.match(r"\w*", after[1:])
