@@ -334,7 +334,7 @@ def test_an_unknown_name_in_a_question_names_the_nearest(vlm: Personal, friends:
 
 @pytest.mark.parametrize("text", ["<image>", "</s>", "<s >", "a < b > c", "[INST]", "<|im_end|>", "<-x>"])
 def test_what_cannot_be_a_name_is_plain_text(vlm: Personal, friends: list[Concept], text: str) -> None:
-    assert checked_question(f"{text} and <billie>?", [f.name for f in friends]) == f"{text} and <billie>?"
+    assert checked_question(f"{text} and <billie>?", {f.name: "" for f in friends}) == f"{text} and <billie>?"
     assert vlm.ask(picture(1), f"What is {text}?", friends, SHORT).text
 
 
@@ -358,7 +358,7 @@ def test_a_concept_made_by_another_aligner_says_how_to_re_enrol_it(vlm: Personal
 
 def test_bad_input_is_refused_in_words(vlm: Personal, friends: list[Concept]) -> None:
     with pytest.raises(ConceptNameError):
-        vlm.enroll("not a name", picture(1))
+        vlm.enroll("not <a> name", picture(1))
     with pytest.raises(ImageError, match="no reference image"):
         vlm.enroll("billie")
     with pytest.raises(ImageError):

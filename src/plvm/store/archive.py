@@ -33,7 +33,7 @@ MAX_ENTRIES = 50_000
 _ENTRY = re.compile(r"manifest\.json|concepts/\d{1,6}/(tokens\.safetensors|reference-\d{1,3}\.(png|jpg|webp))")
 _SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same concepts give the same bytes
-_LENGTHS = {"name": 64, "aligner": 256, "notes": 100_000, "created": 64}
+_LENGTHS = {"name": 64, "aligner": 256, "notes": 100_000, "created": 64, "display": 64}
 
 
 def write_archive(path: Path, concepts: Sequence[Concept], *, replace: bool = False) -> None:
@@ -155,6 +155,7 @@ def _parse_manifest(data: bytes, path: Path) -> list[dict[str, Any]]:
 
 def _read_concept(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], record: dict[str, Any]) -> Concept:
     """One checked concept. Raises ValueError, KeyError or TypeError for a record that is not one."""
+    record.setdefault("display", "")
     expected = {*_LENGTHS, "tokens", "references"}
     if set(record) != expected:
         raise ValueError(f"a concept has the fields {', '.join(map(str, record))[:200]}")
@@ -171,7 +172,7 @@ def _read_concept(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo],
     except PlvmError as error:
         raise ValueError(f"of the concept {name[:64]!r}: {error.message}") from None
     tokens = tokens_from_bytes(_unpack(archive, entries, record["tokens"]))
-    return Concept(name, tokens, record["aligner"], references, record["notes"], record["created"])
+    return Concept(name, tokens, record["aligner"], references, record["notes"], record["created"], record["display"])
 
 
 def _refused(path: Path, reason: str) -> StoreError:

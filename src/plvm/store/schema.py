@@ -47,6 +47,7 @@ concepts = Table(
     Column("tokens", LargeBinary, nullable=False),
     Column("notes", Text, nullable=False),
     Column("created", String(64), nullable=False),
+    Column("display", String(MAX_NAME_LENGTH)),
     UniqueConstraint("namespace", "name"),
 )
 references = Table(
@@ -75,6 +76,8 @@ def prepare(connection: Connection, label: str) -> None:
     missing = sorted(table.name for table in metadata.sorted_tables if table.name not in tables)
     if missing:
         raise damaged(label, f"it has no table {missing[0]}")
+    if concepts.c.display.name not in {column["name"] for column in inspect(connection).get_columns(concepts.name)}:
+        connection.exec_driver_sql(f"ALTER TABLE {concepts.name} ADD COLUMN display VARCHAR({MAX_NAME_LENGTH})")
 
 
 def mark_unscrubbed(connection: Connection) -> None:

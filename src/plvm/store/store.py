@@ -11,16 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from plvm.errors import DuplicateConceptError, RequestError, StoreError
 from plvm.store.archive import read_archive, write_archive
-from plvm.store.conflicts import check_aligner, duplicate, joined, unknown
+from plvm.store.conflicts import check_aligner, duplicate, joined
 from plvm.store.database import Database
+from plvm.store.roster import checked, placed, refuse_taken, renamed, word_of
 from plvm.store.schema import concepts, damaged, mark_unscrubbed, references
 from plvm.store.tokens import tokens_from_bytes, tokens_to_bytes
-from plvm.types import Concept, check_name
+from plvm.types import Concept
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -63,7 +64,8 @@ class ConceptStore:
         self.close()
 
     def add(self, concept: Concept, *, replace: bool = False) -> Concept:
-        """Keep `concept` (its time of creation is set if it has none) and return it as it is kept.
+        """Keep `concept` (its time of creation is set if it has none) and return it as it is kept: its word gets "-2", "-3"
+        ... where somebody of another display name has it.
 
         Raises DuplicateConceptError if its name is taken and not `replace`, ConceptNameError, RequestError for tokens
         whose shapes do not fit together.
@@ -78,30 +80,33 @@ class ConceptStore:
         tokens whose shapes do not fit together.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        kept = [with_fields(c, name=check_name(c.name), created=c.created if c.created else now) for c in new]
+        kept = [with_fields(checked(c), created=c.created if c.created else now) for c in new]
         try:
             blobs = [tokens_to_bytes(concept.tokens) for concept in kept]
         except ValueError as error:
             raise RequestError(f"A concept cannot be kept: {error}.", "Enrol it again.") from None
-        names = [concept.name for concept in kept]
-        twice = [name for name, times in Counter(names).items() if times > 1]
-        if twice:
-            raise DuplicateConceptError(f"{joined(twice)} came twice.", "Give every concept a name of its own.")
         replaced: set[str] = set()
         with self._database.transaction(write=True) as connection:
+            people = self._people(connection)
+            kept = placed(kept, people)
+            names = [concept.name for concept in kept]
+            twice = [name for name, times in Counter(names).items() if times > 1]
+            if twice:
+                raise DuplicateConceptError(f"{joined(twice)} came twice.", "Give every concept a name of its own.")
+            taken = set(names) & set(people)
+            if taken and not replace:
+                raise duplicate(sorted(taken))
             if replace:
-                replaced = set(names) & set(self._ids(connection))
+                replaced = taken
                 self._delete(connection, replaced)
-            else:
-                self._check_free(connection, names)
             for concept, blob in zip(kept, blobs, strict=True):
                 self._insert(connection, concept, blob)
         self._finish(replaced)
         return kept
 
     def get(self, name: str, *, aligner: str | None = None) -> Concept:
-        """The concept called `name`. Raises UnknownConceptError; AlignerMismatchError if an Aligner made it that is
-        not the one with the fingerprint `aligner`."""
+        """The concept called `name`: its word or its display name. Raises UnknownConceptError; AlignerMismatchError if an
+        Aligner made it that is not the one with the fingerprint `aligner`."""
         with self._database.transaction(write=False) as connection:
             found = self._load(connection, [self._known(connection, name)])
         check_aligner(found, aligner)
@@ -109,21 +114,23 @@ class ConceptStore:
 
     def names(self) -> Names:
         """The names of all concepts, sorted."""
+        return list(self.people())
+
+    def people(self) -> dict[str, str]:
+        """{name: display name, or "" where that is the name} of all concepts, sorted by name."""
         with self._database.transaction(write=False) as connection:
-            return sorted(self._ids(connection))
+            return dict(sorted(self._people(connection).items()))
 
     def check_free(self, *names: str) -> None:
-        """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name."""
-        with self._database.transaction(write=False) as connection:
-            self._check_free(connection, [check_name(name) for name in names])
+        """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name or can only by
+        its letters be told from a name that is taken."""
+        refuse_taken(names, self.people())
 
-    def check_known(self, *names: str) -> None:
-        """Raise UnknownConceptError for the first of `names` that no concept has, ConceptNameError if one cannot be a name."""
-        with self._database.transaction(write=False) as connection:
-            known = self._ids(connection)
-        for name in map(check_name, names):
-            if name not in known:
-                raise unknown(name, known)
+    def check_known(self, *names: str) -> Names:
+        """The words of those who are called `names`, each once. Raises UnknownConceptError for the first that no concept
+        has, ConceptNameError if one cannot be a name."""
+        people = self.people()
+        return list(dict.fromkeys(word_of(name, people) for name in names))
 
     def check_not_empty(self) -> None:
         """Raise RequestError if nobody is enrolled."""
@@ -138,17 +145,19 @@ class ConceptStore:
         check_aligner(found, aligner)
         return found
 
-    def rename(self, old: str, new: str) -> None:
-        """Call the concept `old` `new`. Raises UnknownConceptError, DuplicateConceptError, ConceptNameError."""
-        new = check_name(new)
+    def rename(self, old: str, new: str) -> str:
+        """Call the concept `old` `new`; returns its word from now on. Raises UnknownConceptError, DuplicateConceptError,
+        ConceptNameError."""
         with self._database.transaction(write=True) as connection:
-            known = self._known(connection, old)
-            if known == new:
-                return
-            self._check_free(connection, [new])
+            people = self._people(connection)
+            known = word_of(old, people)
+            word, display = renamed(known, new, people)
+            if (word, display) == (known, people[known]):
+                return word
             mark_unscrubbed(connection)
-            connection.execute(update(concepts).where(self._named([known])).values(name=new))
+            connection.execute(update(concepts).where(self._named([known])).values(name=word, display=display or None))
         self._finish([known])
+        return word
 
     def forget(self, name: str) -> None:
         """Remove the concept with its references; afterwards their bytes are in no file of the (SQLite) store.
@@ -181,8 +190,18 @@ class ConceptStore:
         """
         return [concept.name for concept in self.add_all(read_archive(Path(path)), replace=replace)]
 
+    def same_pictures(self, pictures: Sequence[bytes]) -> Names:
+        """The names of all concepts that keep one of `pictures`, bytes that `Concept.references` gave, sorted."""
+        found: set[str] = set()
+        with self._database.transaction(write=False) as connection:
+            for picture in pictures:
+                same = (func.length(references.c.picture) == len(picture)) & (references.c.picture == picture)
+                own = (concepts.c.namespace == self.namespace) & same
+                found |= set(connection.execute(select(concepts.c.name).join(references).where(own)).scalars())
+        return sorted(found)
+
     def _insert(self, connection: Connection, concept: Concept, tokens: bytes) -> None:
-        fields = {key: getattr(concept, key) for key in ("name", "aligner", "notes", "created")}
+        fields = {key: getattr(concept, key) for key in ("name", "aligner", "notes", "created", "display")}
         try:
             row = connection.execute(insert(concepts).values(namespace=self.namespace, tokens=tokens, **fields))
         except IntegrityError:  # another writer came between; cannot happen in SQLite, where writers wait in line
@@ -216,22 +235,14 @@ class ConceptStore:
     def _named(self, names: Collection[str]) -> Any:
         return (concepts.c.namespace == self.namespace) & concepts.c.name.in_(names)
 
-    def _ids(self, connection: Connection) -> dict[str, int]:
-        rows = connection.execute(select(concepts.c.name, concepts.c.id).where(concepts.c.namespace == self.namespace))
-        return {row.name: row.id for row in rows}
+    def _people(self, connection: Connection) -> dict[str, str]:
+        own = concepts.c.namespace == self.namespace
+        rows = connection.execute(select(concepts.c.name, concepts.c.display).where(own))
+        return {row.name: row.display or "" for row in rows}
 
     def _known(self, connection: Connection, name: str) -> str:
-        """`name` as it is kept. Raises UnknownConceptError."""
-        bare = check_name(name)
-        names = self._ids(connection)
-        if bare in names:
-            return bare
-        raise unknown(bare, names)
-
-    def _check_free(self, connection: Connection, names: Sequence[str]) -> None:
-        taken = sorted(set(names) & set(self._ids(connection)))
-        if taken:
-            raise duplicate(taken)
+        """The word of whoever is called `name`. Raises UnknownConceptError."""
+        return word_of(name, self._people(connection))
 
     def _load(self, connection: Connection, names: Collection[str] | None = None) -> Concepts:
         """The concepts called `names`, or all, sorted by name."""
@@ -248,4 +259,4 @@ class ConceptStore:
             tokens = tokens_from_bytes(row.tokens)
         except (ValueError, TypeError) as error:
             raise damaged(self._database.label, f"of <{row.name}>, {error}") from None
-        return Concept(row.name, tokens, row.aligner, tuple(pictures), row.notes, row.created)
+        return Concept(row.name, tokens, row.aligner, tuple(pictures), row.notes, row.created, row.display or "")
