@@ -129,13 +129,15 @@ def test_an_answer_reports_what_it_cost_and_whom_it_names(
     backbone: Backbone, prompt: Prompt, people: list[Concept], prefixes: list[ImagePrefix], say: Script
 ) -> None:
     base = backbone.vocabulary_size
-    say([*prompt.text(" I see"), base + 1, *prompt.text(" and"), base, *prompt.text(" and"), base + 1])
-    request = Request(prefixes[0], "Hi?", tuple(people[:2]))
+    say(2 * [*prompt.text(" I see"), base + 1, *prompt.text(" and"), base, *prompt.text(" and"), base + 1, prompt.end_id])
+    request = Request(prefixes[0].settled, "Hi?", tuple(people[:2]))
     suffix = gather(backbone, prompt, [request]).ids.shape[1]
     answer = generate(backbone, prompt, [request])[0]
     assert answer.text == "I see <avril> and <billie> and <avril>"
     assert answer.names == ("avril", "billie") and answer.finish == "end"
     assert (answer.computed_tokens, answer.prompt_tokens) == (suffix, prefixes[0].length + suffix)
+    first = generate(backbone, prompt, [Request(prefixes[0], "Hi?", tuple(people[:2]))])[0]
+    assert first.computed_tokens == first.prompt_tokens, "whoever looks first counts the picture too"
 
 
 def test_a_prompt_longer_than_the_model_reads_is_refused(
