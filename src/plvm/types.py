@@ -38,7 +38,8 @@ class Concept:
     """A named person, pet or thing: a value that is passed to whatever shall know it.
 
     `aligner` is the fingerprint of the Aligner that made the tokens; `references` are the encoded pictures it was
-    enrolled from (kept so that another Aligner can enrol it again); `created` is an ISO 8601 time in UTC.
+    enrolled from (kept so that another Aligner can enrol it again); `created` is an ISO 8601 time in UTC; `display` is
+    what people call it, "" where that is its name.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Concept:
     references: Sequence[bytes] = ()
     notes: str = ""
     created: str = ""
+    display: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from plvm.errors import AlignerMismatchError, DuplicateConceptError, UnknownConceptError
+from plvm.errors import AlignerMismatchError, DuplicateConceptError, StoreError, UnknownConceptError
+from plvm.store.record import Damage
 from plvm.types import Concept, nearest_names
 
 
@@ -46,4 +47,26 @@ def unknown(name: str, names: Collection[str]) -> UnknownConceptError:
     hint = f"Did you mean {joined(close, ' or ')}? " if close else ""
     return UnknownConceptError(
         f"There is no concept called <{name}>.", f"{hint}`plvm list` shows all; `plvm add {name} PICTURE` adds it."
+    )
+
+
+def set_aside(damage: Damage) -> StoreError:
+    """The error for a damaged concept that somebody asked for: what is wrong with it, and how to get it back."""
+    return StoreError(f"{damage}. It is not used.", remedy(damage))
+
+
+def remedy(damage: Damage) -> str:
+    """What to do about a damaged concept."""
+    hint = "Run `plvm store check --repair`"
+    if damage.remains is not None:
+        return f"{hint}: it is made again from its kept picture."
+    return f"{hint}; if that does not help: `plvm add {damage.name} PICTURE --replace`, or put a backup in place."
+
+
+def missing(count: int) -> StoreError:
+    """The error for a name that is not there, in a store that has lost `count` concepts."""
+    verb = "is" if count == 1 else "are"
+    return StoreError(
+        f"The store is damaged: {count:,} of its concepts {verb} not to be found.",
+        "Run `plvm store check --repair`: it finds those that are whole. Or put a backup in place.",
     )

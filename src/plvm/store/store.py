@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace as with_fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from plvm.errors import DuplicateConceptError, RequestError, StoreError
 from plvm.store.archive import read_archive, write_archive
-from plvm.store.conflicts import check_aligner, duplicate, joined, unknown
+from plvm.store.conflicts import check_aligner, duplicate, joined, missing, set_aside, unknown
 from plvm.store.database import Database
-from plvm.store.schema import concepts, damaged, mark_unscrubbed, references
-from plvm.store.tokens import tokens_from_bytes, tokens_to_bytes
+from plvm.store.reader import Found, Reader
+from plvm.store.record import Damage, picture_values, row_values, seals_of
+from plvm.store.seal import seal
+from plvm.store.tables import add_to_count, concepts, mark_unscrubbed, references
+from plvm.store.tokens import tokens_to_bytes
 from plvm.types import Concept, check_name
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -33,10 +37,14 @@ class ConceptStore:
     """The concepts of one namespace; nothing of another namespace can be read, changed or noticed through it.
 
     Every method is one transaction: it happens whole or not at all, also beside other processes. All raise StoreError
-    where the database cannot be used. Also a context manager.
+    where the database cannot be used. What is read is compared with its seal: a concept that is not what was written is
+    never returned; `get` refuses it, `list` leaves it out, says so to `warn` and keeps it in `damaged`. Also a context
+    manager.
     """
 
-    def __init__(self, database: Database, *, namespace: str = "default") -> None:
+    def __init__(
+        self, database: Database, *, namespace: str = "default", warn: Callable[[str], object] | None = None
+    ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
             raise RequestError(
                 f"The namespace {namespace[:40]!r} cannot be used.",
@@ -44,11 +52,16 @@ class ConceptStore:
             )
         self._database = database
         self.namespace = namespace
+        self.damaged: tuple[Damage, ...] = ()  # those whom the last `list` or `export` left out
+        self._warn = warn
 
     @classmethod
-    def open(cls, path_or_url: str | Path, *, namespace: str = "default") -> ConceptStore:
-        """The store in an SQLite file (made if there is none) or at a SQLAlchemy URL. Raises StoreError for what is no store."""
-        return cls(Database.open(path_or_url), namespace=namespace)
+    def open(
+        cls, path_or_url: str | Path, *, namespace: str = "default", warn: Callable[[str], object] | None = None
+    ) -> ConceptStore:
+        """The store in an SQLite file (made if there is none) or at a SQLAlchemy URL; `warn` is told, in a line each, which
+        concepts are damaged. Raises StoreError for what is no store, DamagedStoreError for one that has to be repaired."""
+        return cls(Database.open(path_or_url), namespace=namespace, warn=warn)
 
     def close(self) -> None:
         """Let go of the database. May be called twice."""
@@ -90,27 +103,28 @@ class ConceptStore:
         replaced: set[str] = set()
         with self._database.transaction(write=True) as connection:
             if replace:
-                replaced = set(names) & set(self._ids(connection))
+                replaced = set(names) & set(self._reader(connection).ids())
                 self._delete(connection, replaced)
             else:
                 self._check_free(connection, names)
             for concept, blob in zip(kept, blobs, strict=True):
                 self._insert(connection, concept, blob)
-        self._finish(replaced)
+            add_to_count(connection, self.namespace, len(kept))
+        self._finish(replaced, f"{joined(sorted(replaced))} got new tokens and pictures")
         return kept
 
     def get(self, name: str, *, aligner: str | None = None) -> Concept:
         """The concept called `name`. Raises UnknownConceptError; AlignerMismatchError if an Aligner made it that is
-        not the one with the fingerprint `aligner`."""
+        not the one with the fingerprint `aligner`; StoreError if it is damaged."""
         with self._database.transaction(write=False) as connection:
-            found = self._load(connection, [self._known(connection, name)])
+            found = self._whole(connection, [name])
         check_aligner(found, aligner)
         return found[0]
 
     def names(self) -> Names:
-        """The names of all concepts, sorted."""
+        """The names of all concepts, damaged ones among them, sorted."""
         with self._database.transaction(write=False) as connection:
-            return sorted(self._ids(connection))
+            return sorted(self._reader(connection).ids())
 
     def check_free(self, *names: str) -> None:
         """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name."""
@@ -120,7 +134,7 @@ class ConceptStore:
     def check_known(self, *names: str) -> None:
         """Raise UnknownConceptError for the first of `names` that no concept has, ConceptNameError if one cannot be a name."""
         with self._database.transaction(write=False) as connection:
-            known = self._ids(connection)
+            known = self._reader(connection).ids()
         for name in map(check_name, names):
             if name not in known:
                 raise unknown(name, known)
@@ -131,47 +145,59 @@ class ConceptStore:
             raise RequestError("Nobody is enrolled yet.", "Enrol someone first: `plvm add NAME PICTURE`.")
 
     def list(self, *, aligner: str | None = None) -> Concepts:
-        """All concepts, sorted by name. Raises AlignerMismatchError, naming all that another Aligner made than the one with the
-        fingerprint `aligner` (None: any may have)."""
+        """All concepts that are whole, sorted by name; the others are in `damaged` then.
+
+        Raises AlignerMismatchError, naming all that another Aligner made than the one with the fingerprint `aligner`
+        (None: any may have)."""
         with self._database.transaction(write=False) as connection:
-            found = self._load(connection)
-        check_aligner(found, aligner)
-        return found
+            found = self._reader(connection).found()
+        self._tell(found)
+        check_aligner(found.whole, aligner)
+        return found.whole
 
     def rename(self, old: str, new: str) -> None:
-        """Call the concept `old` `new`. Raises UnknownConceptError, DuplicateConceptError, ConceptNameError."""
+        """Call the concept `old` `new`. Raises UnknownConceptError, DuplicateConceptError, ConceptNameError, and StoreError if
+        it is damaged."""
         new = check_name(new)
         with self._database.transaction(write=True) as connection:
             known = self._known(connection, old)
             if known == new:
                 return
             self._check_free(connection, [new])
+            self._whole(connection, [known])  # a new seal must not make damage look whole
+            reader = self._reader(connection)
+            record = reader.record(reader.ids()[known])
+            assert record is not None
+            renamed = record.whole_row | {"name": new}
             mark_unscrubbed(connection)
-            connection.execute(update(concepts).where(self._named([known])).values(name=new))
-        self._finish([known])
+            values = {"name": new, "seal": seal(row_values(renamed))}
+            connection.execute(update(concepts).where(concepts.c.id == record.id).values(values))
+        self._finish([known], f"<{known}> is called <{new}> now")
 
     def forget(self, name: str) -> None:
         """Remove the concept with its references; afterwards their bytes are in no file of the (SQLite) store.
 
-        Raises UnknownConceptError, and StoreError if another process kept the log from being emptied in time.
+        Raises UnknownConceptError, and StoreError if the old bytes could not be overwritten yet: because another process
+        kept the log from being emptied in time, or the disk is full.
         """
         with self._database.transaction(write=True) as connection:
             known = self._known(connection, name)
             self._delete(connection, [known])
-        self._finish([known])
+        self._finish([known], f"<{known}> left the store")
 
     def export(self, path: str | Path, names: Iterable[str] | None = None, *, replace: bool = False) -> Names:
-        """Write the concepts called `names` (default: all) to one portable file, and return their names.
+        """Write the concepts called `names` (default: all that are whole) to one portable file, and return their names.
 
-        Raises UnknownConceptError, and StoreError if there is nothing to write or `path` exists and not `replace`.
+        Raises UnknownConceptError, and StoreError if there is nothing to write, one of `names` is damaged, or `path` exists
+        and not `replace`.
         """
         with self._database.transaction(write=False) as connection:
-            wanted = None if names is None else [self._known(connection, name) for name in names]
-            found = self._load(connection, wanted)
-        if not found:
+            found = self._reader(connection).found() if names is None else Found(self._whole(connection, names), [])
+        self._tell(found)
+        if not found.whole:
             raise StoreError("There is no concept to export.", "Add one first: `plvm add NAME PICTURE`.")
-        write_archive(Path(path), found, replace=replace)
-        return [concept.name for concept in found]
+        write_archive(Path(path), found.whole, replace=replace)
+        return [concept.name for concept in found.whole]
 
     def import_(self, path: str | Path, *, replace: bool = False) -> Names:
         """Add all concepts of an exported file, or none: nothing changes on any failure. Returns their names.
@@ -182,70 +208,85 @@ class ConceptStore:
         return [concept.name for concept in self.add_all(read_archive(Path(path)), replace=replace)]
 
     def _insert(self, connection: Connection, concept: Concept, tokens: bytes) -> None:
-        fields = {key: getattr(concept, key) for key in ("name", "aligner", "notes", "created")}
-        try:
-            row = connection.execute(insert(concepts).values(namespace=self.namespace, tokens=tokens, **fields))
+        row: dict[str, Any] = {f: getattr(concept, f) for f in ("name", "aligner", "notes", "created")}
+        pictures = list(concept.references)
+        display = concept.display if concept.display else None
+        row |= {"namespace": self.namespace, "display": display, "pictures": len(pictures)}
+        try:  # the seals cover the row's number, which is not known before
+            made = connection.execute(insert(concepts).values(row | {"tokens": b""}))
         except IntegrityError:  # another writer came between; cannot happen in SQLite, where writers wait in line
             raise duplicate([concept.name]) from None
-        (concept_id,) = row.inserted_primary_key or (None,)
-        for position, picture in enumerate(concept.references):
-            values = {"concept_id": concept_id, "position": position, "picture": picture}
-            connection.execute(insert(references).values(values))
+        row |= {"id": (made.inserted_primary_key or (None,))[0], "tokens": tokens}
+        values = {"tokens": tokens, **seals_of(row)}
+        connection.execute(update(concepts).where(concepts.c.id == row["id"]).values(values))
+        for position, picture in enumerate(pictures):
+            own = {"concept_id": row["id"], "position": position, "picture": picture}
+            connection.execute(insert(references).values(own | {"seal": seal(picture_values(own))}))
 
     def _delete(self, connection: Connection, names: Collection[str]) -> None:
         if not names:
             return
         mark_unscrubbed(connection)
-        owned = select(concepts.c.id).where(self._named(names))
-        connection.execute(delete(references).where(references.c.concept_id.in_(owned)))
-        connection.execute(delete(concepts).where(self._named(names)))
+        ids = [number for name, number in self._reader(connection).rows() if name in names]
+        connection.execute(delete(references).where(references.c.concept_id.in_(ids)))
+        connection.execute(delete(concepts).where(concepts.c.id.in_(ids)))
+        add_to_count(connection, self.namespace, -len(ids))
 
-    def _finish(self, gone: Collection[str]) -> None:
-        """After a write: empty the log, and where something is `gone`, leave no byte of it."""
+    def _finish(self, gone: Collection[str], done: str = "") -> None:
+        """After a write: empty the log, and where something is `gone`, leave no byte of it. `done` is what has happened, as a
+        sentence, for the message where that fails."""
         if not gone:
-            self._database.empty_log()  # if it fails: the log holds nothing that should not be there
+            with suppress(StoreError):  # what was written is safe in the log; whoever comes next empties it
+                self._database.empty_log()
             return
         try:
             self._database.scrub()
         except StoreError as error:
             raise StoreError(
-                f"{joined(gone)} left the store, but the old bytes are still in its files: {error.message}",
-                "Close other programs that use it, then run `plvm list`: opening the store again finishes the job.",
+                f"{done}, but the old bytes are still in the store's files: {error.message}",
+                "Close other programs that use it and make room on the disk, then run `plvm list`: opening the store again "
+                "finishes the job.",
             ) from error
 
-    def _named(self, names: Collection[str]) -> Any:
-        return (concepts.c.namespace == self.namespace) & concepts.c.name.in_(names)
+    def _reader(self, connection: Connection) -> Reader:
+        return Reader(connection, self.namespace)
 
-    def _ids(self, connection: Connection) -> dict[str, int]:
-        rows = connection.execute(select(concepts.c.name, concepts.c.id).where(concepts.c.namespace == self.namespace))
-        return {row.name: row.id for row in rows}
+    def _tell(self, found: Found) -> None:
+        """Note what is damaged, and say it to whoever listens."""
+        self.damaged = tuple(found.damaged)
+        if self._warn is None:
+            return
+        for damage in found.damaged:
+            self._warn(f"Left out: {set_aside(damage).line}")
+        if found.missing:
+            self._warn(missing(found.missing).line)
 
     def _known(self, connection: Connection, name: str) -> str:
-        """`name` as it is kept. Raises UnknownConceptError."""
+        """`name` as it is kept. Raises UnknownConceptError; StoreError where it may be that of a damaged concept."""
         bare = check_name(name)
-        names = self._ids(connection)
+        reader = self._reader(connection)
+        names = reader.ids()
         if bare in names:
             return bare
+        found = reader.found()
+        for damage in found.damaged:
+            if damage.name == bare:
+                raise set_aside(damage)
+        if found.missing:
+            raise missing(found.missing)
         raise unknown(bare, names)
 
     def _check_free(self, connection: Connection, names: Sequence[str]) -> None:
-        taken = sorted(set(names) & set(self._ids(connection)))
+        taken = sorted(set(names) & set(self._reader(connection).ids()))
         if taken:
             raise duplicate(taken)
 
-    def _load(self, connection: Connection, names: Collection[str] | None = None) -> Concepts:
-        """The concepts called `names`, or all, sorted by name."""
-        chosen = concepts.c.namespace == self.namespace if names is None else self._named(names)
-        rows = connection.execute(select(concepts).where(chosen)).all()
-        pictures: dict[int, list[bytes]] = {row.id: [] for row in rows}
-        found = select(references).join(concepts).where(chosen).order_by(references.c.concept_id, references.c.position)
-        for row in connection.execute(found):
-            pictures[row.concept_id].append(row.picture)
-        return sorted((self._concept(row, pictures[row.id]) for row in rows), key=lambda concept: concept.name)
-
-    def _concept(self, row: Row[Any], pictures: Sequence[bytes]) -> Concept:
-        try:
-            tokens = tokens_from_bytes(row.tokens)
-        except (ValueError, TypeError) as error:
-            raise damaged(self._database.label, f"of <{row.name}>, {error}") from None
-        return Concept(row.name, tokens, row.aligner, tuple(pictures), row.notes, row.created)
+    def _whole(self, connection: Connection, names: Iterable[str]) -> Concepts:
+        """The concepts called `names`, sorted by name. Raises UnknownConceptError; StoreError for the first damaged one."""
+        reader = self._reader(connection)
+        known = dict.fromkeys(self._known(connection, name) for name in names)
+        ids = reader.ids()
+        found = reader.found([ids[name] for name in known])
+        if found.damaged:
+            raise set_aside(found.damaged[0])
+        return found.whole

@@ -1,0 +1,113 @@
+"""Reading concepts so that damage to one of them is damage to that one alone, and is noticed.
+
+In SQLite rows are looked up in the tables themselves, not in an index that may be damaged apart from them, and values are
+taken as bytes and numbers whatever a damaged row calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Integer, LargeBinary, Select, String, cast, select
+from sqlalchemy.exc import DatabaseError
+
+from plvm.store.record import Damage, Record
+from plvm.store.tables import concepts, count_of, references
+from plvm.types import Concept
+
+UNREADABLE = ("its row in the file cannot be read",)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a namespace holds: whole concepts and damaged ones, each by name; `missing`: how many more there should be."""
+
+    whole: list[Concept]
+    damaged: list[Damage]
+    missing: int = 0
+
+
+class Reader:
+    """Reads the concepts of one namespace within a transaction."""
+
+    def __init__(self, connection: Connection, namespace: str) -> None:
+        self._connection = connection
+        self.namespace = namespace
+        self._sqlite = connection.dialect.name == "sqlite"
+
+    def rows(self) -> list[tuple[str, int]]:
+        """The names as they stand there, and their rows' numbers."""
+        place = self._unindexed(concepts.c.namespace)
+        rows = self._connection.execute(self._select(concepts, "id", "name").where(place == self.namespace))
+        return [(_text(row.name), row.id) for row in rows]
+
+    def ids(self) -> dict[str, int]:
+        """Name -> its row's number."""
+        return dict(self.rows())
+
+    def missing(self) -> int:
+        """How many concepts there should be more than there are: their rows are damaged beyond being found."""
+        expected = count_of(self._connection, self.namespace) if self._sqlite else None
+        return 0 if expected is None else max(0, expected - len(self.rows()))
+
+    def found(self, chosen: Sequence[int] | None = None) -> Found:
+        """The concepts with the row numbers `chosen`, or all; each list is sorted by name."""
+        names = {number: name for name, number in self.rows()}
+        whole: list[Concept] = []
+        damaged: list[Damage] = []
+        for number in names if chosen is None else chosen:
+            record = self.record(number)
+            damage = Damage(names[number], UNREADABLE) if record is None else record.damage()
+            if damage is None and record is not None:
+                try:
+                    whole.append(record.concept())
+                except (ValueError, TypeError) as error:
+                    damage = Damage(names[number], (str(error),))
+            if damage is not None:
+                damaged.append(damage)
+        whole.sort(key=lambda concept: concept.name)
+        damaged.sort(key=lambda damage: damage.name)
+        return Found(whole, damaged, self.missing() if chosen is None else 0)
+
+    def record(self, number: int) -> Record | None:
+        """One row with its pictures, damaged or not; None where the database cannot read it."""
+        try:
+            row = self._connection.execute(self._select(concepts).where(concepts.c.id == number)).mappings().first()
+            if row is None:
+                return None
+            record = Record(number, {key: value for key, value in row.items() if key != "id"})
+            record.images = self._images(number, references.c.concept_id)
+            if self._sqlite and len(record.images) != record.values["pictures"]:  # the index may have lost one
+                record.images = self._images(number, self._unindexed(references.c.concept_id))
+        except DatabaseError as error:
+            if not self._sqlite or is_busy(error):
+                raise
+            return None
+        return record
+
+    def _images(self, number: int, place: Any) -> dict[int, tuple[bytes, bytes | None]]:
+        statement = self._select(references, "position", "picture", "seal").where(place == number)
+        return {row.position: (row.picture, row.seal) for row in self._connection.execute(statement)}
+
+    def _unindexed(self, column: Any) -> Any:
+        if not self._sqlite:
+            return column
+        return column + ("" if isinstance(column.type, String) else 0)
+
+    def _select(self, table: Any, *names: str) -> Select[Any]:
+        columns = [column for column in table.c if not names or column.name in names]
+        if not self._sqlite:
+            return select(*columns)
+        kinds = [Integer if column.name in ("id", "position", "pictures") else LargeBinary for column in columns]
+        return select(*(cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)))
+
+
+def is_busy(error: DatabaseError) -> bool:
+    """Whether another program stands in the way: then nothing is known of the row that was asked for."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM"))
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
