@@ -40,9 +40,11 @@ class Database:
             event.listen(engine, "begin", _begin)
 
     @classmethod
-    def open(cls, path_or_url: str | Path) -> Database:
-        """Open, or make, the database at a path or SQLAlchemy URL. Raises StoreError; then the file is as it was."""
-        url, label = _locate(path_or_url)
+    def open(cls, path_or_url: str | Path, label: str | None = None) -> Database:
+        """Open, or make, the database at a path or SQLAlchemy URL, which messages call `label`. Raises StoreError; then the
+        file is as it was."""
+        url, place = _locate(path_or_url)
+        label = place if label is None else label
         if url.get_backend_name() == "sqlite" and url.database:
             _claim_file(Path(url.database), label)
         try:
@@ -93,6 +95,12 @@ class Database:
     def close(self) -> None:
         """Let go of the file. May be called twice."""
         self.engine.dispose()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def flaws(self) -> list[str]:
         """What SQLite finds wrong with its file when it looks at every page; [] where it is sound."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection
 
 from plvm.errors import DamagedStoreError
 from plvm.store.database import Database
-from plvm.store.reader import Reader
+from plvm.store.reader import Reader, namespaces
 from plvm.store.record import Damage
-from plvm.store.tables import concepts
+from plvm.store.tables import noted_counts
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,26 @@ class Health:
 
 def examine(database: Database, namespace: str) -> Health:
     """Look at everything in a store. Raises StoreError where it cannot be read for another reason than damage."""
-    flaws = tuple(database.flaws())
+    flaws = database.flaws()
     try:
         with database.transaction(write=False) as connection:
-            reader = Reader(connection, namespace)
-            own = reader.found()
-            others = set(connection.execute(select(concepts.c.namespace)).scalars()) - {namespace}
-            found = [Reader(connection, other).found() for other in sorted(others)]
+            counts = namespaces(connection)
+            own = Reader(connection, namespace).found()
+            others = sum(_damaged_in(connection, other, count) for other, count in counts.items() if other != namespace)
+            flaws += [] if _are_counted(connection, counts) else ["the number of concepts is not what was noted"]
     except DamagedStoreError as error:
-        return Health(0, 0, (), 0, 0, flaws if flaws else (error.message,))
-    elsewhere = sum(len(other.damaged) + other.missing for other in found)
+        return Health(0, 0, (), 0, 0, tuple(flaws) if flaws else (error.message,))
     pictures = sum(len(concept.references) for concept in own.whole)
-    return Health(len(own.whole), pictures, tuple(own.damaged), own.missing, elsewhere, flaws)
+    return Health(len(own.whole), pictures, tuple(own.damaged), own.missing, others, tuple(flaws))
+
+
+def _damaged_in(connection: Connection, namespace: str, count: int) -> int:
+    """How many of the `count` concepts of a namespace are not whole, or not there."""
+    found = Reader(connection, namespace).found()
+    return count - len(found.whole) + found.missing
+
+
+def _are_counted(connection: Connection, counts: Mapping[str, int]) -> bool:
+    if connection.dialect.name != "sqlite":
+        return True
+    return noted_counts(connection) == {namespace: count for namespace, count in counts.items() if count}

@@ -6,6 +6,7 @@ taken as bytes and numbers whatever a damaged row calls them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +103,13 @@ class Reader:
             return select(*columns)
         kinds = [Integer if column.name in ("id", "position", "pictures") else LargeBinary for column in columns]
         return select(*(cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)))
+
+
+def namespaces(connection: Connection) -> Counter[str]:
+    """Every namespace, as it stands there, and how many concepts it has."""
+    column: Any = concepts.c.namespace
+    rows = connection.execute(select(cast(column, LargeBinary) if connection.dialect.name == "sqlite" else column))
+    return Counter(_text(row[0]) for row in rows)
 
 
 def is_busy(error: DatabaseError) -> bool:

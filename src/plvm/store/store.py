@@ -10,20 +10,20 @@ from dataclasses import replace as with_fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection
 
 from plvm.errors import DuplicateConceptError, RequestError, StoreError
 from plvm.store.archive import read_archive, write_archive
+from plvm.store.backup import back_up
 from plvm.store.conflicts import check_aligner, duplicate, joined, missing, set_aside, unknown
 from plvm.store.database import Database
+from plvm.store.health import Health, examine
 from plvm.store.reader import Found, Reader
-from plvm.store.record import Damage, picture_values, row_values, seals_of
-from plvm.store.seal import seal
-from plvm.store.tables import add_to_count, concepts, mark_unscrubbed, references
+from plvm.store.record import Damage
+from plvm.store.salvage import Salvaged, salvage
 from plvm.store.tokens import tokens_to_bytes
+from plvm.store.writer import remove, rename, write
 from plvm.types import Concept, check_name
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -104,12 +104,11 @@ class ConceptStore:
         with self._database.transaction(write=True) as connection:
             if replace:
                 replaced = set(names) & set(self._reader(connection).ids())
-                self._delete(connection, replaced)
+                remove(connection, self.namespace, replaced)
             else:
                 self._check_free(connection, names)
             for concept, blob in zip(kept, blobs, strict=True):
-                self._insert(connection, concept, blob)
-            add_to_count(connection, self.namespace, len(kept))
+                write(connection, self.namespace, concept, blob)
         self._finish(replaced, f"{joined(sorted(replaced))} got new tokens and pictures")
         return kept
 
@@ -165,13 +164,7 @@ class ConceptStore:
                 return
             self._check_free(connection, [new])
             self._whole(connection, [known])  # a new seal must not make damage look whole
-            reader = self._reader(connection)
-            record = reader.record(reader.ids()[known])
-            assert record is not None
-            renamed = record.whole_row | {"name": new}
-            mark_unscrubbed(connection)
-            values = {"name": new, "seal": seal(row_values(renamed))}
-            connection.execute(update(concepts).where(concepts.c.id == record.id).values(values))
+            rename(connection, self.namespace, known, new)
         self._finish([known], f"<{known}> is called <{new}> now")
 
     def forget(self, name: str) -> None:
@@ -182,7 +175,7 @@ class ConceptStore:
         """
         with self._database.transaction(write=True) as connection:
             known = self._known(connection, name)
-            self._delete(connection, [known])
+            remove(connection, self.namespace, [known])
         self._finish([known], f"<{known}> left the store")
 
     def export(self, path: str | Path, names: Iterable[str] | None = None, *, replace: bool = False) -> Names:
@@ -207,30 +200,21 @@ class ConceptStore:
         """
         return [concept.name for concept in self.add_all(read_archive(Path(path)), replace=replace)]
 
-    def _insert(self, connection: Connection, concept: Concept, tokens: bytes) -> None:
-        row: dict[str, Any] = {f: getattr(concept, f) for f in ("name", "aligner", "notes", "created")}
-        pictures = list(concept.references)
-        display = concept.display if concept.display else None
-        row |= {"namespace": self.namespace, "display": display, "pictures": len(pictures)}
-        try:  # the seals cover the row's number, which is not known before
-            made = connection.execute(insert(concepts).values(row | {"tokens": b""}))
-        except IntegrityError:  # another writer came between; cannot happen in SQLite, where writers wait in line
-            raise duplicate([concept.name]) from None
-        row |= {"id": (made.inserted_primary_key or (None,))[0], "tokens": tokens}
-        values = {"tokens": tokens, **seals_of(row)}
-        connection.execute(update(concepts).where(concepts.c.id == row["id"]).values(values))
-        for position, picture in enumerate(pictures):
-            own = {"concept_id": row["id"], "position": position, "picture": picture}
-            connection.execute(insert(references).values(own | {"seal": seal(picture_values(own))}))
+    def check(self) -> Health:
+        """Look at every page, row and picture. Raises StoreError where the store cannot be read for another reason than damage."""
+        return examine(self._database, self.namespace)
 
-    def _delete(self, connection: Connection, names: Collection[str]) -> None:
-        if not names:
-            return
-        mark_unscrubbed(connection)
-        ids = [number for name, number in self._reader(connection).rows() if name in names]
-        connection.execute(delete(references).where(references.c.concept_id.in_(ids)))
-        connection.execute(delete(concepts).where(concepts.c.id.in_(ids)))
-        add_to_count(connection, self.namespace, -len(ids))
+    def back_up(self, path: str | Path, *, replace: bool = False) -> Health:
+        """Copy the whole (SQLite) store, all namespaces, to the file `path`, as it is at one moment, and check the copy.
+
+        Returns the copy's health. Raises StoreError where it cannot be written, or `path` exists and not `replace`."""
+        return back_up(self._database, Path(path), self.namespace, replace=replace)
+
+    @staticmethod
+    def salvage(path: str | Path) -> Salvaged:
+        """Make a damaged SQLite file, which nobody has open, a store again, of every concept in it that is whole or can be mended;
+        the damaged file is kept beside it. Raises StoreError where there is nothing to save."""
+        return salvage(path)
 
     def _finish(self, gone: Collection[str], done: str = "") -> None:
         """After a write: empty the log, and where something is `gone`, leave no byte of it. `done` is what has happened, as a

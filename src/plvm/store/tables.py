@@ -93,6 +93,13 @@ def count_of(connection: Connection, namespace: str) -> int | None:
     return int(text) if isinstance(text, str) and text.isdecimal() else None
 
 
+def noted_counts(connection: Connection) -> dict[str, int]:
+    """How many concepts there should be in every namespace of an SQLite store that has some; -1 for a count that is none."""
+    rows = connection.execute(select(properties.c.key, properties.c.value).where(properties.c.key.startswith(_COUNT)))
+    counts = {key.removeprefix(_COUNT): int(value) if value.isdecimal() else -1 for key, value in rows}
+    return {namespace: count for namespace, count in counts.items() if count}
+
+
 def add_to_count(connection: Connection, namespace: str, more: int) -> None:
     """Note that a namespace of an SQLite store has `more` concepts than before: so one that gets lost is missed."""
     if connection.dialect.name != "sqlite":
