@@ -16,7 +16,7 @@ def tokens(seed: int = 0) -> ConceptTokens:
     """Tokens of D=8, K=4, E=6."""
     generator = torch.Generator().manual_seed(seed)
     word, head, key = (torch.randn(size, generator=generator) for size in (D, D, E))
-    return ConceptTokens(word, head, torch.randn(K, D, generator=generator), key)
+    return ConceptTokens(word, head, torch.randn(K, D, generator=generator), key / key.norm())
 
 
 def reference(seed: int, side: int = 64) -> bytes:
@@ -29,12 +29,12 @@ def concept(name: str, seed: int = 0, *, aligner: str = "aligner-a", references:
     """A concept with its own tokens and references."""
     pictures = tuple(reference(1000 * seed + i, side) for i in range(references))
     notes, created = f"notes on {name}: seed {seed}", "2026-01-02T03:04:05+00:00"
-    return Concept(name, tokens(seed), aligner, pictures, notes, created)
+    return Concept(name, tokens(seed), aligner, pictures, notes, created, f"{name.capitalize()} the {seed}th")
 
 
 def same(a: Concept, b: Concept) -> bool:
     """Whether two concepts are equal in everything, tensors bit by bit."""
-    fields = ("name", "aligner", "references", "notes", "created")
+    fields = ("name", "display", "aligner", "references", "notes", "created")
     tensors = ("word", "head", "context", "key")
     return all(getattr(a, f) == getattr(b, f) for f in fields) and all(
         torch.equal(getattr(a.tokens, t), getattr(b.tokens, t)) for t in tensors

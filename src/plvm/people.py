@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from plvm.personal import Personal
     from plvm.store import ConceptStore
+    from plvm.store.record import Remains
 
     Report = Callable[[int, int], None]  # (people done, people in all)
 
@@ -101,31 +102,53 @@ def enroll_people(
 def enroll_again(
     vlm: Personal, store: ConceptStore, *, report: Report | None = None
 ) -> tuple[list[Concept], list[tuple[str, PlvmError]]]:
-    """Enrol whoever another Aligner enrolled, from the stored pictures: (those made and kept, those left out and why).
+    """Enrol whoever another Aligner enrolled, or whose tokens are damaged, from the stored pictures: (those made and kept, those
+    left out and why).
 
     Notes, pictures and times of creation stay. Whoever is forgotten meanwhile stays forgotten.
     """
-    others = [concept for concept in store.list() if concept.aligner != vlm.fingerprint]
+    others: list[Concept | Remains] = [concept for concept in store.list() if concept.aligner != vlm.fingerprint]
+    others += [damage.remains for damage in store.damaged if damage.remains is not None]
+    return _made_and_kept(vlm, store, others, report)
+
+
+def enroll_damaged(
+    vlm: Personal, store: ConceptStore, *, report: Report | None = None
+) -> tuple[list[Concept], list[tuple[str, PlvmError]]]:
+    """Enrol whoever has damaged tokens, by the Aligner that made them, from the stored pictures that are whole: (those made and
+    kept, those left out and why)."""
+    store.list()
+    damaged: list[Concept | Remains] = [damage.remains for damage in store.damaged if damage.remains is not None]
+    own = [remains for remains in damaged if remains.aligner == vlm.fingerprint]
+    made, left_out = _made_and_kept(vlm, store, own, report)
+    hint = "Name the folder of that Aligner with --model, or make it with this one: `plvm add --re-enrol`."
+    error = RequestError("Another Aligner made its tokens.", hint)
+    return made, [*left_out, *((remains.name, error) for remains in damaged if remains not in own)]
+
+
+def _made_and_kept(
+    vlm: Personal, store: ConceptStore, old_ones: Sequence[Concept | Remains], report: Report | None
+) -> tuple[list[Concept], list[tuple[str, PlvmError]]]:
     made: list[Concept] = []
     left_out: list[tuple[str, PlvmError]] = []
-    for i, old in enumerate(others):
+    for i, old in enumerate(old_ones):
         try:
             made.append(_enrolled_again(vlm, old))
         except PlvmError as error:
             left_out.append((old.name, error))
         if report is not None:
-            report(i + 1, len(others))
+            report(i + 1, len(old_ones))
     still = set(store.names())
     made = [concept for concept in made if concept.name in still]
     store.add_all(made, replace=True)
     return made, left_out
 
 
-def _enrolled_again(vlm: Personal, old: Concept) -> Concept:
+def _enrolled_again(vlm: Personal, old: Concept | Remains) -> Concept:
     if not old.references:
         raise RequestError(f"<{old.name}> came without pictures.", f"Run `plvm add {old.name} PICTURE --replace`.")
     made = vlm.enroll(old.name, *old.references, notes=old.notes)
-    return replace(made, references=old.references, created=old.created)
+    return replace(made, references=old.references, created=old.created, display=old.display)
 
 
 def _group(folder: Path) -> Group:

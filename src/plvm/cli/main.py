@@ -44,7 +44,7 @@ def plvm_(
 
 
 # Every verb's module adds itself; what is heavy is imported inside the verbs. Verbs of other packages come by entry point.
-for _name in ("add", "concepts", "transfer", "ask", "chat", "recognize", "train", "import_official", "push"):
+for _name in ("add", "concepts", "transfer", "store", "ask", "chat", "recognize", "train", "import_official", "push"):
     import_module(f"plvm.cli.{_name}").register(app)
 for _found in entry_points(group="plvm.verbs"):
     _found.load()(app)

@@ -56,9 +56,9 @@ class Pages:
         """Every place in a page where a record's header stands that `header`, with one group, matches."""
         for number, page in enumerate(self._pages):
             for match in header.finditer(page):
-                if match[1][0] == len(match[1]) and (cell := self._cell(page, match.start(), match[1])) is not None:
-                    if not self._listed_only or self._is_listed(page, number, match.start(), cell):
-                        yield cell
+                cell = self._cell(page, match.start(), match[1]) if match[1][0] == len(match[1]) else None
+                if cell is not None and (not self._listed_only or self._is_listed(page, number, match.start(), cell)):
+                    yield cell
 
     def _overlay(self, log: bytes) -> None:
         """Put the pages of whole transactions in the log over the old ones."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, LargeBinary, Select, String, cast, select
+from sqlalchemy import Connection, Integer, LargeBinary, String, cast, select
 from sqlalchemy.exc import DatabaseError
 
 from plvm.store.record import Damage, Record
@@ -97,12 +97,13 @@ class Reader:
             return column
         return column + ("" if isinstance(column.type, String) else 0)
 
-    def _select(self, table: Any, *names: str) -> Select[Any]:
+    def _select(self, table: Any, *names: str) -> Any:
         columns = [column for column in table.c if not names or column.name in names]
         if not self._sqlite:
             return select(*columns)
         kinds = [Integer if column.name in ("id", "position", "pictures") else LargeBinary for column in columns]
-        return select(*(cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)))
+        taken: list[Any] = [cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)]
+        return select(*taken)
 
 
 def namespaces(connection: Connection) -> Counter[str]:

@@ -95,8 +95,12 @@ class Record:
             parts.append("a picture is missing")
         if not parts:
             return None
-        remains = Remains(*(self.text(f) for f in ("name", "display", "aligner", "notes", "created")), pictures)
-        return Damage(self.name(), tuple(parts), remains if row and not tokens and pictures else None)
+        again = row and not tokens and pictures
+        return Damage(self.name(), tuple(parts), self._remains(pictures) if again else None)
+
+    def _remains(self, pictures: Sequence[bytes]) -> Remains:
+        name, display, aligner, notes, created = (self.text(f) for f in ("name", "display", "aligner", "notes", "created"))
+        return Remains(name, display, aligner, notes, created, pictures)
 
     def concept(self) -> Concept:
         """The concept that a whole record is. Raises ValueError for tokens that are none."""

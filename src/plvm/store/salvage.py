@@ -83,11 +83,12 @@ def _rows_in(pages: Pages) -> tuple[dict[int, Row], dict[int, dict[int, Row]]]:
             if found["id"] not in rows or rows[found["id"]]["mended"] or not _tokens_whole(rows[found["id"]]):
                 rows[found["id"]] = found
     for cell in pages.cells(_PICTURE):
-        row = dict(zip(_PICTURE_COLUMNS, cell.values, strict=True))
+        row: Row = dict(zip(_PICTURE_COLUMNS, cell.values, strict=True))
         values = mended(picture_values(row), row["seal"]) if cell.fits(None) else None
         if values is not None:
             was_whole = is_whole(picture_values(row), row["seal"])
-            row = dict(zip(("concept_id", "position", "picture"), values, strict=True)) | {"mended": not was_whole}
+            row = dict(zip(("concept_id", "position", "picture"), values, strict=True))
+            row["mended"] = not was_whole
             pictures.setdefault(row["concept_id"], {})[row["position"]] = row
     return rows, pictures
 

@@ -18,6 +18,7 @@ from plvm.store.archive import read_archive, write_archive
 from plvm.store.backup import back_up
 from plvm.store.conflicts import check_aligner, duplicate, joined, missing, set_aside, unknown
 from plvm.store.database import Database
+from plvm.store.fitting import check_fitting, is_storable
 from plvm.store.health import Health, examine
 from plvm.store.reader import Found, Reader
 from plvm.store.record import Damage
@@ -96,6 +97,11 @@ class ConceptStore:
             blobs = [tokens_to_bytes(concept.tokens) for concept in kept]
         except ValueError as error:
             raise RequestError(f"A concept cannot be kept: {error}.", "Enrol it again.") from None
+        for concept in kept:
+            if not all(map(is_storable, (concept.notes, concept.display, concept.aligner, concept.created))):
+                raise RequestError(
+                    f"The notes or the display name of <{concept.name}> hold what is no character.", "Write them anew."
+                )
         names = [concept.name for concept in kept]
         twice = [name for name, times in Counter(names).items() if times > 1]
         if twice:
@@ -154,17 +160,18 @@ class ConceptStore:
         check_aligner(found.whole, aligner)
         return found.whole
 
-    def rename(self, old: str, new: str) -> None:
-        """Call the concept `old` `new`. Raises UnknownConceptError, DuplicateConceptError, ConceptNameError, and StoreError if
-        it is damaged."""
+    def rename(self, old: str, new: str, display: str = "") -> None:
+        """Call the concept `old` `new`, with the display name `display` ("": none but `new`; the old one is gone). Raises
+        UnknownConceptError, DuplicateConceptError, ConceptNameError, and StoreError if it is damaged."""
         new = check_name(new)
         with self._database.transaction(write=True) as connection:
             known = self._known(connection, old)
-            if known == new:
-                return
-            self._check_free(connection, [new])
             self._whole(connection, [known])  # a new seal must not make damage look whole
-            rename(connection, self.namespace, known, new)
+            if known == new and not display:
+                return
+            if known != new:
+                self._check_free(connection, [new])
+            rename(connection, self.namespace, known, new, display)
         self._finish([known], f"<{known}> is called <{new}> now")
 
     def forget(self, name: str) -> None:
@@ -195,13 +202,17 @@ class ConceptStore:
     def import_(self, path: str | Path, *, replace: bool = False) -> Names:
         """Add all concepts of an exported file, or none: nothing changes on any failure. Returns their names.
 
-        Raises StoreError for a file that is not a whole export; DuplicateConceptError if names are taken and not
-        `replace`.
+        Raises StoreError for a file that is not a whole export, and for tokens that are not such as their Aligner makes, by
+        the file's others and the store's; DuplicateConceptError if names are taken and not `replace`.
         """
-        return [concept.name for concept in self.add_all(read_archive(Path(path)), replace=replace)]
+        new = read_archive(Path(path))
+        with self._database.transaction(write=False) as connection:
+            check_fitting(new, self._reader(connection).found().whole)
+        return [concept.name for concept in self.add_all(new, replace=replace)]
 
     def check(self) -> Health:
-        """Look at every page, row and picture. Raises StoreError where the store cannot be read for another reason than damage."""
+        """Look at every page, row and picture. Raises StoreError where the store cannot be read for other reasons than
+        damage."""
         return examine(self._database, self.namespace)
 
     def back_up(self, path: str | Path, *, replace: bool = False) -> Health:
@@ -212,8 +223,8 @@ class ConceptStore:
 
     @staticmethod
     def salvage(path: str | Path) -> Salvaged:
-        """Make a damaged SQLite file, which nobody has open, a store again, of every concept in it that is whole or can be mended;
-        the damaged file is kept beside it. Raises StoreError where there is nothing to save."""
+        """Make a damaged SQLite file, which nobody has open, a store again, of every concept in it that is whole or can be
+        mended; the damaged file is kept beside it. Raises StoreError where there is nothing to save."""
         return salvage(path)
 
     def _finish(self, gone: Collection[str], done: str = "") -> None:

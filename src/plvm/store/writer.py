@@ -35,13 +35,14 @@ def write(connection: Connection, namespace: str, concept: Concept, tokens: byte
     add_to_count(connection, namespace, 1)
 
 
-def rename(connection: Connection, namespace: str, old: str, new: str) -> None:
-    """Give the whole concept called `old` the free name `new`."""
+def rename(connection: Connection, namespace: str, old: str, new: str, display: str) -> None:
+    """Give the whole concept called `old` the free name `new` and another display name."""
     reader = Reader(connection, namespace)
     record = reader.record(reader.ids()[old])
     assert record is not None and record.damage() is None, "a new seal must not make damage look whole"
     mark_unscrubbed(connection)
-    values = {"name": new, "seal": seal(row_values(record.whole_row | {"name": new}))}
+    names = {"name": new, "display": display if display else None}
+    values = names | {"seal": seal(row_values(record.whole_row | names))}
     connection.execute(update(concepts).where(concepts.c.id == record.id).values(values))
 
 
