@@ -32,10 +32,10 @@ def concept(name: str, seed: int = 0, *, aligner: str = "aligner-a", references:
     return Concept(name, tokens(seed), aligner, pictures, notes, created, f"{name.capitalize()} the {seed}th")
 
 
-def same(a: Concept, b: Concept) -> bool:
-    """Whether two concepts are equal in everything, tensors bit by bit."""
+def same(a: Concept, b: Concept, but: tuple[str, ...] = ()) -> bool:
+    """Whether two concepts are equal in everything, `but` some fields; tensors bit by bit."""
     fields = ("name", "display", "aligner", "references", "notes", "created")
     tensors = ("word", "head", "context", "key")
-    return all(getattr(a, f) == getattr(b, f) for f in fields) and all(
+    return all(getattr(a, f) == getattr(b, f) for f in fields if f not in but) and all(
         torch.equal(getattr(a.tokens, t), getattr(b.tokens, t)) for t in tensors
     )

@@ -46,12 +46,13 @@ def _fixed_flaw(data: bytes) -> str | None:
     if len(data) < HEADER:
         return "it is cut off"
     size = int.from_bytes(data[16:18], "big")
+    form, encoding = (int.from_bytes(data[i : i + 4], "big") for i in (44, 56))
     good = (
         size == 1 or (size >= 512 and size & (size - 1) == 0),
         data[18] == data[19] and data[18] in (1, 2),  # with a log, or with a rollback journal
         data[20:24] == bytes((0, 64, 32, 32)),
-        int.from_bytes(data[44:48], "big") in (0, 1, 2, 3, 4),
-        int.from_bytes(data[56:60], "big") in (0, 1),  # UTF-8, or nothing written yet
+        # the format of the schema, and UTF-8; both are 0 where there is no table yet
+        (form, encoding) == (0, 0) or (1 <= form <= 4 and encoding == 1),
     )
     return None if all(good) else "its first bytes are not those of a database"
 
