@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from plvm.errors import DamagedStoreError, StoreError
 from plvm.store.database import Database
 from plvm.store.health import Health, examine
+from plvm.store.unfinished import unfinished
 
 
 def back_up(database: Database, path: Path, namespace: str, *, replace: bool = False) -> Health:
@@ -20,25 +20,18 @@ def back_up(database: Database, path: Path, namespace: str, *, replace: bool = F
     if _is_same(database, path):
         raise StoreError(f"{path} is the store itself.", "Name another file.")
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".plvm-backup-")
-        os.close(descriptor)
+        with unfinished(path.parent, ".plvm-backup-") as temporary:
+            database.copy_to(temporary)
+            with Database.open(temporary, label=str(path)) as copy:
+                health = examine(copy, namespace)
+            if health.flaws:
+                raise DamagedStoreError(
+                    f"The copy is not sound, so no backup was made: {health.flaws[0]}.",
+                    "Run `plvm store check --repair` first.",
+                )
+            os.replace(temporary, path)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.", "Name a file in a folder of yours.") from None
-    temporary = Path(name)
-    try:
-        database.copy_to(temporary)
-        with Database.open(temporary, label=str(path)) as copy:
-            health = examine(copy, namespace)
-        if health.flaws:
-            raise DamagedStoreError(
-                f"The copy is not sound, so no backup was made: {health.flaws[0]}.", "Run `plvm store check --repair` first."
-            )
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}.", "Name a file in a folder of yours.") from None
-    finally:
-        for ending in ("", "-wal", "-shm", "-journal"):
-            temporary.with_name(temporary.name + ending).unlink(missing_ok=True)
     return health
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from plvm.store.pages import Cell, Pages
 from plvm.store.record import TEXTS, picture_values, row_values, seals_of, token_values
 from plvm.store.seal import SIZE, Value, is_whole, mended, seal
 from plvm.store.tables import add_to_count, concepts, references
+from plvm.store.unfinished import unfinished
 
 # A record's header: its length, then a number for every value that says kind and length. Those of a concept: NULL for the row's
 # number (it stands before the header), six texts, an integer, two seals, the tokens; those of a picture: two integers, a seal,
@@ -59,18 +59,14 @@ def salvage(path: str | Path) -> Salvaged:
             "Put a backup in its place, or move it away and `plvm import` what you exported before.",
         )
     sealed = [_resealed(row, pictures.get(row["id"], {}), result.notes) for row in rows.values()]
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".plvm-repair-")
-    os.close(descriptor)
     try:
-        with Database.open(Path(temporary), label=str(path)) as database:
-            _write(database, sealed)
-        result.concepts, result.old = len(sealed), _free_name(path)
-        _swap(path, Path(temporary), result.old)
+        with unfinished(path.parent, ".plvm-repair-") as temporary:
+            with Database.open(temporary, label=str(path)) as database:
+                _write(database, sealed)
+            result.concepts, result.old = len(sealed), _free_name(path)
+            _swap(path, temporary, result.old)
     except OSError as error:
         raise StoreError(f"{path} cannot be replaced: {error.strerror}.", "Check the permissions of its folder.") from None
-    finally:
-        for ending in ("", "-wal", "-shm"):
-            Path(temporary + ending).unlink(missing_ok=True)
     return result
 
 
