@@ -86,7 +86,7 @@ def test_an_export_leaves_the_damaged_out_and_says_so(
         ("UPDATE plvm_concepts SET id = 77 WHERE name = 'billie'", "name, notes"),
         ("UPDATE plvm_concepts SET tokens = x'0011' WHERE name = 'billie'", "tokens"),
         ("UPDATE plvm_concepts SET tokens_seal = NULL WHERE name = 'billie'", "tokens"),
-        ("UPDATE plvm_concepts SET tokens = (SELECT tokens FROM plvm_concepts WHERE name = 'mia') WHERE name = 'billie'", "tokens"),
+        ("UPDATE plvm_concepts SET tokens = (SELECT tokens FROM plvm_concepts WHERE id = 3) WHERE id = 2", "tokens"),
         ("UPDATE plvm_references SET picture = x'00' WHERE concept_id = 2 AND position = 1", "picture changed"),
         ("UPDATE plvm_references SET position = 9 WHERE concept_id = 2 AND position = 1", "picture changed"),
         ("DELETE FROM plvm_references WHERE concept_id = 2 AND position = 1", "picture is missing"),

@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from plvm.errors import DamagedStoreError, StoreError
 from plvm.store.header import HEADER, MAGIC, header_flaw
 from plvm.store.schema import damaged, prepare
-from plvm.store.tables import is_unscrubbed, mark_scrubbed
+from plvm.store.store_tables import is_unscrubbed, mark_scrubbed
 
 BUSY_SECONDS = 15.0
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")  # an error in our own statements: tables not as they were made

@@ -11,7 +11,7 @@ from plvm.errors import DamagedStoreError
 from plvm.store.database import Database
 from plvm.store.reader import Reader, namespaces
 from plvm.store.record import Damage
-from plvm.store.tables import noted_counts
+from plvm.store.store_tables import noted_counts
 
 
 @dataclass(frozen=True)

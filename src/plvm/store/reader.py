@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Integer, LargeBinary, String, cast, select
 from sqlalchemy.exc import DatabaseError
 
 from plvm.store.record import Damage, Record
-from plvm.store.tables import concepts, count_of, references
+from plvm.store.store_tables import concepts, count_of, references
 from plvm.types import Concept
 
 UNREADABLE = ("its row in the file cannot be read",)

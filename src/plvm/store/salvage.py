@@ -22,7 +22,7 @@ from plvm.store.database import Database
 from plvm.store.pages import Cell, Pages
 from plvm.store.record import TEXTS, picture_values, row_values, seals_of, token_values
 from plvm.store.seal import SIZE, Value, is_whole, mended, seal
-from plvm.store.tables import add_to_count, concepts, references
+from plvm.store.store_tables import add_to_count, concepts, references
 from plvm.store.unfinished import unfinished
 
 # A record's header: its length, then a number for every value that says kind and length. Those of a concept: NULL for the row's

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
 from plvm.errors import DamagedStoreError, StoreError
 from plvm.store.record import picture_values, seals_of
 from plvm.store.seal import seal
-from plvm.store.tables import (
+from plvm.store.store_tables import (
     add_to_count,
     concepts,
     get_property,

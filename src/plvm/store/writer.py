@@ -12,7 +12,7 @@ from plvm.store.conflicts import duplicate
 from plvm.store.reader import Reader
 from plvm.store.record import picture_values, row_values, seals_of
 from plvm.store.seal import seal
-from plvm.store.tables import add_to_count, concepts, mark_unscrubbed, references
+from plvm.store.store_tables import add_to_count, concepts, mark_unscrubbed, references
 from plvm.types import Concept
 
 
