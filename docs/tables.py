@@ -19,8 +19,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
-from plvm_lab.report.markdown import Table, markdown, percent, table_of
-from plvm_lab.report.sheets import Sheet, sheet_tables
+from plvm_lab.evaluate.result_table import Table, markdown, percent, table_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "research" / "results"
@@ -83,10 +82,7 @@ def figures(which: str) -> str:
 
 def tables_in(name: str) -> list[Table]:
     """The tables that a result file brings with it."""
-    content = read(name)
-    if "tables" not in content:
-        return sheet_tables(Sheet(RESULTS / f"{name}.json", content))
-    return [table_of(table) for table in content["tables"]]
+    return [table_of(table) for table in read(name).get("tables", [])]
 
 
 def with_tables() -> list[str]:
@@ -96,9 +92,10 @@ def with_tables() -> list[str]:
 
 
 def source(name: str) -> str:
-    """Where the tables of a file come from, in a line."""
+    """Where the tables of a file come from, in a line; rows may have been measured by commands of their own."""
     facts = read(name)
-    commands = facts.get("commands") or [facts["command"]]
+    rows = facts["rows"] if isinstance(facts.get("rows"), list) else []
+    commands = list(dict.fromkeys(row["command"] for row in rows if row.get("command"))) or [facts["command"]]
     told = "; ".join(f"`{command}`" for command in commands)
     return f"[{name}.json](../research/results/{name}.json), by {told}.\n"
 

@@ -29,7 +29,7 @@ def concept(name: str, seed: int = 0, *, aligner: str = "aligner-a", references:
     """A concept with its own tokens and references."""
     pictures = tuple(reference(1000 * seed + i, side) for i in range(references))
     notes, created = f"notes on {name}: seed {seed}", "2026-01-02T03:04:05+00:00"
-    return Concept(name, tokens(seed), aligner, pictures, notes, created, f"{name.capitalize()} the {seed}th")
+    return Concept(name, tokens(seed), aligner, pictures, notes, created)
 
 
 def same(a: Concept, b: Concept, but: tuple[str, ...] = ()) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from concepts import concept
@@ -12,6 +13,7 @@ from plvm.store.tokens import tokens_to_bytes
 from plvm.types import Concept
 
 SMALL = {name: concept(name, seed, references=2, side=24) for seed, name in enumerate(["avril", "billie", "mia"])}
+SMALL["mia"] = replace(SMALL["mia"], display="Mia Maria")
 
 
 def small_store(path: Path) -> bytes:

@@ -80,7 +80,7 @@ def next_step(kept: Kept, chance: random.Random, backup: Path) -> tuple[list[str
         new = f"r{seed}"
         if new in kept:
             return ["check"], lambda store: store.check(), kept
-        renamed = replace(kept[name], name=new, display="")
+        renamed = replace(kept[name], name=new)
         return [verb, name, new], lambda store: store.rename(name, new), {**others, new: renamed}
     if verb == "forget":
         return [verb, name], lambda store: store.forget(name), {n: c for n, c in kept.items() if n != name}

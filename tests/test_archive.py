@@ -284,7 +284,16 @@ def test_an_archive_of_0_1_has_no_display_names(exported: Path, other: ConceptSt
 
     in_manifest(old)(exported)
     other.import_(exported)
-    assert same(other.get("billie"), replace(concept("billie", 1, references=2), display=""))
+    assert same(other.get("billie"), concept("billie", 1, references=2))
+
+
+def test_display_names_travel(other: ConceptStore, tmp_path: Path) -> None:
+    anna = replace(concept("anna-maria", 3), display="Anna Maria")
+    with ConceptStore.open(tmp_path / "one.db") as store:
+        store.add(anna)
+        store.export(tmp_path / "anna.plvm")
+    other.import_(tmp_path / "anna.plvm")
+    assert same(other.get("Anna Maria"), anna)
 
 
 def test_notes_with_half_a_character_are_refused_when_they_are_added(other: ConceptStore) -> None:

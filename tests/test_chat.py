@@ -280,9 +280,9 @@ def test_recognize_holds_a_few_pictures_at_a_time_and_finds_the_same(
     many = [picture(i) for i in range(5)]
     whole = vlm.recognize(many, friends)
     counts = []
-    look_many = vlm.look_many
-    monkeypatch.setattr(vlm, "look_many", lambda some, **k: counts.append(len(some)) or look_many(some, **k))
-    monkeypatch.setattr("plvm.personal.LOOKED", 2)
+    look = vlm.engine.look
+    monkeypatch.setattr(vlm.engine, "look", lambda some, **k: counts.append(len(some)) or look(some, **k))
+    monkeypatch.setattr("plvm.engine.engine.LOOKED", 2)
     again = vlm.recognize(many, friends)
     assert counts == [2, 2, 1]
     assert all(a == pytest.approx(b, abs=1e-6) for a, b in zip(again, whole, strict=True))
@@ -334,7 +334,7 @@ def test_an_unknown_name_in_a_question_names_the_nearest(vlm: Personal, friends:
 
 @pytest.mark.parametrize("text", ["<image>", "</s>", "<s >", "a < b > c", "[INST]", "<|im_end|>", "<-x>"])
 def test_what_cannot_be_a_name_is_plain_text(vlm: Personal, friends: list[Concept], text: str) -> None:
-    assert checked_question(f"{text} and <billie>?", [f.name for f in friends]) == f"{text} and <billie>?"
+    assert checked_question(f"{text} and <billie>?", {f.name: "" for f in friends}) == f"{text} and <billie>?"
     assert vlm.ask(picture(1), f"What is {text}?", friends, SHORT).text
 
 
@@ -358,7 +358,7 @@ def test_a_concept_made_by_another_aligner_says_how_to_re_enrol_it(vlm: Personal
 
 def test_bad_input_is_refused_in_words(vlm: Personal, friends: list[Concept]) -> None:
     with pytest.raises(ConceptNameError):
-        vlm.enroll("not a name", picture(1))
+        vlm.enroll("not <a> name", picture(1))
     with pytest.raises(ImageError, match="no reference image"):
         vlm.enroll("billie")
     with pytest.raises(ImageError):

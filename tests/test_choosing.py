@@ -74,7 +74,7 @@ def test_the_store_says_beforehand_which_names_are_free_and_known(store: Concept
     assert "<billie>" in unknown.value.hint
     for check in (store.check_free, store.check_known):
         with pytest.raises(plvm.ConceptNameError):
-            check("two words")
+            check("-rf")
 
 
 def test_a_folder_of_people_is_enrolled_a_few_at_a_time(

@@ -42,7 +42,7 @@ def test_bad_pictures_are_refused_everywhere(friends: Shell, content: bytes, com
     assert "party.png" in friends.err or "network" in friends.err
 
 
-@pytest.mark.parametrize("name", ["", "two words", "a<b", "a\nb", "x" * 10_000, "-x-"[1:2] + "\u202e", "image"])
+@pytest.mark.parametrize("name", ["", "a\u200bb", "a<b", "a\nb", "x" * 10_000, "-x-"[1:2] + "\u202e", "image"])
 def test_bad_names_are_refused(friends: Shell, name: str) -> None:
     friends.refuses("add", name, "party.png")
     friends.refuses("rename", "billie", name)

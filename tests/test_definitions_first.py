@@ -279,7 +279,8 @@ def test_pictures_are_kept_by_their_features_and_share_their_beginning(
     assert one.bytes == none.bytes + one.features.numel() * one.features.element_size()
     cache = PrefixCache(one.bytes)
     cache.put("default", one)
-    assert cache.get("default", one.digest) is one
+    kept = cache.get("default", one.digest)
+    assert kept is not None and kept.features is one.features and kept.past is one.past
 
 
 def test_a_person_can_be_enrolled_asked_about_and_join_mid_dialogue(

@@ -15,7 +15,8 @@ import plvm
 from plvm.cli.main import app
 from plvm.types import Answer, SamplingParams
 from plvm_lab.demo.cards import Bubble, Card, Portrait, draw_card
-from plvm_lab.demo.events import Answered, Joined, Opened, Recognized, Show, write
+from plvm_lab.demo.demo_files import write_demo
+from plvm_lab.demo.events import Answered, Joined, Opened, Recognized, Show
 from plvm_lab.demo.story import PEOPLE, STORY, Step, Truth, person, truth_of
 from toys import picture
 
@@ -79,7 +80,7 @@ def test_the_demo_from_end_to_end(family: Path, tmp_path: Path) -> None:
     assert kinds.count(Opened) == len(STORY) and kinds.count(Answered) == len(turns()) and kinds[-1] is Recognized
     assert kinds.index(Joined) > kinds.index(Answered)
     assert show.recognized is not None and sum(map(sum, show.recognized.present)) == 7
-    files = write(show, tmp_path / "demo")
+    files = write_demo(show, tmp_path / "demo")
     assert files[0].name == "index.html" and all(file.is_file() for file in files)
     check_page(files[0].read_text(encoding="utf-8"), len(turns()))
     for file in files[1:]:

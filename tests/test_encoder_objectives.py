@@ -68,7 +68,7 @@ def test_its_folder_is_loaded_by_the_one_loader_and_sam_has_no_global_token(
     assert encoder.global_token is (kind != "sam")
     assert tuple(z_ref.shape) == (2, patches + encoder.global_token, SMALL.encoder_width)
     record = json.loads((folder / build.RECORD).read_text())
-    assert record["kind"] == kind and record["figures"]["step"] == 2 and record["content"] == pictures.album.content
+    assert record["kind"] == kind and record["figures"]["step"] == 2 and record["content"] == pictures.dataset.content
     with pytest.raises(RequestError, match="another training"):
         build.teach(kind, pictures, tmp_path, SMALL, steps=3, report=quiet)
 

@@ -100,6 +100,14 @@ def test_the_description_stands_in_the_prompt_where_the_context_tokens_would(vlm
     assert written == [*prompt.text(said), *prompt.control(prompt.template.assistant)], "all of it is ordinary text"
 
 
+def test_the_truth_is_told_whole_or_cut_where_it_was_asked_to_be(vlm: Personal, album: Drawings) -> None:
+    name, truth = BENCH.names[0], truth_of(BENCH, album)
+    whole = LlavaPromptTrue(vlm, truth).describe(album.reference(name))
+    assert whole in truth.values() and whole.count(", ") == 13, "fourteen traits"
+    short = LlavaPromptTrue(vlm, truth, tokens=16).describe(album.reference(name))
+    assert whole.startswith(f"{short}, ") and len(vlm.prompt.text(" " + short)) <= 16
+
+
 def test_an_embedding_decides_at_the_threshold_that_separates_best() -> None:
     truth = np.array([False, False, True, False, True, True])
     threshold, balance = best_threshold(truth, np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.9]))

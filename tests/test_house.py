@@ -20,6 +20,7 @@ ROWS = {
     "plvm": [
         ("errors",),
         ("types", "runtime", "families"),
+        ("naming",),
         ("config", "presets"),
         ("images",),
         ("prompt",),

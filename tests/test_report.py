@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from guess import Guess
 from plvm.cli.main import app
 from plvm.errors import RequestError
 from plvm_lab.evaluate.portraits_benchmark import Size, portraits
+from plvm_lab.evaluate.result_table import markdown, percent, table_of
 from plvm_lab.evaluate.runner import evaluate
-from plvm_lab.report.ablations import ablation_svg, is_ablation
+from plvm_lab.report.charts import Bar, Chart, chart_svg
+from plvm_lab.report.evaluations import main_table, tables_of
 from plvm_lab.report.failures import Redrawn, hardest
-from plvm_lab.report.markdown import main_table, markdown, percent, tables_of, text_of
+from plvm_lab.report.measurement import find_measurements
 from plvm_lab.report.plots import roc_svg
 from plvm_lab.report.report_page import report_page
+from plvm_lab.report.result_folder import Results, read_folder
 from plvm_lab.report.results import Run, find_runs
-from plvm_lab.report.sheets import find_sheets, sheet_tables
 
 SHARE = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 9}
 TINY = Size(4, 20, text=6, visual=6, triples=12, who=(3, 1, 2), dialogues=1)
@@ -44,7 +47,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "note": "Seen.",
         "quoted": 0,
     }
-    (folder / "sheet.json").write_text(
+    (folder / "measurement.json").write_text(
         json.dumps({"command": "y", "commit": None, "seed": 2, "n": 9, "tables": [table]})
     )
     return folder
@@ -89,11 +92,11 @@ def test_every_figure_of_a_table_is_one_of_the_result_files(runs: list[Run]) -> 
     assert len(with_intervals) > 20 and set(with_intervals) <= known
 
 
-def test_the_papers_figures_stand_below_ours_and_are_marked(runs: list[Run]) -> None:
+def test_published_figures_stand_below_ours_and_are_marked(runs: list[Run]) -> None:
     table = main_table(runs)
     assert table is not None and table.quoted == 4
     text = markdown(table)
-    assert "| PLVM (paper) | 78.5 | 84.7 | 81.6 | - | 85.9 | 77.5 |" in text
+    assert "| PLVM (published) | 78.5 | 84.7 | 81.6 | - | 85.9 | 77.5 |" in text
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|") and "---" not in line}) == 1
     assert [row[0] for row in table.rows[:2]] == ["plvm", "other"]
     assert table.rows[0][3] == runs[0].summary["recognition"]["mean"]
@@ -101,7 +104,7 @@ def test_the_papers_figures_stand_below_ours_and_are_marked(runs: list[Run]) -> 
 
 def test_the_page_fetches_nothing_and_escapes_what_others_wrote(runs: list[Run], tmp_path: Path) -> None:
     evil = dict(runs[0].summary) | {"command": "<script>alert(1)</script>"}
-    page = report_page([Run("<b>x</b>", evil, runs[0].file), *runs], tmp_path)
+    page = report_page(Results([Run("<b>x</b>", evil, runs[0].file), *runs], []), tmp_path)
     assert "<script" not in page and "<b>x</b>" not in page and "&lt;b&gt;x&lt;/b&gt;" in page
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert all(s.startswith(("data:", "#")) or (tmp_path / s).resolve().exists() for s in sources), sources
@@ -146,8 +149,8 @@ def test_a_curve_is_drawn_where_its_points_are() -> None:
 def test_the_command_writes_page_tables_and_json(results: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(results), "--out", str(tmp_path / "r"), "--json"])
     assert done.exit_code == 0, done.stderr
-    tables, sheet = json.loads(done.stdout).values()
-    assert sheet[0]["rows"] == [["<1>", SHARE]]
+    tables, measurement = json.loads(done.stdout).values()
+    assert measurement[0]["rows"] == [["<1>", SHARE]]
     assert tables[0]["title"].startswith("Recognition") and tables[0]["rows"][0][0] == "plvm"
     assert "### Multiple choice and its controls" in (tmp_path / "r" / "tables.md").read_text()
     assert (tmp_path / "r" / "index.html").read_text().startswith("<!doctype html>")
@@ -156,39 +159,91 @@ def test_the_command_writes_page_tables_and_json(results: Path, tmp_path: Path) 
 def test_files_with_tables_of_their_own_stand_on_the_page_with_their_command(
     runs: list[Run], results: Path, tmp_path: Path
 ) -> None:
-    (sheet,) = find_sheets(results)
+    (measurement,) = find_measurements(results)
     bare = [Run(r.name, r.summary, r.file) for r in runs]  # without records no pictures are drawn
-    page = report_page(bare, tmp_path, sheets=[sheet])
+    page = report_page(Results(bare, [measurement]), tmp_path)
     assert "<h3>Tokens &amp; words</h3>" in page and "&lt;1&gt;" in page and "<1>" not in page
     assert "<td>50.0<small>25.0 to 75.0</small></td>" in page and "<code>y</code>, commit none, seed 2, n 9." in page
-    assert "#more" not in report_page(bare, tmp_path)
+    assert "#more" not in report_page(Results(bare, []), tmp_path)
+
+
+TOY = {
+    "command": "python toy.py", "commit": "abcdef0123456", "seed": 7, "rows": [{"arm": "a", "seed": 0}, {"arm": "a", "seed": 1}],
+    "tables": [{"title": "Toys", "header": ["toy", "loved"], "rows": [["bear", SHARE]], "note": "By children.", "quoted": 0}],
+    "charts": [
+        {"caption": "loved, %", "bars": [{"name": "bear", "value": 0.7, "low": 0.6, "high": 0.8, "mark": 0.5}], "start": 0.4}
+    ],
+}  # fmt: skip
+
+
+def test_a_new_result_table_is_a_file_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "anywhere" / "deep"
+    folder.mkdir(parents=True)
+    (folder / "whatever.json").write_text(json.dumps(TOY))
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "anywhere"), "--out", str(tmp_path / "r")])
+    assert done.exit_code == 0, done.stderr
+    assert "| bear | 50.0 [25.0, 75.0] |" in (tmp_path / "r" / "tables.md").read_text() and "### Toys" in done.stdout
+    page = (tmp_path / "r" / "index.html").read_text()
+    assert "<td>50.0<small>25.0 to 75.0</small></td>" in page and "By children." in page
+    assert "commit abcdef0123, seeds 0, 1." in page, "rows may have seeds of their own"
+    assert page.count("<circle") == 1 and ">loved, %</text>" in page
+
+
+def test_what_makes_a_published_table_again_stands_first_and_in_its_order(tmp_path: Path) -> None:
+    for name, place in (("a", ""), ("b", "Table 10"), ("c", "Table 9"), ("d", "Figure 1")):
+        (tmp_path / f"{name}.json").write_text(json.dumps(TOY | {"place": place}))
+    assert [measurement.place for measurement in find_measurements(tmp_path)] == ["Figure 1", "Table 9", "Table 10", ""]
+    page = report_page(read_folder(tmp_path), tmp_path)
+    assert page.index('id="published"') < page.index(">d.json<") < page.index('id="more"') < page.index(">a.json<")
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"tables": [{"title": "Toys"}]}, "no title, header or rows"),
+        ({"tables": [{"title": "Toys", "header": ["a", "b"], "rows": [["x"]]}]}, "1 cells under 2 words"),
+        ({"tables": [{"title": "Toys", "header": ["a"], "rows": [[3]]}]}, "neither a text nor a figure"),
+        ({"charts": [{"caption": "x", "bars": [{"nam": "y"}], "start": 0}]}, "no caption, bars or start"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_with_its_file(tmp_path: Path, broken: dict[str, Any], said: str) -> None:
+    (tmp_path / "toy.json").write_text(json.dumps(TOY | broken))
+    done = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "r")])
+    assert done.exit_code == 2 and "toy.json" in done.stderr and said in done.stderr
 
 
 RESULTS = Path(__file__).parents[1] / "research" / "results"
-NO_TABLE = {"enroll.json", "planted.json", "synth.json", "synth_answers.json"}  # quoted where they are spoken of
+
+
+def test_the_package_knows_no_result_file_by_name() -> None:
+    own = {path.stem for path in RESULTS.rglob("*.json")} - {"summary", "systems"}  # what evaluations are called
+    for file in Path(read_folder.__code__.co_filename).parent.glob("*.py"):
+        quoted = set(re.findall(r"[\"'/]([\w-]+)(?:\.json)?[\"']", file.read_text(encoding="utf-8")))
+        assert not quoted & own - {"portraits"}, file
 
 
 def test_every_published_result_file_is_in_the_report(tmp_path: Path) -> None:
-    runs, sheets = find_runs(RESULTS), find_sheets(RESULTS)
-    shown = {run.file for run in runs} | {sheet.file for sheet in sheets}
+    found = read_folder(RESULTS)
+    shown = {run.file for run in found.runs} | {measurement.file for measurement in found.measurements}
     passed_over = {f.name for f in RESULTS.rglob("*.json") if f not in shown}
-    assert passed_over - {"state.json"} == NO_TABLE, "state.json is left by runs in a checkout"
-    bare = [Run(r.name, r.summary, r.file) for r in runs]
-    page = report_page(bare, tmp_path, sheets=sheets)
+    assert passed_over <= {"state.json"}, "state.json is left by runs in a checkout"
+    bare = [Run(r.name, r.summary, r.file) for r in found.runs]
+    page = report_page(Results(bare, found.measurements), tmp_path)
     for number in range(1, 10):
         assert f"Table {number})" in page, number
-    assert page.index("The paper's tables") < page.index("Further measurements")
+    assert page.index("<h2 id=\"published\">") < page.index("<h2 id=\"more\">")
     assert 'figure4/index.html">Figure 4</a>' in page and 'figure5/index.html">Figure 5</a>' in page
     assert "--seeds 3</code>" in page and "seeds 0, 1, 2" in page
 
 
 def test_every_figure_of_the_published_tables_is_in_their_files() -> None:
-    for sheet in find_sheets(RESULTS):
-        if "tables" in sheet.content or is_ablation(sheet.content):
-            continue
-        known = {percent(f) for f in figures(sheet.content)}
-        cells = [c for table in sheet_tables(sheet) for row in table.rows for c in row]
-        assert {percent(c) for c in cells if isinstance(c, dict)} <= known, sheet.file
+    for measurement in find_measurements(RESULTS):
+        if "arm" in (measurement.content.get("rows") or [{}])[0]:
+            continue  # means of several trainings
+        own = {k: v for k, v in measurement.content.items() if k not in ("tables", "charts")}
+        known = {percent(f) for f in figures(own)}
+        cells = [c for table in measurement.tables for row in table.rows for c in row]
+        assert {percent(c) for c in cells if isinstance(c, dict)} <= known, measurement.file
 
 
 def test_a_system_that_was_asked_about_one_concept_alone_is_in_no_table_of_several() -> None:
@@ -198,13 +253,14 @@ def test_a_system_that_was_asked_about_one_concept_alone_is_in_no_table_of_sever
     assert [row[0] for row in by_title["Several concepts in one prompt"].rows] == ["plvm"]
 
 
-def test_table_1_has_every_system_with_the_papers_figures_and_all_controls() -> None:
-    (sheet,) = (s for s in find_sheets(RESULTS) if s.file.stem == "table1")
-    main, checks = sheet_tables(sheet)
+def test_table_1_has_every_system_with_the_published_figures_its_command_and_all_controls() -> None:
+    (measurement,) = (s for s in find_measurements(RESULTS) if s.file.stem == "table1")
+    main, checks, measured = measurement.tables
     rows = {row[0]: row for row in main.rows}
-    assert len(rows) == len(sheet.content["rows"]) >= 13 and rows["yollava"][-3:] == ("73.4", "77.4", "72.9")
-    asked = [r["system"] for r in sheet.content["rows"] if r["text_qa"]]
+    assert len(rows) == len(measurement.content["rows"]) >= 14 and rows["yollava"][-3:] == ("73.4", "77.4", "72.9")
+    asked = [r["system"] for r in measurement.content["rows"] if r["text_qa"]]
     assert [row[0] for row in checks.rows] == [name for name in asked for _ in range(2)]
+    assert [row[0] for row in measured.rows] == list(rows)
     best = checks.header.index("constant")
     for row in checks.rows:
         assert all(row[i] != "-" for i in range(best, len(row)) if checks.header[i] != "no image" or row[1] == "visual")
@@ -212,30 +268,19 @@ def test_table_1_has_every_system_with_the_papers_figures_and_all_controls() -> 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="no result"):
-        find_runs(tmp_path)
+        read_folder(tmp_path)
     with pytest.raises(RequestError, match="not a folder"):
-        find_runs(tmp_path / "nowhere")
+        read_folder(tmp_path / "nowhere")
 
 
-def test_arms_of_a_training_stand_beside_the_papers_figures_as_a_table_and_a_chart(tmp_path: Path) -> None:
-    def row(arm: str, seed: int, mean: float, paper: dict[str, float] | None) -> dict[str, Any]:
-        share = {"value": mean, "low": mean - 0.05, "high": mean + 0.04}
-        recognition = {"positive": share, "negative": share, "mean": share}
-        told = {"recognition": recognition, "lookalikes": {"mean": {"value": 0.5, "low": 0.4, "high": 0.6}}}
-        return {"arm": arm, "seed": seed, **told, "paper": paper, "n": 8364, "steps": 600}
-
-    quoted = {"positive": 4.0, "negative": 96.0, "mean": 50.0}
-    rows = [row("w=1", 0, 0.6, quoted), row("w=1", 1, 0.7, quoted), row("w=5", 0, 0.8, None)]
-    content = {"command": "python research/runs/table2_w.py", "commit": "abc", "seed": 1, "rows": rows}
-    (tmp_path / "table2_w.json").write_text(json.dumps(content))
-    (sheet,) = find_sheets(tmp_path)
-    (table,) = sheet_tables(sheet)
-    assert "(Table 2)" in table.title
-    assert [[text_of(c) for c in r] for r in table.rows] == [
-        ["w=1", "2", *["65.0 [60.0, 70.0]"] * 3, "50.0 [50.0, 50.0]", "4.0", "96.0", "50.0"],
-        ["w=5", "1", *["80.0 [75.0, 84.0]"] * 3, "50.0 [40.0, 60.0]", "-", "-", "-"],
-    ]
-    drawn = ablation_svg(content)
+def test_bars_begin_where_the_axis_does_and_marks_stand_where_there_are_some() -> None:
+    bars = (Bar("a<b", 0.65, 0.6, 0.7, mark=0.5), Bar("c", 0.8, 0.75, 0.84), Bar("d", 0.3, 0.2, 0.35))
+    drawn = chart_svg(Chart("mean & more", bars, start=0.4))
     widths = [float(w) for w in re.findall(r'<rect [^>]*width="([\d.]+)"', drawn)]
-    assert widths[0] / widths[1] == pytest.approx((0.65 - 0.4) / (0.8 - 0.4), abs=0.01), "bars begin at 40 %"
-    assert drawn.count("<circle") == 1
+    assert widths[0] / widths[1] == pytest.approx((0.65 - 0.4) / (0.8 - 0.4), abs=0.01) and widths[2] == 0
+    assert drawn.count("<circle") == 1 and "a&lt;b" in drawn and "a<b" not in drawn and "mean &amp; more" in drawn
+
+
+def test_a_table_comes_back_from_json_as_it_was() -> None:
+    table = main_table(find_runs(RESULTS)[:1])
+    assert table is not None and table_of(json.loads(json.dumps(asdict(table)))) == table

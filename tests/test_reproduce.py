@@ -49,6 +49,16 @@ def test_it_calls_scripts_that_are_there() -> None:
     assert not {s for s in re.findall(r"research/(?:runs|benchmarks)/\w+\.py", TEXT) if not (ROOT / s).exists()}
 
 
+def test_evaluations_are_written_where_their_files_are_awaited() -> None:
+    (folder,) = re.findall(r"^recognition\(\) \{.*--out \"([^\"]*)/\$1\"", TEXT, re.MULTILINE)
+    for file, command in MADE.items():
+        words = command.split()
+        if words[0] == "recognition":
+            assert file == f"{folder}/{words[1]}/summary.json"
+        elif words[:2] == ["plvm", "eval"]:
+            assert Path(file).parent == Path(words[words.index("--out") + 1])
+
+
 def test_what_is_there_is_not_made_again_but_what_was_begun_is(tmp_path: Path) -> None:
     function = re.search(r"^make\(\) \{.*?^\}$", TEXT, re.MULTILINE | re.DOTALL)
     assert function is not None
@@ -57,7 +67,7 @@ def test_what_is_there_is_not_made_again_but_what_was_begun_is(tmp_path: Path) -
         line = f"FORCE={force}\n{function[0]}\nmake research/results/a.json bash -c {shlex.quote(command)}"
         return subprocess.run(["bash", "-euc", line], cwd=tmp_path, env={**os.environ}, capture_output=True).returncode
 
-    write = "mkdir -p results; echo x >> research/results/a.json"
+    write = "mkdir -p research/results; echo x >> research/results/a.json"
     lines = lambda: (tmp_path / "research" / "results" / "a.json").read_text().count("x")  # noqa: E731
     assert make(write) == 0 and make(write) == 0 and lines() == 1
     assert make(write, force="1") == 0 and lines() == 2

@@ -43,7 +43,7 @@ def test_table_8_is_measured_on_a_folder_in_yollavas_layout(run: Any, tmp_path: 
     found = run("research/runs/table8.py", *words, out="t8.json")
     summary = found["systems"]["plvm"]
     assert summary["suite"] == "yollava" and found["n"] == 6 * 36 == summary["timing"]["recognition"]["n"]
-    assert summary["text_qa"]["accuracy"]["n"] == 18 and found["paper"]["PLVM"]["mean"] == 86.2
+    assert summary["text_qa"]["accuracy"]["n"] == 18 and found["published"]["PLVM"]["mean"] == 86.2
     assert set(summary["benchmark"]["defects"]) <= {"not-the-papers-size", "shared-picture", "skewed-key"}
     folder = next((tmp_path / "build").rglob("train"))
     assert len(list(folder.iterdir())) == 6
@@ -79,10 +79,10 @@ def test_figure_4_without_an_endpoint_says_what_is_missing(run: Any) -> None:
 def test_table_9_asks_about_each_context_token_and_counts_what_is_true(run: Any) -> None:
     found = run("research/runs/table9.py", "--small", "--people", "2", "--out", "t9.json", out="t9.json")
     assert [row["token"] for row in found["tokens"]] == [1, 2, 3, 4] and found["anchored_tokens"] == 3
-    assert found["points_at"]["n"] == 3 * 6 and found["forms"]["paper"]["right"]["n"] == 4 * 6 == found["n"]
+    assert found["points_at"]["n"] == 3 * 6 and found["forms"]["published"]["right"]["n"] == 4 * 6 == found["n"]
     assert found["tokens"][3]["points_at"] is None and found["tokens"][0]["points_at"]["n"] == 6
     shown = found["people"][0]["tokens"]
-    assert len(found["people"]) == 2 and set(shown[0]) == {"token", "word", "paper", "described", "asked", "right"}
+    assert len(found["people"]) == 2 and set(shown[0]) == {"token", "word", "published", "described", "asked", "right"}
     assert [table["title"][:20] for table in found["tables"]] == [
         "What each context to",
         "How often that is tr",
@@ -121,7 +121,7 @@ def test_table_7_counts_the_papers_parameters_and_times_what_is_here(run: Any) -
     found = run("research/runs/table7.py", "--small", "--out", "t7.json", out="t7.json")
     full, mini = found["full_size"], found["mini"]
     assert round(full["aligner_trainable"] / 1e6) in (128, 129) and round(full["backbone"] / 1e6) == 7063
-    assert round(full["aligner_share"], 3) == found["paper"]["Aligner"]["share_of_parameters"] == 0.018
+    assert round(full["aligner_share"], 3) == found["published"]["Aligner"]["share_of_parameters"] == 0.018
     seconds = mini["seconds"]
     assert all(value > 0 for value in seconds.values()) and mini["aligner_trainable"] < mini["backbone"]
     assert mini["aligner_over_answer"] == pytest.approx(seconds["aligner"] / seconds["answer"], abs=2e-4)
@@ -154,3 +154,19 @@ def test_recognition_is_measured_with_one_two_and_four_references(run: Any) -> N
     found = run("research/benchmarks/references.py", "--small", "--out", "r.json", out="r.json")["references"]
     assert set(found) == {"1", "2", "4"} and found["1"]["gained"]["value"] == 0
     assert found["2"]["auc"] != found["1"]["auc"] or found["4"]["auc"] != found["1"]["auc"]
+
+
+def test_a_models_own_descriptions_are_judged_phrase_by_phrase(run: Any) -> None:
+    found = run("research/benchmarks/descriptions.py", "--small", "--out", "d.json", out="d.json")
+    for told in found["described"].values():
+        assert len(told["said"]) == 6 and sum(t["said"] for t in told["by_trait"].values()) == told["true"]["n"]
+        assert sum(t["true"] for t in told["by_trait"].values()) == round(told["true"]["value"] * told["true"]["n"])
+    assert [table["title"] for table in found["tables"]] == ["How true mini's own descriptions are", "True phrases by trait"]
+
+
+@pytest.mark.slow
+def test_fresh_seeds_are_measured_with_text_and_visual_qa(run: Any) -> None:
+    found = run("research/benchmarks/five_seeds.py", "--small", "--seeds", "3", "--out", "s.json", out="s.json")
+    assert [list(found[part]) for part in ("recognition", "text_qa", "visual_qa")] == [["0", "3"]] * 3
+    assert found["mean_of_fresh"] == found["recognition"]["3"]["mean"]["value"]
+    assert len(found["tables"][0]["rows"]) == 2

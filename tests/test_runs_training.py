@@ -47,7 +47,7 @@ def run(script: str, data: Path, family: Path, work: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_it_trains_its_arms_and_writes_them_beside_the_papers_figures(
+def test_it_trains_its_arms_and_writes_them_beside_published_figures(
     data: Path, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
     found = run(script, data, family, tmp_path, monkeypatch)
@@ -55,7 +55,10 @@ def test_it_trains_its_arms_and_writes_them_beside_the_papers_figures(
     assert [r["arm"] for r in found["rows"]] == SCRIPTS[script].split(",")
     for row in found["rows"]:
         assert set(row["recognition"]) >= {"positive", "negative", "mean"} and row["n"] == 216
-        assert (row["paper"] is not None) == script.startswith("table")
+        assert (row["published"] is not None) == script.startswith("table")
+    (table,) = found["tables"]
+    assert len(table["rows"]) == len(found["charts"][0]["bars"]) == len(found["rows"])
+    assert found.get("place", "") == (f"Table {script[5]}" if script.startswith("table") else "")
     if script == "table2_w":
         assert [r["settings"]["train.w"] for r in found["rows"]] == [1.0, 20.0]
         trained = sorted(tmp_path.glob("*/run/aligner.pt"))

@@ -44,7 +44,7 @@ def test_a_run_leaves_an_aligner_folder_with_its_record_and_changes_nothing_froz
     assert not [k for k, v in t.aligner.state_dict().items() if torch.equal(v, start[k]) and "bias" not in k]
     _, template, there = load_aligner(tmp_path / "out")
     assert there == record and template == t.prompt.template
-    assert record["content"] == t.album.content and record["train"]["w"] == 20.0
+    assert record["content"] == t.dataset.content and record["train"]["w"] == 20.0
     assert math.isfinite(record["validation"]["loss"]) and record["samples"] == 4 * record["step"]
     assert curve(tmp_path / "out") == curve(whole)
 

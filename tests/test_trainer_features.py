@@ -24,7 +24,7 @@ def test_cached_features_are_the_fresh_ones_and_the_models_are_not_asked_again(
 ) -> None:
     t = a_trainer(data, tmp_path / "out", small())
     split, cache = t.splits["train"], Cache(tmp_path / "cache", 1e9)
-    fresh, kept = t.features, Features(t.backbone, t.encoder, t.album, cache)
+    fresh, kept = t.features, Features(t.backbone, t.encoder, t.dataset, cache)
     people, pictures = split.people[:3], [key for key, _ in split.pictures[:3]]
     for _ in range(2):
         for person in people:
@@ -35,7 +35,7 @@ def test_cached_features_are_the_fresh_ones_and_the_models_are_not_asked_again(
             assert torch.equal(a.rows, b.rows) and torch.equal(a.places, b.places)
     assert (cache.hits, cache.misses) == (6, 6)
     monkeypatch.setattr(t.encoder, "features", None)
-    again = Features(t.backbone, t.encoder, t.album, Cache(tmp_path / "cache", 1e9))
+    again = Features(t.backbone, t.encoder, t.dataset, Cache(tmp_path / "cache", 1e9))
     assert again.reference(people[0]).isfinite().all()
     with pytest.raises(TypeError):
         again.reference(people[0], augment="1")  # a changed copy is another picture

@@ -18,16 +18,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-from result import RESULTS, write_result
 
 from plvm import personal
 from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.portraits_benchmark import portraits
+from plvm_lab.evaluate.result_table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, write_result
 
 
 def weights_digest(vlm: personal.Personal) -> str:
@@ -83,9 +86,21 @@ def main() -> None:
         "trainable_frozen_weights": len(trainable),
     }
     print(figures)
-    write_result(arguments.out, arguments.seed, figures)
+    write_result(arguments.out, arguments.seed, figures, shown(figures))
     if not unchanged:
         raise SystemExit("enrolling changed a weight")
+
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """What enrolling takes, step by step."""
+    names = {"forward": "encoder", "prepared": "encoder with its image processor", "tokens": "a picture to concept tokens",
+             "enroll": "a picture to a concept", "stored": "the same, its picture encoded for the store"}  # fmt: skip
+    first = figures["milliseconds"]["prepared"]
+    rows = tuple((names[k], f"{ms:.1f} ms", f"{ms / first:.2f}") for k, ms in figures["milliseconds"].items())
+    changed = "No weight changes." if figures["weights_unchanged"] else "A weight changed."
+    note = f"Medians of {figures['n']} interleaved repetitions on one picture. {changed}"
+    return Shown((Table("Enrolling one concept", ("step", "time", "times the encoder's"), rows, note),))
 
 
 if __name__ == "__main__":

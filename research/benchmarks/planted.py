@@ -9,13 +9,18 @@ are lost.
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from result import RESULTS, progress, write_result
-
+from plvm_lab.evaluate.result_table import Table
 from plvm_lab.synth.filters import Filters
 from plvm_lab.synth.planted import measure
 from plvm_lab.synth.portrait_judge import load_judge
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, progress, write_result
 
 
 def main() -> None:
@@ -31,7 +36,22 @@ def main() -> None:
         report=lambda done, total: progress("identities", done, total),
     )  # fmt: skip
     print(found)
-    write_result(arguments.out, arguments.seed, {"n": arguments.pictures, **found})
+    figures = {"n": arguments.pictures, **found}
+    write_result(arguments.out, arguments.seed, figures, shown(figures))
+
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """What was planted and caught, and what good pictures were lost."""
+    rows = tuple(
+        (kind, *(str(found[k]) for k in ("planted", "caught", "by_the_right_filter")))
+        for kind, found in figures["faults"].items()
+    )
+    good = figures["good"]
+    by = ", ".join(f"{reason} {n}" for reason, n in good["by"].items())
+    note = f"Of {good['pictures']} good pictures {good['lost']} were lost" + (f" ({by})." if by else ".")
+    header = ("fault", "planted", "caught", "by the right filter")
+    return Shown((Table("What the filters of drawn portraits catch", header, rows, note),))
 
 
 if __name__ == "__main__":

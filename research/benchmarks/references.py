@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from result import RESULTS, progress, write_result
 
 from plvm import personal
 from plvm.types import Concept
@@ -24,6 +24,9 @@ from plvm_lab.evaluate.metrics import Scored, difference, recognition
 from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
 from plvm_lab.portraits.render import rasterize, scene_svg
 from plvm_lab.portraits.scene import draw_portrait
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, SHARES, Shown, by_key, progress, write_result
 
 COUNTS = (1, 2, 4)
 
@@ -59,7 +62,15 @@ def main() -> None:
         found[str(count)] = recognition(scored) | {"gained": difference(right[count], right[COUNTS[0]], groups)}
         mean = found[str(count)]["mean"]
         print(f"{count} references: recognition mean {mean['value']:.3f} [{mean['low']:.3f}, {mean['high']:.3f}]")
-    write_result(arguments.out, arguments.seed, {"benchmark": bench.key, "n": len(truth), "references": found})
+    figures = {"benchmark": bench.key, "n": len(truth), "references": found}
+    write_result(arguments.out, arguments.seed, figures, shown(figures))
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """A row for each number of pictures."""
+    columns = SHARES | {"gained": "gained"}
+    note = "Recognition, percent."
+    return Shown((by_key("Several reference pictures", figures["references"], "pictures", columns, note),))
 
 
 if __name__ == "__main__":

@@ -16,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from result import RESULTS, write_result
-
 from plvm.data.manifest import read_manifest
+from plvm_lab.evaluate.result_table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, write_result
 
 
 def synthesize(words: list[str], folder: Path) -> dict[str, Any]:
@@ -62,8 +65,27 @@ def main() -> None:
         whole = {key: sum(counts[key] for counts in of.values()) for key in ("agree", "answered", "asked")}
         found |= {"agreement": whole | {"share": round(whole["agree"] / whole["answered"], 3)}, "by_attribute": of}
     out = arguments.out or RESULTS / ("synth_answers.json" if arguments.answers else "synth.json")
-    write_result(out, arguments.seed, found)
+    write_result(out, arguments.seed, found, shown(found))
     print(json.dumps(found))
+
+
+
+def shown(found: Mapping[str, Any]) -> Shown:
+    """How fast pictures came, or how often the backbone's answers were true."""
+    if "by_attribute" in found:
+        rows = tuple(
+            (name.replace("_", " "), *(str(of[k]) for k in ("asked", "answered", "agree")), share)
+            for name, of in (*found["by_attribute"].items(), ("all", found["agreement"]))
+            for share in (f"{100 * of['agree'] / of['answered']:.0f} %",)
+        )
+        note = f"Attributes of the references of {found['measured']}."
+        header = ("attribute", "asked", "answered", "true", "true, of the answered")
+        return Shown((Table("What the backbone says of a reference", header, rows, note),))
+    row = (f"{found['n']:,}", f"{found['kept']:,}", f"{found['seconds']:.0f} s", f"{found['images_per_second']:.1f}")
+    reasons = ", ".join(f"{reason} {n}" for reason, n in found["rejections"].items())
+    note = f"{found['measured']}. Rejected: {reasons or 'none'}."
+    header = ("pictures", "kept", "took", "pictures a second")
+    return Shown((Table("Drawing training data", header, (row,), note),))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,18 @@ Expected here: little is lost with a quarter of the steps, more with all of them
 
 from __future__ import annotations
 
-from ablation import run_table
+from collections.abc import Mapping
+from typing import Any
+
+from ablation import run_table, shown_arms
 
 ARMS = {f"distractors={share}": {"data.distractors": share} for share in (0.0, 0.25, 1.0)}
 
+
+def shown(figures: Mapping[str, Any]) -> Any:
+    """A row for each share."""
+    return shown_arms(figures, "Further people in the prompts of training (ours)")
+
+
 if __name__ == "__main__":
-    run_table("distractors", str(__doc__), ARMS, {})
+    run_table("distractors", str(__doc__), ARMS, {}, shown)

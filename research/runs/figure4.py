@@ -16,8 +16,10 @@ import os
 import random
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from plvm import personal
 from plvm.errors import PlvmError
@@ -34,9 +36,8 @@ from plvm_lab.portraits.scene import draw_portrait, draw_scene
 from plvm_lab.report.dialogue import Dialogue, Exchange, dialogue_page
 from plvm_lab.systems import DRAWN_ONLY, NO_MODEL, build_system, settings_for
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from result import RESULTS, write_result  # noqa: E402 - it lies beside the benchmarks
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, write_result
 
 NAMES = ("billie", "robin", "kai", "noel")
 KINDS = ("where", "wearing", "where", "recognize")
@@ -98,10 +99,23 @@ def main() -> None:
         dialogue.answers[name] = converse(system, dialogue, lines)
         right = sum(bool(e.right) for e in dialogue.answers[name])
         print(f"{name}: {right} of {len(lines)} right")
-    figures = {"systems": {name: [asdict(e) for e in said] for name, said in dialogue.answers.items()}}
-    write_result(arguments.out / "figure4.json", arguments.seed, {"n": len(lines)} | {"dialogue": figures})
-    (arguments.out / "index.html").write_text(dialogue_page(dialogue), encoding="utf-8")
+    said = {"systems": {name: [asdict(e) for e in said] for name, said in dialogue.answers.items()}}
+    figures = {"n": len(lines), "dialogue": said}
+    write_result(arguments.out / "figure4.json", arguments.seed, figures, shown(figures))
+    (arguments.out / "index.html").write_text(page_of({"seed": arguments.seed, **figures}), encoding="utf-8")
     print(f"wrote {arguments.out / 'index.html'}", file=sys.stderr)
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """Its page alone."""
+    return Shown(place="Figure 4")
+
+
+def page_of(figures: Mapping[str, Any]) -> str:
+    """The page beside the result file, its pictures drawn again by the file's seed."""
+    dialogue, _ = draw(figures["seed"])
+    said = {name: [Exchange(**turn) for turn in turns] for name, turns in figures["dialogue"]["systems"].items()}
+    return dialogue_page(Dialogue(dialogue.picture, dialogue.references, said))
 
 
 if __name__ == "__main__":

@@ -13,27 +13,27 @@ Claim: none; an illustration, not a measurement. A laptop's CPU, a few seconds.
 from __future__ import annotations
 
 import argparse
-import html
 import random
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from plvm import personal
-from plvm_lab.demo.cards import EDGE, INK, PALE, PAPER, RIGHT, WHITE, WRONG, S, draw_mark, font_of, paste
+from plvm_lab.demo.cards import EDGE, GROUND, INK, PALE, RIGHT, WHITE, WRONG, S, draw_mark, font_of, paste
 from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.items import LETTERS, Choice
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
 from plvm_lab.evaluate.system import Ask, Chooses, Recognizes, System
-from plvm_lab.report.report_page import STYLE, figure
+from plvm_lab.report.pages import render
 from plvm_lab.systems import build_system
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from result import RESULTS, write_result  # noqa: E402 - it lies beside the benchmarks
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, write_result
 
 KINDS = {
     "recognition": ("Recognition", "a query picture: is the person in it?"),
@@ -42,16 +42,6 @@ KINDS = {
 }
 PANEL, GAP, INSIDE, PHOTO, FACE, ROW = 500, 24, 26, 236, 132, 36  # pixels of the finished figure
 TINT, BAR = "#f1f7f3", "#dfe8fb"
-OWN_STYLE = """
-.kinds { display: grid; grid-template-columns: repeat(3, 1fr); gap: 24px; align-items: start; }
-.kind { background: #fff; border: 1px solid var(--line); border-radius: 16px; padding: 4px 22px 18px; }
-.pair { display: flex; gap: 18px; align-items: center; margin: 18px 0 10px; }
-.pair figure:first-child img { border-radius: 50%; } .pair figure img { border-radius: 12px; }
-ol { list-style: upper-alpha; padding-left: 26px; margin: 6px 0; } li.key { color: #2f9e63; font-weight: 600; }
-li small { color: var(--pale); font-weight: 400; } .right { color: #2f9e63; } .wrong { color: var(--wrong); }
-@media (max-width: 1000px) { .kinds { grid-template-columns: 1fr; } }
-"""
-
 
 @dataclass(frozen=True)
 class Example:
@@ -141,7 +131,7 @@ def draw_figure(examples: list[Example], album: Drawings, system: str) -> Image.
     slots = [max(height_of(ruler, column[i]) for column in columns) for i in range(2)]
     height = 78 + sum(slots) + 56 + 22
     width = 3 * PANEL + 4 * GAP
-    image = Image.new("RGB", (width * S, (height + 2 * GAP) * S), PAPER)
+    image = Image.new("RGB", (width * S, (height + 2 * GAP) * S), GROUND)
     canvas = ImageDraw.Draw(image)
     for n, (kind, column) in enumerate(zip(KINDS, columns, strict=True)):
         left, y = GAP + n * (PANEL + GAP), GAP
@@ -177,7 +167,7 @@ def draw_example(
     canvas.text(((x + 20 + FACE / 2) * S, (top + FACE + 10) * S), name, INK, font_of(18, name), anchor="ma")
     right = x + inner - PHOTO
     if example.picture is None:
-        canvas.rounded_rectangle(box(right, y, PHOTO, PHOTO), 18 * S, PAPER, EDGE, S)
+        canvas.rounded_rectangle(box(right, y, PHOTO, PHOTO), 18 * S, GROUND, EDGE, S)
         words = "no picture"
         canvas.text(((right + PHOTO / 2) * S, (y + PHOTO / 2) * S), words, PALE, font_of(17, words), anchor="mm")
     else:
@@ -199,11 +189,11 @@ def draw_option(
     """One option: its letter (green for the key), its words over a bar of its share, and who chose it."""
     words = option.replace(f"<{example.about}> ", "").rstrip(".")
     key, said, share = i == example.key, i == example.said, example.shares[i]
-    canvas.ellipse(box(x, y + 3, 26, 26), RIGHT if key else PAPER, None if key else EDGE, S)
+    canvas.ellipse(box(x, y + 3, 26, 26), RIGHT if key else GROUND, None if key else EDGE, S)
     letter = LETTERS[i] if example.kind != "recognition" else words[0]
     canvas.text(((x + 13) * S, (y + 16) * S), letter, WHITE if key else PALE, font_of(15, letter), anchor="mm")
     room = inner - 34 - 112
-    canvas.rounded_rectangle(box(x + 34, y + 2, room, 28), 9 * S, PAPER)
+    canvas.rounded_rectangle(box(x + 34, y + 2, room, 28), 9 * S, GROUND)
     if share > 0.03:
         canvas.rounded_rectangle(box(x + 34, y + 2, max(18, room * share), 28), 9 * S, BAR)
     size = next((s for s in (17, 15, 13) if canvas.textlength(words, font_of(s, words)) <= (room - 16) * S), 12)
@@ -218,39 +208,24 @@ def draw_option(
 # ---------------------------------------------------------------- the page
 
 
-def figure_page(examples: list[Example], album: Drawings, system: str) -> str:
-    """The same as an HTML page; nothing is fetched."""
-    kinds = []
-    for kind, (title, about) in KINDS.items():
-        own = "".join(_article(e, album, system) for e in examples if e.kind == kind)
-        kinds.append(f'<section class="kind"><h3>{title}</h3><p class="note">{about}</p>{own}</section>')
-    return f"""<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>plvm: three kinds of questions</title><style>{STYLE}{OWN_STYLE}</style></head>
-<body><main>
-<h1>Three kinds of questions</h1>
-<p>Drawn at random from the portraits benchmark, not chosen by their answers. Keys are green; percentages are the shares
-of probability that {html.escape(system)} gives the options.</p>
-<div class="kinds">{"".join(kinds)}</div>
-</main></body></html>
-"""
+def page_of(figures: Mapping[str, Any], album: Drawings | None = None) -> str:
+    """The same as an HTML page; nothing is fetched. Without an album the pictures of the file's benchmark are drawn again."""
+    album = portraits("test", int(figures["benchmark"].rpartition("/")[2])).album() if album is None else album
+    examples = [Example(**{k: tuple(v) if isinstance(v, list) else v for k, v in e.items()}) for e in figures["examples"]]
+    kinds = [
+        {"title": title, "about": about, "examples": [_article(e, album) for e in examples if e.kind == kind]}
+        for kind, (title, about) in KINDS.items()
+    ]
+    return render("figure5.html.j2", Path(__file__).parent, kinds=kinds, system=figures["system"])
 
 
-def _article(example: Example, album: Drawings, system: str) -> str:
-    who = figure(album.reference(example.about), f"&lt;{html.escape(example.about)}&gt;", 112)
-    query = "" if example.picture is None else figure(album.query(example.picture), "", 190)
-    marks = ["key" if i == example.key else "" for i in range(len(example.options))]
-    options = "".join(
-        f'<li class="{mark}">{html.escape(option)} <small>{100 * share:.0f} %</small></li>'
-        for mark, option, share in zip(marks, example.options, example.shares, strict=True)
-    )
-    right = example.said == example.key
-    said = f'<span class="{"right" if right else "wrong"}">{html.escape(example.options[example.said])}</span>'
-    return (
-        f'<div class="pair">{who}{query}</div><p>{html.escape(example.question)}</p><ol>{options}</ol>'
-        f"<p>{html.escape(system)}: {said}</p>"
-    )
+def _article(example: Example, album: Drawings) -> dict[str, Any]:
+    shares = [f"{100 * share:.0f} %" for share in example.shares]
+    return {
+        "name": f"<{example.about}>", "reference": album.reference(example.about), "question": example.question,
+        "picture": None if example.picture is None else album.query(example.picture),
+        "options": list(zip(example.options, shares, strict=True)), "key": example.key, "said": example.said,
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -272,11 +247,17 @@ def main() -> None:
     examples = [answered(e, system, album) for e in drawn(bench, arguments.seed)]
     arguments.out.mkdir(parents=True, exist_ok=True)
     draw_figure(examples, album, arguments.system).save(arguments.out / "figure5.png", optimize=True)
-    (arguments.out / "index.html").write_text(figure_page(examples, album, arguments.system), encoding="utf-8")
     right = sum(e.said == e.key for e in examples)
     print(f"{arguments.system}: {right} of {len(examples)} right")
     figures = {"benchmark": bench.key, "system": arguments.system, "n": len(examples), "right": right}
-    write_result(arguments.out / "figure5.json", arguments.seed, figures | {"examples": [asdict(e) for e in examples]})
+    figures |= {"examples": [asdict(e) for e in examples]}
+    write_result(arguments.out / "figure5.json", arguments.seed, figures, shown(figures))
+    (arguments.out / "index.html").write_text(page_of(figures, album), encoding="utf-8")
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """Its page alone."""
+    return Shown(place="Figure 5")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,18 @@ a backbone that has read both would say more about the order itself.
 
 from __future__ import annotations
 
-from ablation import run_table
+from collections.abc import Mapping
+from typing import Any
+
+from ablation import run_table, shown_arms
 
 ARMS = {form: {"aligner.form": form} for form in ("image-first", "definitions-first")}
 
+
+def shown(figures: Mapping[str, Any]) -> Any:
+    """A row for each order."""
+    return shown_arms(figures, "Definitions before or after the picture (ours)")
+
+
 if __name__ == "__main__":
-    run_table("position", str(__doc__), ARMS, {})
+    run_table("position", str(__doc__), ARMS, {}, shown)

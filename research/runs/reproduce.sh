@@ -38,7 +38,8 @@ make() {
 
 # ---- what was shipped
 make research/results/portraits/summary.json plvm eval --suite portraits --system plvm --out research/results/portraits           # 4 minutes
-make research/results/five_seeds.json "$PYTHON" research/benchmarks/five_seeds.py                                                 # 15 minutes
+make research/results/five_seeds.json "$PYTHON" research/benchmarks/five_seeds.py                                                 # 20 minutes
+make research/results/descriptions.json "$PYTHON" research/benchmarks/descriptions.py                                             # 1 minute
 make research/results/enroll.json "$PYTHON" research/benchmarks/enroll.py                                                         # 10 s
 make research/results/enrolled.json "$PYTHON" research/benchmarks/enrolled.py                                                     # 10 minutes
 make research/results/references.json "$PYTHON" research/benchmarks/references.py                                                 # 4 minutes
@@ -61,11 +62,12 @@ fi
 # ---- tables and figures of the paper
 make research/results/yollava_budget.json "$PYTHON" research/runs/yollava_budget.py                                               # 30 minutes
 make research/results/table1.json "$PYTHON" research/runs/table1.py                                                               # 3 hours
-recognition() { plvm eval --suite portraits --system "$1" --part recognition --out "results/recognition/$1"; }  # for ROC curves
+recognition() { plvm eval --suite portraits --system "$1" --part recognition --out "research/results/recognition/$1"; }  # for ROC curves
 make research/results/recognition/embedding/summary.json recognition embedding                                           # 2 minutes
 make research/results/recognition/llava/summary.json recognition llava                                                   # 2 minutes
 make research/results/recognition/llava-prompt/summary.json recognition llava-prompt                                     # 2 minutes
 make research/results/recognition/llava-prompt-true/summary.json recognition llava-prompt-true                           # 2 minutes
+make research/results/recognition/llava-prompt-true-16/summary.json recognition llava-prompt-true-16                     # 2 minutes
 make research/results/recognition/in-context/summary.json recognition in-context                                         # 5 minutes
 make research/results/recognition/myvlm/summary.json recognition myvlm                                                   # 5 minutes
 make research/results/recognition/yollava/summary.json recognition yollava                                               # 15 minutes

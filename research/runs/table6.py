@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import statistics
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,13 @@ from plvm import personal
 from plvm_lab.cli.evaluate import settings_in
 from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
-from plvm_lab.evaluate.provenance import provenance
+from plvm_lab.evaluate.result_table import Table, lasting
+from plvm_lab.report.published import TABLE_6
 from plvm_lab.systems import build_system, settings_for
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import OTHER_PICTURES, RESULTS, Shown, write_result
+
 DESIGN: dict[str, dict[str, Any]] = {
     "plvm": {"tuned_per_concept": False, "images": 1, "needs_detector": False, "joins_mid_dialogue": True},
     "myvlm": {"tuned_per_concept": True, "images": 1, "needs_detector": True, "joins_mid_dialogue": False},
@@ -42,8 +45,8 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=3, help="how many each system learns")
     parser.add_argument("--small", action="store_true", help="a small benchmark, to see that it runs")
     parser.add_argument("--set", nargs="*", action="extend", default=[], help="settings, NAME=VALUE")
-    parser.add_argument("--accuracy", type=Path, default=ROOT / "results" / "table1.json")
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "table6.json")
+    parser.add_argument("--accuracy", type=Path, default=RESULTS / "table1.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "table6.json")
     arguments = parser.parse_args()
 
     vlm = personal.load(arguments.model)
@@ -71,9 +74,8 @@ def main() -> None:
          "times_plvm": round(median[name] / median["plvm"], 1), **good.get(name, {})}
         for name in DESIGN
     ]  # fmt: skip
-    found = provenance(shlex.join(["python", *sys.argv]), arguments.seed) | {"n": arguments.people, "rows": rows}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    figures = {"n": arguments.people, "rows": rows}
+    write_result(arguments.out, arguments.seed, figures, shown(figures))
     for row in rows:
         print(
             f"{row['system']}: {row['enroll_seconds']} s, {row['times_plvm']} times plvm's, {row['enroll_bytes']} bytes"
@@ -88,6 +90,21 @@ def accuracies(path: Path, key: str) -> dict[str, dict[str, Any]]:
     if table["benchmark"] != key:
         return {}
     return {r["system"]: {"recognition": r["recognition"], "visual_qa": r["visual_qa"]} for r in table["rows"]}
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """How systems learn somebody, what that takes, and how good it is where Table 1 knows."""
+    needs = ("tuned_per_concept", "needs_detector", "joins_mid_dialogue")
+    rows = tuple(
+        (row["system"], *("yes" if row[k] else "no" for k in needs), str(row["images"]), lasting(row["enroll_seconds"]),
+         f"{row['times_plvm']:,.0f}", f"{row['enroll_bytes']:,}", row.get("recognition", {}).get("mean", "-"),
+         row.get("visual_qa", "-"), TABLE_6.get(row["system"], "-"))
+        for row in figures["rows"]
+    )  # fmt: skip
+    header = ("system", "tuned for a concept", "needs a detector", "may join a dialogue", "pictures", "enrolment",
+              "times plvm's", "bytes kept", "recognition, mean", "visual QA", "published: enrolment")  # fmt: skip
+    note = f"Times of one run, {figures['n']} people each in turn. {OTHER_PICTURES}"
+    return Shown((Table("How systems learn somebody (Table 6)", header, rows, note),), place="Table 6")
 
 
 if __name__ == "__main__":

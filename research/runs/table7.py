@@ -20,8 +20,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,12 @@ from plvm import personal
 from plvm.presets import preset
 from plvm.types import Concept
 from plvm_lab.evaluate.portraits_benchmark import portraits
+from plvm_lab.evaluate.result_table import Table
 from plvm_lab.measure.cost import cost, parameters
-from plvm_lab.report.markdown import Table
 from plvm_lab.report.published import TABLE_7
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from result import RESULTS, progress, write_result  # noqa: E402 - it lies beside the benchmarks
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, progress, write_result
 
 
 def measured(vlm: personal.Personal, seed: int, repeat: int) -> dict[str, float]:
@@ -74,26 +72,6 @@ def measured(vlm: personal.Personal, seed: int, repeat: int) -> dict[str, float]
     return {step: statistics.median(values) for step, values in times.items()}
 
 
-def table_of_costs(found: dict[str, Any]) -> Table:
-    """For the report: LLaVA and the Aligner, the paper's beside ours."""
-    full, mini, quoted = found["full_size"], found["mini"], found["paper"]
-    ours, whole = quoted["Aligner"], quoted["LLaVA"]
-    rows = (
-        ("whole model", f"{full['backbone'] / 1e6:.0f} M", f"{whole['parameters'] / 1e6:.0f} M",
-         f"{1000 * mini['seconds']['answer']:.1f} ms", f"{1000 * whole['seconds']:.0f} ms"),
-        ("Aligner", f"{full['aligner_trainable'] / 1e6:.1f} M", f"{ours['parameters'] / 1e6:.0f} M",
-         f"{1000 * mini['seconds']['aligner']:.1f} ms", f"{1000 * ours['seconds']:.0f} ms"),
-        ("share", f"{100 * full['aligner_share']:.1f} %", f"{100 * ours['share_of_parameters']:.1f} %",
-         f"{100 * mini['aligner_over_answer']:.1f} %", f"{100 * ours['share_of_seconds']:.1f} %"),
-    )  # fmt: skip
-    note = (
-        f"Parameters: the preset {full['preset']}, counted. Times: the mini model on this run's machine, one answer to the "
-        "recognition question with its picture; the paper's on a GPU at full size. Compare shares, not seconds."
-    )
-    header = ("", "parameters", "parameters, paper", "time, mini", "time, paper")
-    return Table("What the Aligner costs (Table 7)", header, rows, note)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help='"mini" or the folder of a trained Aligner')
@@ -120,12 +98,32 @@ def main() -> None:
             "aligner_over_answer": round(seconds["aligner"] / seconds["answer"], 4),
             "enrolment_over_answer": round(seconds["enrolment"] / seconds["answer"], 4),
         },
-        "paper": TABLE_7,
+        "published": TABLE_7,
     }
     print(f"parameters: {found['full_size']['aligner_trainable']:,} of {found['full_size']['backbone']:,}, "
           f"{100 * found['full_size']['aligner_share']:.1f} %")  # fmt: skip
     print(f"time: the Aligner's is {100 * found['mini']['aligner_over_answer']:.1f} % of an answer's")
-    write_result(arguments.out, arguments.seed, found | {"tables": [asdict(table_of_costs(found))]})
+    write_result(arguments.out, arguments.seed, found, shown(found))
+
+
+def shown(found: Mapping[str, Any]) -> Shown:
+    """LLaVA and the Aligner, the published figures beside ours."""
+    full, mini, quoted = found["full_size"], found["mini"], found["published"]
+    ours, whole = quoted["Aligner"], quoted["LLaVA"]
+    rows = (
+        ("whole model", f"{full['backbone'] / 1e6:.0f} M", f"{whole['parameters'] / 1e6:.0f} M",
+         f"{1000 * mini['seconds']['answer']:.1f} ms", f"{1000 * whole['seconds']:.0f} ms"),
+        ("Aligner", f"{full['aligner_trainable'] / 1e6:.1f} M", f"{ours['parameters'] / 1e6:.0f} M",
+         f"{1000 * mini['seconds']['aligner']:.1f} ms", f"{1000 * ours['seconds']:.0f} ms"),
+        ("share", f"{100 * full['aligner_share']:.1f} %", f"{100 * ours['share_of_parameters']:.1f} %",
+         f"{100 * mini['aligner_over_answer']:.1f} %", f"{100 * ours['share_of_seconds']:.1f} %"),
+    )  # fmt: skip
+    note = (
+        f"Parameters: the preset {full['preset']}, counted. Times: the mini model on this run's machine, one answer to the "
+        "recognition question with its picture; the published ones on a GPU at full size. Compare shares, not seconds."
+    )
+    header = ("", "parameters", "published: parameters", "time, mini", "published: time")
+    return Shown((Table("What the Aligner costs (Table 7)", header, rows, note),), place="Table 7")
 
 
 if __name__ == "__main__":

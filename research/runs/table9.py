@@ -4,7 +4,7 @@
 
 Context tokens are asked about one at a time, without a picture, in three ways (all answers are greedy):
 
-    paper      "Describe <token_i> in detail.", the token in the question, nobody defined: the paper's own words
+    published  "Describe <token_i> in detail.", the token in the question, nobody defined: the published words
     described  "<n0> is <token_i>." as the whole definition, then "Describe <n0> in detail."
     asked      the same definition, then the question about one trait that the model knows ("What is the nose of <n0>
                like?"): which trait a token is asked about is chosen on validation people, see below
@@ -18,7 +18,7 @@ whose answers about these people are right most above that control.
 The anchored Aligner says besides, exactly, which word of the frozen vocabulary a token points at: `points_at` is how
 often that word is true of the person. Free tokens point at none.
 
-Claim: every anchored token says one trait, mostly truly; nothing is expected of the wording of the paper, which a model of
+Claim: every anchored token says one trait, mostly truly; nothing is expected of the published wording, which a model of
 this size has never seen. 34 test people, 16 tokens: 1,968 short answers, half a minute on one core.
 """
 
@@ -29,8 +29,8 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +44,18 @@ from plvm.prompt.turns import ContextToken
 from plvm.types import Concept, SamplingParams
 from plvm_lab.evaluate.metrics import accuracy
 from plvm_lab.evaluate.portraits_benchmark import SMALL, VALIDATION, Benchmark, portraits
+from plvm_lab.evaluate.result_table import Table, percent
 from plvm_lab.portraits.person import PHRASES, SLOTS, Person
 from plvm_lab.portraits.sentences import TRAIN
-from plvm_lab.report.markdown import Table, percent
 from plvm_lab.report.published import TABLE_9
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from result import RESULTS, progress, write_result  # noqa: E402 - it lies beside the benchmarks
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, progress, write_result
 
 ME = "n0"  # the name in every definition: one the model has met in training, but for its rows
 DESCRIBE = "Describe <n0> in detail."
 SHORT = SamplingParams(max_tokens=24)
-FORMS = ("paper", "described", "asked")
+WAYS = ("published", "described", "asked")
 _SLOT = {phrase: slot for slot, values in PHRASES.items() for phrase in values.values()}
 _PHRASE = re.compile(r"\b(" + "|".join(sorted(map(re.escape, _SLOT), key=len, reverse=True)) + r")\b")
 
@@ -94,13 +93,13 @@ def words_of(vlm: personal.Personal, picture: Any) -> tuple[tuple[str, float], .
 
 
 def ask(vlm: personal.Personal, requests: Sequence[tuple[Known, int, str]], what: str) -> list[str]:
-    """Answers to (who, token, question); the question "paper" is the paper's, others follow a one-token definition."""
+    """Answers to (who, token, question); the question "published" is the published one, others follow a one-token definition."""
     nothing = vlm.look(None)
     found: list[str] = []
     for start in range(0, len(requests), 256):
         some = []
         for who, token, question in requests[start : start + 256]:
-            if question == "paper":
+            if question == "published":
                 words = ("Describe ", ContextToken(0, token), " in detail.")
                 some.append(Request(nothing, words, (who.concept,), ((),)))
             else:
@@ -154,35 +153,6 @@ def shares(known: Sequence[Known], said: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def tables(rows: Sequence[dict[str, Any]], forms: dict[str, Any], people: Sequence[dict[str, Any]]) -> list[Table]:
-    """For the report: what tokens say of a few people, how often that is true, and what the three ways are good for."""
-    says = tuple(
-        (str(row["token"]), row["trait"].replace("_", " "), *(_cell(p["tokens"][i]) for p in people), row["paper"])
-        for i, row in enumerate(rows)
-    )
-    often = tuple(
-        (str(r["token"]), r["trait"].replace("_", " "), r["points_at"] or "free", r["right"], r["of_another"])
-        for r in rows
-    )
-    whole = tuple((name, f["readable"], f["right"], f["of_another"]) for name, f in forms.items())
-    return [
-        Table("What each context token says (Table 9)", ("token", "about", *(f"<{p['name']}>" for p in people), "paper"),
-              says, "The answer to a question about one trait when the token is all that is known of a person; 'not:' "
-              "where it is not true. The paper's are of a photo of one man, by a 7B model."),
-        Table("How often that is true", ("token", "about", "points at", "answer", "answer, of another person"), often,
-              "Points at: the word of the frozen vocabulary that an anchored token means is true of the person. Of "
-              "another person: the same answers held against the next person of the list."),
-        Table("Ways to ask about a token", ("way", "readable", "right", "of another person"), whole,
-              "paper: 'Describe <token_i> in detail.'; described: '<n0> is <token_i>. Describe <n0> in detail.'; asked: "
-              "the same definition and a question about one trait."),
-    ]  # fmt: skip
-
-
-def _cell(token: dict[str, Any]) -> str:
-    said = token["asked"].removeprefix(f"<{ME}> ").rstrip(".")
-    return said if token["right"] else f"not: {said}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help='"mini" or the folder of a trained Aligner')
@@ -198,12 +168,12 @@ def main() -> None:
     validation = enrol(vlm, portraits("val", arguments.seed, SMALL if arguments.small else VALIDATION))
     traits = traits_of_tokens(vlm, validation, count)
     known = enrol(vlm, bench)
-    questions = {"paper": ["paper"] * count, "described": [DESCRIBE] * count, "asked": [*map(trait_question, traits)]}
+    questions = {"published": ["published"] * count, "described": [DESCRIBE] * count, "asked": [*map(trait_question, traits)]}
     said = {
         form: ask(vlm, [(who, token, questions[form][token]) for token in range(count) for who in known], form)
-        for form in FORMS
+        for form in WAYS
     }
-    by_token = [{form: said[form][i * len(known) :][: len(known)] for form in FORMS} for i in range(count)]
+    by_token = [{form: said[form][i * len(known) :][: len(known)] for form in WAYS} for i in range(count)]
     rows = []
     for i, (own, trait) in enumerate(zip(by_token, traits, strict=True)):
         pointed = [who.words[i][0] for who in known] if i < len(known[0].words) else None
@@ -213,32 +183,63 @@ def main() -> None:
             "points_at": pointed and accuracy(
                 [is_true(word, who.person) for word, who in zip(pointed, known, strict=True)], list(bench.names)
             ),
-            **shares(known, own["asked"]), "paper": TABLE_9[i] if i < len(TABLE_9) else "",
+            **shares(known, own["asked"]), "published": TABLE_9[i] if i < len(TABLE_9) else "",
         })  # fmt: skip
-    forms = {form: shares(known, said[form]) for form in FORMS}
-    shown = random.Random(f"plvm-table-9/{arguments.seed}").sample(range(len(known)), arguments.people)
+    forms = {form: shares(known, said[form]) for form in WAYS}
+    in_full = random.Random(f"plvm-table-9/{arguments.seed}").sample(range(len(known)), arguments.people)
     people = [
         {"name": known[j].name, "traits": dict(zip(SLOTS, map(known[j].person.phrase, SLOTS), strict=True)), "tokens": [
             {"token": i + 1, **({"word": known[j].words[i]} if i < len(known[j].words) else {}),
-             **{form: own[form][j] for form in FORMS}, "right": is_true(own["asked"][j], known[j].person)}
+             **{form: own[form][j] for form in WAYS}, "right": is_true(own["asked"][j], known[j].person)}
             for i, own in enumerate(by_token)
         ]}
-        for j in shown
+        for j in in_full
     ]  # fmt: skip
     anchored = [row["points_at"] for row in rows if row["points_at"]]
-    for form in FORMS:
+    for form in WAYS:
         found = forms[form]
         print(f"{form}: readable {percent(found['readable'])}, right {percent(found['right'])}, "
               f"of another person {percent(found['of_another'])}")  # fmt: skip
     words = [is_true(w, who.person) for who in known for w, _ in who.words]
     whose = [who.name for who in known for _ in who.words]
     figures = {
-        "benchmark": bench.key, "n": len(known) * count, "questions": {f: questions[f] for f in FORMS},
+        "benchmark": bench.key, "n": len(known) * count, "questions": {f: questions[f] for f in WAYS},
         "anchored_tokens": len(anchored), "points_at": accuracy(words, whose), "forms": forms, "tokens": rows,
-        "people": people, "tables": [asdict(table) for table in tables(rows, forms, people)],
+        "people": people,
     }  # fmt: skip
     print(f"points at a true word: {percent(figures['points_at'])}")
-    write_result(arguments.out, arguments.seed, figures)
+    write_result(arguments.out, arguments.seed, figures, shown(figures))
+
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """What tokens say of a few people, how often that is true, and what the three ways are good for."""
+    people, tokens = figures["people"], figures["tokens"]
+    says = tuple(
+        (str(row["token"]), row["trait"].replace("_", " "), *(_cell(p["tokens"][i]) for p in people), row["published"])
+        for i, row in enumerate(tokens)
+    )
+    often = tuple(
+        (str(r["token"]), r["trait"].replace("_", " "), r["points_at"] or "free", r["right"], r["of_another"]) for r in tokens
+    )
+    whole = tuple((name, f["readable"], f["right"], f["of_another"]) for name, f in figures["forms"].items())
+    tables = (
+        Table("What each context token says (Table 9)", ("token", "about", *(f"<{p['name']}>" for p in people), "published"),
+              says, "The answer to a question about one trait when the token is all that is known of a person; 'not:' "
+              "where it is not true. The published ones are of a photo of one man, by a 7B model."),
+        Table("How often that is true", ("token", "about", "points at", "answer", "answer, of another person"), often,
+              "Points at: the word of the frozen vocabulary that an anchored token means is true of the person. Of "
+              "another person: the same answers held against the next person of the list."),
+        Table("Ways to ask about a token", ("way", "readable", "right", "of another person"), whole,
+              "published: 'Describe <token_i> in detail.'; described: '<n0> is <token_i>. Describe <n0> in detail.'; asked: "
+              "the same definition and a question about one trait."),
+    )  # fmt: skip
+    return Shown(tables, place="Table 9")
+
+
+def _cell(token: Mapping[str, Any]) -> str:
+    said = token["asked"].removeprefix(f"<{ME}> ").rstrip(".")
+    return said if token["right"] else f"not: {said}"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 
 The mini model is 200 times narrower than the one of the published settings, so these do not carry over. For every cell of
 the grid the people of a small benchmark of the split "val" are learned from one picture each, and asked about in all of
-its pictures. `MINI` of plvm/systems/yollava.py says the cheapest cell within a point of the best recognition mean. No test
+its pictures. `MINI` of plvm_lab/systems/yollava.py says the cheapest cell within a point of the best recognition mean. No test
 identity is drawn, learned or shown.
 
 Claim: none; a choice of settings, so that Table 1 measures the method and not a bad learning rate. What is learned is kept
@@ -20,6 +20,7 @@ import itertools
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,11 @@ from plvm import personal
 from plvm_lab.cli.evaluate import settings_in
 from plvm_lab.evaluate.metrics import Scored, recognition
 from plvm_lab.evaluate.portraits_benchmark import SMALL, VALIDATION, Benchmark, portraits
-from plvm_lab.report.markdown import Table, percent
+from plvm_lab.evaluate.result_table import Table, percent
 from plvm_lab.systems.yollava import MINI, YoLlava
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-from result import RESULTS, progress, write_result  # noqa: E402 - it lies beside the benchmarks
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, progress, write_result
 
 EPOCHS, RATES = (6, 12, 24), (0.005, 0.02, 0.05, 0.1)
 
@@ -59,17 +59,6 @@ def measure(system: YoLlava, bench: Benchmark, names: list[str], label: str) -> 
 def best_of(cells: list[dict[str, Any]]) -> dict[str, Any]:
     """The cell with the best recognition mean; of equal ones the cheaper, the earlier."""
     return min(cells, key=lambda c: (-c["recognition"]["mean"]["value"], c["epochs"]))
-
-
-def table_of_cells(cells: list[dict[str, Any]]) -> Table:
-    """For the report."""
-    rows = tuple(
-        (str(c["epochs"]), f"{c['learning_rate']:g}", *(c["recognition"][k] for k in ("positive", "negative", "mean")),
-         f"{c['recognition']['seconds_per_person']:.0f} s")
-        for c in cells
-    )  # fmt: skip
-    header = ("passes", "learning rate", "positive", "negative", "mean", "a person")
-    return Table("Yo'LLaVA's budget on mini, on validation people", header, rows, "Recognition from one picture.")
 
 
 def main() -> None:
@@ -111,10 +100,21 @@ def main() -> None:
             "benchmark": bench.key, "n": cells[-1]["recognition"]["n"], "people": names, "cells": cells,
             "best": {key: best[key] for key in ("epochs", "learning_rate")},
             "present": {"epochs": MINI.epochs, "learning_rate": MINI.learning_rate},
-            "tables": [asdict(table_of_cells(cells))],
         }  # fmt: skip
-        write_result(arguments.out, arguments.seed, figures)
+        write_result(arguments.out, arguments.seed, figures, shown(figures))
     print(json.dumps(figures["best"]))
+
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """A row for each cell of the grid."""
+    rows = tuple(
+        (str(c["epochs"]), f"{c['learning_rate']:g}", *(c["recognition"][k] for k in ("positive", "negative", "mean")),
+         f"{c['recognition']['seconds_per_person']:.0f} s")
+        for c in figures["cells"]
+    )  # fmt: skip
+    header = ("passes", "learning rate", "positive", "negative", "mean", "a person")
+    return Shown((Table("Yo'LLaVA's budget on mini, on validation people", header, rows, "Recognition from one picture."),))
 
 
 if __name__ == "__main__":

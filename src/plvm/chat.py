@@ -18,7 +18,7 @@ from plvm.types import Answer, Concept, SamplingParams
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and its answer; `joined` are the names that joined with it."""
+    """One question, people in it as `<name>`, and its answer; `joined` are the names that joined with it."""
 
     question: str
     answer: Answer
@@ -38,10 +38,11 @@ class Chat:
         concepts: Iterable[Concept] = (),
         *,
         strict_names: bool = True,
+        exact_names: bool = False,
         namespace: str = "default",
     ) -> None:
         self._engine = engine
-        self._strict = strict_names
+        self._strict, self._exact = strict_names, exact_names
         self._namespace = namespace
         self._joined: tuple[Concept, ...] = ()
         self._waiting: tuple[Concept, ...] = ()
@@ -83,7 +84,7 @@ class Chat:
         """The answer to the next question in chunks, as it is written. The turn counts once the last chunk was taken. Raises
         RequestError and UnknownConceptError at once, before the first."""
         request = self._engine.next_request(
-            self._state, question, self.concepts, self._waiting, strict_names=self._strict
+            self._state, question, self.concepts, self._waiting, strict_names=self._strict, exact_names=self._exact
         )
         return self._stream(request, params)
 

@@ -48,14 +48,14 @@ def choose(
     *,
     need_somebody: bool = True,
 ) -> Choice:
-    """The concepts called `names`; without any all that are stored, and of more than four those likeliest in `image`.
+    """The concepts called `names`, words or display names; without any all that are stored, and of more than four those
+    likeliest in `image`.
 
     With more than four and no picture nobody can be chosen: then nobody is, or RequestError with `need_somebody`. Raises
     also UnknownConceptError, ConceptNameError and AlignerMismatchError, as the store does.
     """
     if names:
-        wanted = dict.fromkeys(check_name(name) for name in names)
-        return Choice([store.get(name, aligner=vlm.fingerprint) for name in wanted])
+        return Choice([store.get(word, aligner=vlm.fingerprint) for word in store.check_known(*names)])
     if image is None:
         stored_names = store.names()
         if len(stored_names) > CROWD:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plvm.errors import PlvmError, RequestError
-from plvm.types import Concept, check_name
+from plvm.naming.display import People, key, resolve, word_and_display
+from plvm.naming.lookalikes import refuse_lookalike
+from plvm.types import Concept
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,10 +30,14 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", "
 
 @dataclass(eq=False)
 class Group:
-    """One person's folder. `problem`: why nobody can be enrolled from it; `bad`: (picture, why it was left out)."""
+    """One person's folder. `name` is what its folder says, in the form that counts, `word` what it is called in the store;
+    `problem`: why nobody can be enrolled from it; `bad`: (picture, why it was left out); `same`: the names of others who have
+    one of its pictures."""
 
     folder: Path
     name: str = ""
+    word: str = ""
+    same: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     problem: str = ""
     bad: list[tuple[Path, str]] = field(default_factory=list)
@@ -74,9 +80,15 @@ def good_pictures(group: Group) -> list[Image.Image]:
 
 def divide(store: ConceptStore, groups: Sequence[Group], *, replace: bool = False) -> tuple[list[Group], list[Group]]:
     """(who is to be enrolled, who is in `store` already and stays; nobody does with `replace`), without the unusable."""
-    known = set() if replace else set(store.names())
-    usable = [group for group in groups if not group.problem]
-    return [g for g in usable if g.name not in known], [g for g in usable if g.name in known]
+    people = store.people()
+    new: list[Group] = []
+    there: list[Group] = []
+    for group in groups:
+        if not group.problem:
+            known = resolve(group.name, people)
+            group.word = known if known is not None else ""
+            (there if group.word and not replace else new).append(group)
+    return [group for group in new if group.word or not _is_lookalike(group, people)], there
 
 
 def enroll_people(
@@ -88,11 +100,16 @@ def enroll_people(
     its `bad`. Raises DuplicateConceptError if a name is taken and not `replace`.
     """
     enrolled: dict[Group, int] = {}
+    groups = sorted(groups, key=lambda group: bool(word_and_display(group.name)[1]))  # what is a word already keeps it
     for first in range(0, len(groups), BATCH):
         good = {group: good_pictures(group) for group in groups[first : first + BATCH]}
         ready = {group: pictures for group, pictures in good.items() if pictures}
         if ready:
-            store.add_all(vlm.enroll_many({g.name: pictures for g, pictures in ready.items()}), replace=replace)
+            kept = store.add_all(vlm.enroll_many({g.name: own for g, own in ready.items()}), replace=replace)
+            for group, concept in zip(ready, kept, strict=True):
+                group.word = concept.name
+            for group, concept in zip(ready, kept, strict=True):
+                group.same = [name for name in store.same_pictures(concept.references) if name != concept.name]
         enrolled |= {group: len(pictures) for group, pictures in ready.items()}
         if report is not None:
             report(min(first + BATCH, len(groups)), len(groups))
@@ -154,7 +171,8 @@ def _enrolled_again(vlm: Personal, old: Concept | Remains) -> Concept:
 def _group(folder: Path) -> Group:
     group = Group(folder, files=sorted(entry for entry in folder.iterdir() if _is_picture(entry)))
     try:
-        group.name = check_name(folder.name)
+        word, display = word_and_display(folder.name)
+        group.name = display or word
     except PlvmError as error:
         group.problem = error.line
     if not group.problem and not group.files:
@@ -162,15 +180,26 @@ def _group(folder: Path) -> Group:
     return group
 
 
+def _is_lookalike(group: Group, people: People) -> bool:
+    """Whether its name looks like that of one of `people`: then that is its problem."""
+    try:
+        refuse_lookalike(group.name, people)
+    except PlvmError as error:
+        group.problem = error.line
+    return bool(group.problem)
+
+
 def _is_picture(entry: Path) -> bool:
     return entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and not entry.is_dir()
 
 
 def _refuse_twins(groups: list[Group]) -> None:
-    """Two folders may spell one name differently (é in one character or two); the second one is left out."""
+    """Two folders may spell one name differently (é in one character or two, Anna Maria and anna maria); the second one is
+    left out."""
     seen: dict[str, Path] = {}
     for group in groups:
         if group.name and not group.problem:
-            first = seen.setdefault(group.name, group.folder)
+            word, display = word_and_display(group.name)
+            first = seen.setdefault(key(display) if display else word, group.folder)
             if first != group.folder:
                 group.problem = f"{group.folder} and {first} are the same name."

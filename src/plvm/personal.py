@@ -28,8 +28,9 @@ from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder, key_of
 from plvm.model.recording import Replayed
+from plvm.naming.display import word_and_display, words_for
 from plvm.prompt.image_first import Prompt
-from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_name
+from plvm.types import Answer, Concept, ConceptTokens, SamplingParams
 
 
 class Personal:
@@ -62,15 +63,17 @@ class Personal:
     # ---- enrolling
 
     def enroll(self, name: str, *references: Source, notes: str = "") -> Concept:
-        """A concept from its reference images, one or more. Raises ConceptNameError, ImageError."""
+        """A concept from its reference images, one or more. `name` is any text of up to 60 characters: of "Anna Maria" the
+        word `<anna-maria>` is made. Raises ConceptNameError, ImageError."""
         return self.enroll_many({name: references}, notes={name: notes})[0]
 
     def enroll_many(
         self, references: Mapping[str, Sequence[Source]], *, notes: Mapping[str, str] | None = None, batch: int = 32
     ) -> list[Concept]:
-        """Concepts from `{name: its reference images}`, in that order, the encoder run `batch` pictures at a time. Raises
-        ConceptNameError, DuplicateConceptError, ImageError."""
-        names = [check_name(name) for name in references]
+        """Concepts from `{name: its reference images}`, in that order, the encoder run `batch` pictures at a time. Names of
+        which the same word would be made get "-2", "-3" ... Raises ConceptNameError, DuplicateConceptError, ImageError."""
+        called = [word_and_display(name) for name in references]
+        names = words_for(called, {})
         refuse_twins(names)
         pictures = [[open_image(r) for r in own] for own in references.values()]
         for name, own in zip(names, pictures, strict=True):
@@ -80,8 +83,8 @@ class Personal:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         remarks = ["" if notes is None else notes.get(name, "") for name in references]
         return [
-            Concept(name, t, self.fingerprint, KeptImages(own), remark, created)
-            for name, t, own, remark in zip(names, tokens, pictures, remarks, strict=True)
+            Concept(name, t, self.fingerprint, KeptImages(own), remark, created, display)
+            for name, (_, display), t, own, remark in zip(names, called, tokens, pictures, remarks, strict=True)
         ]
 
     def tokens_of(self, references: Sequence[Sequence[Image.Image]], *, batch: int = 32) -> list[ConceptTokens]:
@@ -118,15 +121,17 @@ class Personal:
         params: SamplingParams | None = None,
         *,
         strict_names: bool = True,
+        exact_names: bool = False,
         namespace: str = "default",
     ) -> Answer:
         """The answer to one question about `image`, with `concepts` known by name.
 
+        Their names, and display names, stand for them in the question with `<` `>` or without; with `exact_names` only with.
         Raises RequestError, ImageError, AlignerMismatchError, and UnknownConceptError where the question has a `<name>`
         that is not among `concepts` (with `strict_names` off it stays plain text).
         """
         asked = [(image, question, tuple(concepts))]
-        return self.ask_many(asked, params, strict_names=strict_names, namespace=namespace)[0]
+        return self.ask_many(asked, params, strict_names=strict_names, exact_names=exact_names, namespace=namespace)[0]
 
     def ask_many(
         self,
@@ -134,6 +139,7 @@ class Personal:
         params: SamplingParams | None = None,
         *,
         strict_names: bool = True,
+        exact_names: bool = False,
         namespace: str = "default",
         batch: int = 32,
     ) -> list[Answer]:
@@ -141,7 +147,7 @@ class Personal:
 
         Raises RequestError, ImageError, AlignerMismatchError, DuplicateConceptError and, with `strict_names`,
         UnknownConceptError."""
-        requests = self.engine.requests(questions, strict_names=strict_names, namespace=namespace)
+        requests = self.engine.requests(questions, strict_names=strict_names, exact_names=exact_names, namespace=namespace)
         return self.engine.answer(requests, params, batch=batch)
 
     def stream(
@@ -152,6 +158,7 @@ class Personal:
         params: SamplingParams | None = None,
         *,
         strict_names: bool = True,
+        exact_names: bool = False,
         namespace: str = "default",
     ) -> Iterator[str]:
         """The answer to one question in chunks, as it is written.
@@ -159,7 +166,7 @@ class Personal:
         Raises RequestError, ImageError, AlignerMismatchError, DuplicateConceptError and, with `strict_names`,
         UnknownConceptError: at once, before the first chunk."""
         asked = [(image, question, tuple(concepts))]
-        (request,) = self.engine.requests(asked, strict_names=strict_names, namespace=namespace)
+        (request,) = self.engine.requests(asked, strict_names=strict_names, exact_names=exact_names, namespace=namespace)
         return self.engine.stream(request, params)
 
     def chat(
@@ -168,10 +175,11 @@ class Personal:
         concepts: Iterable[Concept] = (),
         *,
         strict_names: bool = True,
+        exact_names: bool = False,
         namespace: str = "default",
     ) -> Chat:
         """A dialogue about `image`. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
-        return Chat(self.engine, image, concepts, strict_names=strict_names, namespace=namespace)
+        return Chat(self.engine, image, concepts, strict_names=strict_names, exact_names=exact_names, namespace=namespace)
 
     def recognize(
         self,

@@ -6,6 +6,7 @@ Axis letters: `K` context tokens, `D` width of the language model, `E` width of 
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -38,8 +39,8 @@ class Concept:
     """A named person, pet or thing: a value that is passed to whatever shall know it.
 
     `aligner` is the fingerprint of the Aligner that made the tokens; `references` are the encoded pictures it was
-    enrolled from (kept so that another Aligner can enrol it again); `created` is an ISO 8601 time in UTC; `display` is
-    what people call it, "" where that is its name.
+    enrolled from (kept so that another Aligner can enrol it again); `created` is an ISO 8601 time in UTC. `name` is the
+    word that stands as `<name>` in questions and answers, `display` what people call it: "" where that is the same.
     """
 
     name: str
@@ -49,6 +50,11 @@ class Concept:
     notes: str = ""
     created: str = ""
     display: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people read: the display name, or the name itself where there is none."""
+        return self.display or self.name
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,16 @@ class Answer:
     seconds: float = 0.0
     names: tuple[str, ...] = field(default=())
 
+    def shown(self, concepts: Iterable[Concept]) -> str:
+        """The text with the display names of `concepts` in place of their `<name>`s."""
+        return with_display_names(self.text, concepts)
+
+
+def with_display_names(text: str, concepts: Iterable[Concept]) -> str:
+    """`text` with the display names of `concepts` in place of their `<name>`s; any other `<name>` stays."""
+    shown = {f"<{concept.name}>": concept.shown for concept in concepts}
+    return re.sub(r"<[^<>\s]{1,64}>", lambda found: shown.get(found[0], found[0]), text)
+
 
 def check_name(name: str) -> str:
     """The name in Unicode's composed form (NFC), without surrounding `<` `>`. Raises ConceptNameError where it cannot be one.
@@ -108,11 +124,11 @@ def check_name(name: str) -> str:
         raise ConceptNameError("The name is empty.", _NAME_HINT)
     if len(bare) > MAX_NAME_LENGTH:
         raise ConceptNameError(f"The name has {len(bare):,} characters, over {MAX_NAME_LENGTH}.", _NAME_HINT)
-    wrong = list(dict.fromkeys(c for i, c in enumerate(bare) if not _may_stand(bare, i)))
+    wrong = list(dict.fromkeys(c for i, c in enumerate(bare) if not may_stand(bare, i)))
     if wrong:
         found = ", ".join(map(ascii, wrong[:4])) + (", ..." if len(wrong) > 4 else "")
         raise ConceptNameError(f"The name {bare!r} contains {found}.", f"{_NAME_HINT}{_suggestion(bare)}")
-    if bare[0] == "-" or _is_mark(bare[0]):
+    if bare[0] == "-" or is_mark(bare[0]):
         raise ConceptNameError(f"The name {bare!r} begins with {ascii(bare[0])}.", "Begin it with a letter or digit.")
     if bare == "image":
         raise ConceptNameError('"image" cannot be a name: <image> marks the picture.', "Choose another name.")
@@ -133,15 +149,16 @@ _ZERO_WIDTH_NON_JOINER, _ZERO_WIDTH_JOINER = "\u200c", "\u200d"
 _VIRAMA_CLASS = 9  # the canonical combining class of the signs that bind Indic consonants
 
 
-def _is_mark(c: str) -> bool:
+def is_mark(c: str) -> bool:
+    """Whether a character is a mark that a script writes on or beside its letters."""
     return unicodedata.category(c) in ("Mn", "Mc")
 
 
-def _may_stand(bare: str, i: int) -> bool:
+def may_stand(bare: str, i: int) -> bool:
     """Whether character `i` of `bare` is part of how names are written: a letter, decimal digit, mark, "-", "_", or a
     joiner that shapes real writing (after a virama; between Arabic letters, as in Persian), not just invisible."""
     c = bare[i]
-    if c in "-_" or _is_mark(c):
+    if c in "-_" or is_mark(c):
         return True
     if c in (_ZERO_WIDTH_NON_JOINER, _ZERO_WIDTH_JOINER) and 0 < i < len(bare) - 1:
         between_arabic = all(unicodedata.bidirectional(n) == "AL" for n in (bare[i - 1], bare[i + 1]))
@@ -150,6 +167,6 @@ def _may_stand(bare: str, i: int) -> bool:
 
 
 def _suggestion(bare: str) -> str:
-    kept = "".join(c if _may_stand(bare, i) else " " for i, c in enumerate(bare))
+    kept = "".join(c if may_stand(bare, i) else " " for i, c in enumerate(bare))
     name = "-".join(kept.split()).strip("-")
     return f' Perhaps "{name}"?' if name else ""

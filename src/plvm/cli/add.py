@@ -12,7 +12,7 @@ from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json, progress, say, table
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
-from plvm.types import check_name
+from plvm.naming.display import label, typed, word_and_display
 
 if TYPE_CHECKING:
     from plvm.people import Group
@@ -27,7 +27,8 @@ def register(app: Typer) -> None:
 
 def add(
     who: Annotated[
-        list[str] | None, Argument(metavar="NAME IMAGE...", help="A name, and one or more pictures of it alone.")
+        list[str] | None,
+        Argument(metavar="NAME IMAGE...", help="A name of up to 60 characters, and one or more pictures of it alone."),
     ] = None,
     folder: Annotated[
         Path | None, Option("--folder", metavar="FOLDER", help="Enrol everyone who has a folder FOLDER/NAME/.")
@@ -44,11 +45,16 @@ def add(
 ) -> None:
     """Enrol someone from a picture.
 
-    From then on <NAME> is a word that the model reads and says. Nothing is trained: it takes milliseconds.
+    From then on <NAME> is a word that the model reads and says. Nothing is trained: it takes milliseconds. Of a name that
+    is no single word one is made: "Anna Maria" is <anna-maria>, and both mean her everywhere.
+
+    With --folder the exit code is 0 if at least one was enrolled or all are there already, and 2 if nobody was; the rest
+    is listed with the reasons.
 
     \b
     Examples:
       plvm add billie billie.jpg
+      plvm add "Anna Maria" anna-1.jpg anna-2.jpg
       plvm add --folder people/
     """
     if sum((bool(who), folder is not None, re_enrol)) != 1:
@@ -69,9 +75,11 @@ def _add_one(
 ) -> None:
     from plvm.images import open_image
 
-    name = check_name(name)
+    word, display = word_and_display(name)
     if not files:
-        raise RequestError(f"There is no picture of <{name}>.", f"Name one: `plvm add {name} PICTURE`.")
+        raise RequestError(
+            f"There is no picture of {label(word, display)}.", f"Name one: `plvm add {typed(display or word)} PICTURE`."
+        )
     pictures = [open_image(file) for file in files]
     if not replace:
         store.check_free(name)
@@ -79,11 +87,22 @@ def _add_one(
     begun = time.perf_counter()
     concept = vlm.enroll(name, *pictures, notes=notes)
     seconds = time.perf_counter() - begun
-    store.add(concept, replace=replace)
+    kept = store.add(concept, replace=replace)
+    same = [other for other in store.same_pictures(kept.references) if other != kept.name]
+    tell_same(kept.name, same)
     if json:
-        out_json({"enrolled": [{"name": name, "pictures": len(files), "seconds": round(seconds, 4)}], "skipped": []})
+        facts = {"name": kept.name, "display": kept.shown, "pictures": len(files), "seconds": round(seconds, 4)}
+        out_json({"enrolled": [facts | {"same_picture_as": same}], "skipped": []})
     else:
-        out(f"Enrolled <{name}> from {count(len(files), 'picture')} in {1000 * seconds:.0f} ms.")
+        called = label(kept.name, kept.display)
+        out(f"Enrolled {called} from {count(len(files), 'picture')} in {1000 * seconds:.0f} ms.")
+
+
+def tell_same(word: str, others: list[str]) -> None:
+    """Say that a picture of `<word>` is one of others, too."""
+    if others:
+        who = ", ".join(f"<{other}>" for other in others[:5]) + (", ..." if len(others) > 5 else "")
+        say(f"A picture of <{word}> is also one of {who}: are they the same person, or was the wrong file named?")
 
 
 def _add_folder(store: ConceptStore, model: o.ModelOptions, folder: Path, *, replace: bool, json: bool) -> None:
@@ -104,12 +123,17 @@ def _add_folder(store: ConceptStore, model: o.ModelOptions, folder: Path, *, rep
 
 
 def _summarise(groups: list[Group], enrolled: dict[Group, int], there: list[Group], *, json: bool) -> None:
+    for group in enrolled:
+        tell_same(group.word, group.same)
     failed = [g for g in groups if g not in enrolled and g not in there]
     skipped = [{"name": g.folder.name, "file": str(file), "reason": why} for g in groups for file, why in g.bad]
     skipped += [{"name": g.folder.name, "file": str(g.folder), "reason": g.problem} for g in failed if g.problem]
     if json:
-        done = [{"name": g.name, "pictures": number} for g, number in enrolled.items()]
-        out_json({"enrolled": done, "already_there": [g.name for g in there], "skipped": skipped})
+        done = [
+            {"name": g.word, "display": g.name, "pictures": number, "same_picture_as": g.same}
+            for g, number in enrolled.items()
+        ]
+        out_json({"enrolled": done, "already_there": [g.word for g in there], "skipped": skipped})
     else:
         for item in skipped:
             say(f"Left out: {item['reason']}")
@@ -120,7 +144,9 @@ def _summarise(groups: list[Group], enrolled: dict[Group, int], there: list[Grou
         out(table(rows, ("NAME", "PICTURES", "LEFT OUT", "RESULT")))
         if there:
             say("Those already there are unchanged; --replace enrols them again.")
-    if failed:
+        if failed and enrolled:
+            say(f"Enrolled {len(enrolled)} of {count(len(groups), 'folder')}; {len(failed)} left out, for the reasons above.")
+    if failed and not enrolled:
         raise Exit(2)
 
 

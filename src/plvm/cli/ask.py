@@ -10,6 +10,7 @@ from plvm.cli import options as o
 from plvm.cli.console import out, out_json, say
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
+from plvm.naming.display import label
 
 if TYPE_CHECKING:
     from plvm.choosing import Choice
@@ -21,11 +22,12 @@ def register(app: Typer) -> None:
 
 def ask(
     words: Annotated[
-        list[str], Argument(metavar="IMAGE QUESTION", help="A picture, and a question in which people stand as <name>.")
+        list[str], Argument(metavar="IMAGE QUESTION", help="A picture, and a question that names people: <billie> or Billie.")
     ],
     no_image: Annotated[bool, Option("--no-image", help="Ask without a picture: give the question alone.")] = False,
     with_: o.With = None,
     *,
+    naming: o.NameOptions,
     sampling: o.SamplingOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
@@ -34,31 +36,34 @@ def ask(
     """Ask one question about a picture.
 
     The model is told about everyone whom the question or --with names; if nobody is named, about all who are enrolled
-    (of more than four, the likeliest in the picture).
+    (of more than four, the likeliest in the picture). A name needs no < >; one that is an ordinary word too, like Will, counts
+    without them only where it is capitalised and begins no sentence.
 
     \b
     Examples:
       plvm ask party.jpg "Where is <billie>?"
       plvm ask --no-image "What is the hair color of <billie>?"
     """
-    from plvm.choosing import choose, names_in
+    from plvm.choosing import choose
     from plvm.images import open_image
 
     file, question = _sort_out(words, no_image)
     params = sampling.params()
     image = None if file is None else open_image(file)
-    names = [*(with_ or ()), *names_in(question)]
     with store.open() as opened:
-        opened.check_known(*names)
+        names = [*opened.check_known(*(with_ or ())), *naming.names_in(question, opened)]
         vlm = model.load()
         choice = choose(vlm, opened, names, image)
     tell(choice)
     if json:
-        answer = vlm.ask(image, question, choice.concepts, params, namespace=store.namespace)
+        answer = vlm.ask(
+            image, question, choice.concepts, params, exact_names=naming.exact_names, namespace=store.namespace
+        )
         facts = {
             "image": file,
             "question": question,
             "answer": answer.text,
+            "shown": naming.shown(answer.text, choice.concepts),
             "names": list(answer.names),
             "concepts": [concept.name for concept in choice.concepts],
             "finish": answer.finish,
@@ -69,8 +74,11 @@ def ask(
         }
         out_json(facts)
         return
-    for chunk in vlm.stream(image, question, choice.concepts, params, namespace=store.namespace):
-        out(chunk, end="")
+    chunks = vlm.stream(
+        image, question, choice.concepts, params, exact_names=naming.exact_names, namespace=store.namespace
+    )
+    for chunk in chunks:
+        out(naming.shown(chunk, choice.concepts), end="")
     out()
 
 
@@ -78,7 +86,7 @@ def tell(choice: Choice) -> None:
     """Say who was chosen where somebody had to be left out."""
     if choice.left_out:
         who, stored = choice.concepts, len(choice.concepts) + choice.left_out
-        say(f"With the {len(who)} of {stored} that are likeliest here: {', '.join(f'<{c.name}>' for c in who)}.")
+        say(f"With the {len(who)} of {stored} that are likeliest here: {', '.join(label(c.name, c.display) for c in who)}.")
 
 
 def _sort_out(words: list[str], no_image: bool) -> tuple[str | None, str]:

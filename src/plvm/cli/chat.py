@@ -5,17 +5,19 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Typer
 
 from plvm.cli import options as o
+from plvm.cli.add import tell_same
 from plvm.cli.ask import tell
 from plvm.cli.console import complain, count, out, say, table
 from plvm.cli.verbs import add_verb
 from plvm.errors import DuplicateConceptError, PlvmError, RequestError
-from plvm.types import SamplingParams, check_name, nearest_names
+from plvm.naming.display import bare, label, resolve, typed, unused
+from plvm.types import SamplingParams, nearest_names
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
     from plvm.chat import Chat
     from plvm.personal import Personal
     from plvm.store import ConceptStore
+    from plvm.types import Concept
 
 HELP = (
-    ("/add NAME FILE...", "enrol someone, keep the concept, and let it join"),
+    ("/add NAME FILE...", 'enrol someone, keep the concept, and let it join; "Anna Maria" between quotation marks'),
     ("/add NAME", "let someone join who is enrolled"),
     ("/image FILE", "talk about another picture"),
     ("/who", "P(present) of everyone who is enrolled"),
@@ -43,6 +46,7 @@ def chat(
     image: Annotated[str | None, Argument(metavar="IMAGE", help="The picture to talk about.")] = None,
     with_: o.With = None,
     *,
+    naming: o.NameOptions,
     sampling: o.SamplingOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
@@ -50,7 +54,8 @@ def chat(
     """Talk about a picture; people may join at any turn.
 
     Everyone named with --with is in from the start; without it all who are enrolled (of more than four, the likeliest
-    in the picture). Whoever a question names joins. /help lists the commands: /add, /image, /who, /list, /quit.
+    in the picture). Whoever a question names joins: <billie> or Billie. /help lists the commands: /add, /image, /who,
+    /list, /quit.
     """
     from plvm.images import open_image
 
@@ -58,7 +63,7 @@ def chat(
     picture = None if image is None else open_image(image)
     with store.open() as opened:
         opened.check_known(*(with_ or ()))
-        dialogue = Dialogue(model.load(), opened, params, picture)
+        dialogue = Dialogue(model.load(), opened, params, picture, naming)
         dialogue.begin(with_ or [])
         dialogue.run()
 
@@ -71,6 +76,7 @@ class Dialogue:
     store: ConceptStore
     params: SamplingParams
     picture: Image.Image | None
+    naming: o.NameOptions
     chat: Chat = field(init=False)
 
     def begin(self, names: list[str]) -> None:
@@ -80,8 +86,10 @@ class Dialogue:
         choice = choose(self.vlm, self.store, names, self.picture, need_somebody=False)
         tell(choice)
         people = choice.concepts
-        self.chat = self.vlm.chat(self.picture, people, namespace=self.store.namespace)
-        who = ", ".join(f"<{concept.name}>" for concept in people) if people else "nobody yet"
+        self.chat = self.vlm.chat(
+            self.picture, people, exact_names=self.naming.exact_names, namespace=self.store.namespace
+        )
+        who = ", ".join(label(c.name, c.display) for c in people) if people else "nobody yet"
         say(f"In the dialogue: {who}. /help lists the commands, /quit ends it.")
 
     def run(self) -> None:
@@ -109,14 +117,12 @@ class Dialogue:
 
     def answer(self, question: str) -> None:
         """Stream the answer; whoever the question names joins first."""
-        from plvm.choosing import names_in
-
         here = {concept.name for concept in self.chat.concepts}
-        for name in names_in(question):
+        for name in self.naming.names_in(question, self.store):
             if name not in here:
                 self.join(name)
         for chunk in self.chat.stream(question, self.params):
-            out(chunk, end="")
+            out(self.naming.shown(chunk, self.chat.concepts), end="")
         out()
 
     def obey(self, text: str) -> None:
@@ -141,27 +147,37 @@ class Dialogue:
         words = _words(rest)
         if not words:
             raise RequestError("Whom?", "Say /add NAME FILE.")
-        if len(words) == 1:
-            self.join(words[0])
+        if len(words) == 1 or resolve(rest, self.store.people()) is not None:  # a name with blanks needs no quotation marks
+            self.join(rest if len(words) > 1 else words[0])
             return
         from plvm.images import open_image
 
-        name, pictures = check_name(words[0]), [open_image(file) for file in words[1:]]
+        name, pictures = words[0], [open_image(file) for file in words[1:]]
         try:
             self.store.check_free(name)
         except DuplicateConceptError as error:
-            hint = f"Choose another name, or say /add {name} to let it join."
+            hint = f"Choose another name, or say /add {typed(bare(name))} to let it join."
             raise DuplicateConceptError(error.message, hint) from None
-        concept = self.vlm.enroll(name, *pictures)
+        concept = self.store.add(self._unlike_those_here(self.vlm.enroll(name, *pictures)))
         self.chat.add(concept)
-        self.store.add(concept)
-        say(f"Enrolled <{name}> from {count(len(pictures), 'picture')}; <{name}> joins.")
+        same = [other for other in self.store.same_pictures(concept.references) if other != concept.name]
+        tell_same(concept.name, same)
+        called = label(concept.name, concept.display)
+        say(f"Enrolled {called} from {count(len(pictures), 'picture')}; <{concept.name}> joins.")
+
+    def _unlike_those_here(self, concept: Concept) -> Concept:
+        """The concept with a word that nobody in the dialogue has, who may have left the store meanwhile. Raises
+        DuplicateConceptError."""
+        here = {c.name: c.display for c in self.chat.concepts}
+        if resolve(concept.shown, here) is not None:
+            raise DuplicateConceptError(f"<{concept.name}> is in the dialogue already.", "Choose another name.")
+        return replace(concept, name=unused(concept.name, {*here, *self.store.names()}))
 
     def join(self, name: str) -> None:
         """Let someone from the store join."""
         concept = self.store.get(name, aligner=self.vlm.fingerprint)
         self.chat.add(concept)
-        say(f"<{concept.name}> joins.")
+        say(f"{label(concept.name, concept.display)} joins.")
 
     def look_at(self, rest: str) -> None:
         """`/image FILE`: talk about another picture."""
@@ -184,12 +200,15 @@ class Dialogue:
             raise RequestError("Nobody is enrolled yet.", "Say /add NAME FILE.")
         chances = self.vlm.recognize([self.picture], people, namespace=self.store.namespace)[0]
         ranked = sorted(zip(people, chances, strict=True), key=lambda pair: -pair[1])
-        out(table([(f"<{concept.name}>", f"{p:.3f}") for concept, p in ranked], ("NAME", "P(PRESENT)")))
+        out(table([(label(c.name, c.display), f"{p:.3f}") for c, p in ranked], ("NAME", "P(PRESENT)")))
 
     def list(self, _: str) -> None:
         """`/list`: who is in the store."""
         here = [concept.name for concept in self.chat.concepts]
-        rows = [(f"<{name}>", "in the dialogue" if name in here else "enrolled") for name in self.store.names()]
+        rows = [
+            (label(name, display), "in the dialogue" if name in here else "enrolled")
+            for name, display in self.store.people().items()
+        ]
         out(table(rows) if rows else "Nobody is enrolled yet.")
 
 
@@ -210,5 +229,11 @@ def _read() -> str:
 def _words(rest: str) -> list[str]:
     try:
         return shlex.split(rest)
+    except ValueError:
+        pass
+    try:  # "O'Neill": an apostrophe is no quotation mark
+        reader = shlex.shlex(rest, posix=True, punctuation_chars=False)
+        reader.quotes, reader.whitespace_split, reader.commenters = '"', True, ""
+        return list(reader)
     except ValueError:
         raise RequestError("A quotation mark is not closed.", "Close it, or leave it out.") from None

@@ -12,12 +12,12 @@ from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json, say, table
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
-from plvm.types import check_name
+from plvm.naming.display import label
 
 if TYPE_CHECKING:
     from plvm.types import Concept
 
-Name = Annotated[str, Argument(metavar="NAME", help="A concept's name, with or without < >.")]
+Name = Annotated[str, Argument(metavar="NAME", help='A concept\'s name: billie, <billie> or "Anna Maria".')]
 
 
 def register(app: Typer) -> None:
@@ -37,7 +37,7 @@ def list_(store: o.StoreOptions, json: o.Json = False) -> None:
     if not concepts:
         say("Nobody is enrolled yet: `plvm add NAME PICTURE`.")
         return
-    rows = [(c.name, len(c.references), c.created[:10], c.notes) for c in concepts]
+    rows = [(label(c.name, c.display) if c.display else c.name, len(c.references), c.created[:10], c.notes) for c in concepts]
     out(table(rows, ("NAME", "PICTURES", "ADDED", "NOTES")))
     makers = {concept.aligner for concept in concepts}
     if len(makers) > 1:
@@ -63,7 +63,7 @@ def show(
     else:
         tokens, shown = facts["tokens"], [f"{r['width']} x {r['height']} {r['format']}" for r in facts["references"]]
         rows = [
-            ("name", f"<{concept.name}>"),
+            ("name", label(concept.name, concept.display)),
             ("added", concept.created),
             ("pictures", ", ".join(shown) if shown else "none"),
             ("tokens", f"word {tokens['word']}, head {tokens['head']}, context {tokens['context']}"),
@@ -82,8 +82,11 @@ def rename(
 ) -> None:
     """Give someone another name."""
     with store.open() as opened:
-        opened.rename(old, new)
-    out(f"<{check_name(old)}> is now <{check_name(new)}>.")
+        (before,) = opened.check_known(old)
+        called = label(before, opened.people()[before])
+        word = opened.rename(before, new)
+        now = label(word, opened.people()[word])
+    out(f"{called} is now {now}.")
 
 
 def forget(
@@ -97,18 +100,17 @@ def forget(
     Their tokens and pictures are removed from the store, and overwritten in its file.
     """
     with store.open() as opened:
-        opened.check_known(*names)
-        gone = list(dict.fromkeys(map(check_name, names)))
-        if not yes and not _confirmed(gone):
+        gone, people = opened.check_known(*names), opened.people()
+        if not yes and not _confirmed([label(word, people[word]) for word in gone]):
             say("Nobody was forgotten.")
             raise Exit(2)
         for name in gone:
             opened.forget(name)
-            out(f"Forgot <{name}>.")
+            out(f"Forgot {label(name, people[name])}.")
 
 
 def _confirmed(names: list[str]) -> bool:
-    who = ", ".join(f"<{name}>" for name in names)
+    who = ", ".join(names)
     print(f"Forget {who} and every stored picture of them for good? [y/N] ", end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer:
@@ -131,6 +133,7 @@ def _facts(concept: Concept) -> dict[str, Any]:
     shapes = {part: list(getattr(concept.tokens, part).shape) for part in ("word", "head", "context", "key")}
     return {
         "name": concept.name,
+        "display": concept.shown,
         "created": concept.created,
         "aligner": concept.aligner,
         "notes": concept.notes,

@@ -12,11 +12,14 @@ from typer import Option
 from plvm.cli.console import say, waiting
 from plvm.errors import RequestError
 from plvm.runtime import STORE_FILE, home_folder
-from plvm.types import SamplingParams
+from plvm.types import SamplingParams, with_display_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from plvm.personal import Personal
     from plvm.store import ConceptStore
+    from plvm.types import Concept
 
 Model = Annotated[
     str,
@@ -118,6 +121,33 @@ class SamplingOptions:
         """All of them as one value. Raises RequestError."""
         stop = tuple(self.stop or ())
         return SamplingParams(self.temperature, self.top_p, self.top_k, self.max_tokens, stop, self.seed)
+
+
+@dataclass(frozen=True)
+class NameOptions:
+    """How people are named in questions and answers."""
+
+    exact_names: Annotated[
+        bool, Option("--exact-names", help="In a question a name counts only between < and >.")
+    ] = False  # fmt: skip
+    as_words: Annotated[
+        bool, Option("--words", help="Write people in answers as the model does: <anna-maria>, not Anna Maria.")
+    ] = False
+
+    def names_in(self, question: str, store: ConceptStore) -> list[str]:
+        """The words of those of `store` whom the question names. Raises UnknownConceptError for who is not there."""
+        from plvm.choosing import names_in
+        from plvm.engine.checks import checked_question
+        from plvm.naming.mentions import marked
+
+        people = store.people()
+        words = store.check_known(*names_in(marked(question, people, exact=self.exact_names)))
+        checked_question(question, people, exact_names=self.exact_names)
+        return words
+
+    def shown(self, text: str, concepts: Iterable[Concept]) -> str:
+        """Of an answer about `concepts`, what is written: their display names, or their words."""
+        return text if self.as_words else with_display_names(text, concepts)
 
 
 def make_folder(folder: Path) -> None:

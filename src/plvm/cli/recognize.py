@@ -44,10 +44,11 @@ def recognize(
     if json:
         out_json([{"image": f, "present": _best_first(names, row)} for f, row in zip(images, chances, strict=True)])
     elif len(images) == 1:
-        rows = [(name, f"{p:.3f}") for name, p in _best_first(names, chances[0]).items()]
+        shown = {concept.name: concept.shown for concept in concepts}
+        rows = [(shown[name], f"{p:.3f}") for name, p in _best_first(names, chances[0]).items()]
         out(table(rows, ("NAME", "P(PRESENT)")))
     else:
-        _out_table(images, names, chances)
+        _out_table(images, [concept.shown for concept in concepts], chances)
 
 
 def _best_first(names: list[str], row: list[float]) -> dict[str, float]:

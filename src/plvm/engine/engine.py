@@ -44,17 +44,20 @@ class Engine:
         refuse_twins([c.name for c in concepts])
 
     def requests(
-        self, questions: Sequence[tuple[Picture, str, Sequence[Concept]]], *, strict_names: bool, namespace: str
-    ) -> list[Request]:
+        self, questions: Sequence[tuple[Picture, str, Sequence[Concept]]],
+        *, strict_names: bool, exact_names: bool = False, namespace: str,
+    ) -> list[Request]:  # fmt: skip
         """(picture, question, concepts) each -> a request about it. All are checked before any picture is looked at.
 
+        A name of the question's concepts stands for its concept also without `<` `>`, unless `exact_names`.
         Raises RequestError, ImageError, AlignerMismatchError, DuplicateConceptError and, with `strict_names`,
         UnknownConceptError for a `<name>` that is not among the question's concepts.
         """
         texts = []
         for _, question, concepts in questions:
             self.check(concepts)
-            texts.append(checked_question(question, [c.name for c in concepts], strict_names=strict_names))
+            people = {c.name: c.display for c in concepts}
+            texts.append(checked_question(question, people, strict_names=strict_names, exact_names=exact_names))
         states = self.look([image for image, _, _ in questions], namespace=namespace)
         return [
             Request(state, text, tuple(concepts))
@@ -63,10 +66,11 @@ class Engine:
 
     def next_request(
         self, state: ImagePrefix | Session, question: str, everyone: Sequence[Concept], joining: Sequence[Concept],
-        *, strict_names: bool,
+        *, strict_names: bool, exact_names: bool = False,
     ) -> Request:  # fmt: skip
         """A dialogue's next question, which `joining` concepts join with; `everyone` who may be named includes them."""
-        text = checked_question(question, [c.name for c in everyone], strict_names=strict_names)
+        people = {c.name: c.display for c in everyone}
+        text = checked_question(question, people, strict_names=strict_names, exact_names=exact_names)
         return Request(state, text, tuple(joining))
 
     # ---- pictures -> prefixes

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from plvm.errors import AlignerMismatchError, DuplicateConceptError, StoreError, UnknownConceptError
+from plvm.naming.display import People, bare, hint_of, nearest_words, typed
+from plvm.naming.lookalikes import lookalike, unknown_lookalike
 from plvm.store.record import Damage
-from plvm.types import Concept, nearest_names
+from plvm.types import Concept
 
 
 def duplicate(names: Sequence[str]) -> DuplicateConceptError:
@@ -41,12 +43,14 @@ def joined(names: Collection[str], last: str = ", ") -> str:
     return last.join(shown) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")
 
 
-def unknown(name: str, names: Collection[str]) -> UnknownConceptError:
-    """The error for a `name` that is not among `names`, with the nearest of them."""
-    close = nearest_names(name, names)
-    hint = f"Did you mean {joined(close, ' or ')}? " if close else ""
+def unknown(name: str, people: People) -> UnknownConceptError:
+    """The error for a `name` that none of `people` has, with the nearest of them, or the one whom it looks like."""
+    called = bare(name)
+    if (word := lookalike(called, people)) is not None:
+        return unknown_lookalike(called, word, people[word])
     return UnknownConceptError(
-        f"There is no concept called <{name}>.", f"{hint}`plvm list` shows all; `plvm add {name} PICTURE` adds it."
+        f"There is no concept called <{called}>.",
+        f"{hint_of(nearest_words(called, people))}`plvm list` shows all; `plvm add {typed(called)} PICTURE` adds it.",
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, LargeBinary, String, cast, select
+from sqlalchemy import Connection, Integer, LargeBinary, String, cast, func, select
 from sqlalchemy.exc import DatabaseError
 
 from plvm.store.record import Damage, Record
@@ -38,15 +38,18 @@ class Reader:
         self.namespace = namespace
         self._sqlite = connection.dialect.name == "sqlite"
 
-    def rows(self) -> list[tuple[str, int]]:
-        """The names as they stand there, and their rows' numbers."""
-        place = self._unindexed(concepts.c.namespace)
-        rows = self._connection.execute(self._select(concepts, "id", "name").where(place == self.namespace))
-        return [(_text(row.name), row.id) for row in rows]
+    def rows(self) -> list[tuple[str, int, str]]:
+        """The names as they stand there, their rows' numbers, and the display names ("" where there is none)."""
+        rows = self._connection.execute(self._select(concepts, "id", "name", "display").where(self._own()))
+        return [(_text(row.name), row.id, _text(row.display)) for row in rows]
+
+    def people(self) -> dict[str, str]:
+        """Name -> display name, "" where there is none."""
+        return {name: display for name, _, display in self.rows()}
 
     def ids(self) -> dict[str, int]:
         """Name -> its row's number."""
-        return dict(self.rows())
+        return {name: number for name, number, _ in self.rows()}
 
     def missing(self) -> int:
         """How many concepts there should be more than there are: their rows are damaged beyond being found."""
@@ -55,7 +58,7 @@ class Reader:
 
     def found(self, chosen: Sequence[int] | None = None) -> Found:
         """The concepts with the row numbers `chosen`, or all; each list is sorted by name."""
-        names = {number: name for name, number in self.rows()}
+        names = {number: name for name, number, _ in self.rows()}
         whole: list[Concept] = []
         damaged: list[Damage] = []
         for number in names if chosen is None else chosen:
@@ -88,6 +91,18 @@ class Reader:
             return None
         return record
 
+    def with_pictures(self, pictures: Sequence[bytes]) -> set[str]:
+        """The names of those who keep one of `pictures`."""
+        found: set[str] = set()
+        for picture in pictures:
+            same = (func.length(references.c.picture) == len(picture)) & (references.c.picture == picture)
+            rows = self._connection.execute(self._select(concepts, "name").join(references).where(same & self._own()))
+            found |= {_text(row.name) for row in rows}
+        return found
+
+    def _own(self) -> Any:
+        return self._unindexed(concepts.c.namespace) == self.namespace
+
     def _images(self, number: int, place: Any) -> dict[int, tuple[bytes, bytes | None]]:
         statement = self._select(references, "position", "picture", "seal").where(place == number)
         return {row.position: (row.picture, row.seal) for row in self._connection.execute(statement)}
@@ -119,4 +134,4 @@ def is_busy(error: DatabaseError) -> bool:
 
 
 def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else "" if value is None else str(value)

@@ -91,7 +91,7 @@ def _migrate(connection: Connection) -> None:
     metadata.drop_all(connection, tables=[references, concepts])
     metadata.create_all(connection, tables=[concepts, references])
     for row in kept[concepts.name]:
-        row |= {"display": None, "pictures": counts[row["id"]]}
+        row |= {"display": row.get("display") or None, "pictures": counts[row["id"]]}
         seals = seals_of(row) if _are_tokens(row["tokens"]) else seals_of(row) | {"tokens_seal": None}
         connection.execute(insert(concepts).values(row | seals))
     for row in kept[references.name]:

@@ -13,19 +13,21 @@ from types import TracebackType
 
 from sqlalchemy import Connection
 
-from plvm.errors import DuplicateConceptError, RequestError, StoreError
+from plvm.errors import DuplicateConceptError, RequestError, StoreError, UnknownConceptError
+from plvm.naming.display import bare
 from plvm.store.archive import read_archive, write_archive
 from plvm.store.backup import back_up
-from plvm.store.conflicts import check_aligner, duplicate, joined, missing, set_aside, unknown
+from plvm.store.conflicts import check_aligner, duplicate, joined, missing, set_aside
 from plvm.store.database import Database
 from plvm.store.fitting import check_fitting, is_storable
 from plvm.store.health import Health, examine
 from plvm.store.reader import Found, Reader
 from plvm.store.record import Damage
+from plvm.store.roster import checked, placed, refuse_taken, renamed, word_of
 from plvm.store.salvage import Salvaged, salvage
 from plvm.store.tokens import tokens_to_bytes
 from plvm.store.writer import remove, rename, write
-from plvm.types import Concept, check_name
+from plvm.types import Concept
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -77,7 +79,8 @@ class ConceptStore:
         self.close()
 
     def add(self, concept: Concept, *, replace: bool = False) -> Concept:
-        """Keep `concept` (its time of creation is set if it has none) and return it as it is kept.
+        """Keep `concept` (its time of creation is set if it has none) and return it as it is kept: its word gets "-2", "-3"
+        ... where somebody of another display name has it.
 
         Raises DuplicateConceptError if its name is taken and not `replace`, ConceptNameError, RequestError for tokens
         whose shapes do not fit together.
@@ -92,7 +95,7 @@ class ConceptStore:
         tokens whose shapes do not fit together.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        kept = [with_fields(c, name=check_name(c.name), created=c.created if c.created else now) for c in new]
+        kept = [with_fields(checked(c), created=c.created if c.created else now) for c in new]
         try:
             blobs = [tokens_to_bytes(concept.tokens) for concept in kept]
         except ValueError as error:
@@ -102,47 +105,49 @@ class ConceptStore:
                 raise RequestError(
                     f"The notes or the display name of <{concept.name}> hold what is no character.", "Write them anew."
                 )
-        names = [concept.name for concept in kept]
-        twice = [name for name, times in Counter(names).items() if times > 1]
-        if twice:
-            raise DuplicateConceptError(f"{joined(twice)} came twice.", "Give every concept a name of its own.")
-        replaced: set[str] = set()
         with self._database.transaction(write=True) as connection:
-            if replace:
-                replaced = set(names) & set(self._reader(connection).ids())
-                remove(connection, self.namespace, replaced)
-            else:
-                self._check_free(connection, names)
+            people = self._reader(connection).people()
+            kept = placed(kept, people)
+            names = [concept.name for concept in kept]
+            twice = [name for name, times in Counter(names).items() if times > 1]
+            if twice:
+                raise DuplicateConceptError(f"{joined(twice)} came twice.", "Give every concept a name of its own.")
+            replaced = set(names) & set(people)
+            if replaced and not replace:
+                raise duplicate(sorted(replaced))
+            remove(connection, self.namespace, replaced)
             for concept, blob in zip(kept, blobs, strict=True):
                 write(connection, self.namespace, concept, blob)
         self._finish(replaced, f"{joined(sorted(replaced))} got new tokens and pictures")
         return kept
 
     def get(self, name: str, *, aligner: str | None = None) -> Concept:
-        """The concept called `name`. Raises UnknownConceptError; AlignerMismatchError if an Aligner made it that is
-        not the one with the fingerprint `aligner`; StoreError if it is damaged."""
+        """The concept called `name`: its word or its display name. Raises UnknownConceptError; AlignerMismatchError if an
+        Aligner made it that is not the one with the fingerprint `aligner`; StoreError if it is damaged."""
         with self._database.transaction(write=False) as connection:
             found = self._whole(connection, [name])
         check_aligner(found, aligner)
         return found[0]
 
     def names(self) -> Names:
-        """The names of all concepts, damaged ones among them, sorted."""
+        """The names of all concepts, sorted."""
+        return list(self.people())
+
+    def people(self) -> dict[str, str]:
+        """{name: display name, or "" where that is the name} of all concepts, sorted by name."""
         with self._database.transaction(write=False) as connection:
-            return sorted(self._reader(connection).ids())
+            return dict(sorted(self._reader(connection).people().items()))
 
     def check_free(self, *names: str) -> None:
-        """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name."""
-        with self._database.transaction(write=False) as connection:
-            self._check_free(connection, [check_name(name) for name in names])
+        """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name or can only by
+        its letters be told from a name that is taken."""
+        refuse_taken(names, self.people())
 
-    def check_known(self, *names: str) -> None:
-        """Raise UnknownConceptError for the first of `names` that no concept has, ConceptNameError if one cannot be a name."""
+    def check_known(self, *names: str) -> Names:
+        """The words of those who are called `names`, each once. Raises UnknownConceptError for the first that no concept
+        has, ConceptNameError if one cannot be a name."""
         with self._database.transaction(write=False) as connection:
-            known = self._reader(connection).ids()
-        for name in map(check_name, names):
-            if name not in known:
-                raise unknown(name, known)
+            return list(dict.fromkeys(self._known(connection, name) for name in names))
 
     def check_not_empty(self) -> None:
         """Raise RequestError if nobody is enrolled."""
@@ -160,19 +165,19 @@ class ConceptStore:
         check_aligner(found.whole, aligner)
         return found.whole
 
-    def rename(self, old: str, new: str, display: str = "") -> None:
-        """Call the concept `old` `new`, with the display name `display` ("": none but `new`; the old one is gone). Raises
-        UnknownConceptError, DuplicateConceptError, ConceptNameError, and StoreError if it is damaged."""
-        new = check_name(new)
+    def rename(self, old: str, new: str) -> str:
+        """Call the concept `old` `new`; returns its word from now on. Raises UnknownConceptError, DuplicateConceptError,
+        ConceptNameError, and StoreError if it is damaged."""
         with self._database.transaction(write=True) as connection:
+            people = self._reader(connection).people()
             known = self._known(connection, old)
-            self._whole(connection, [known])  # a new seal must not make damage look whole
-            if known == new and not display:
-                return
-            if known != new:
-                self._check_free(connection, [new])
-            rename(connection, self.namespace, known, new, display)
-        self._finish([known], f"<{known}> is called <{new}> now")
+            word, display = renamed(known, new, people)
+            self._whole(connection, [known])
+            if (word, display) == (known, people[known]):
+                return word
+            rename(connection, self.namespace, known, word, display)
+        self._finish([known], f"{joined([known])} is called {joined([word])} now")
+        return word
 
     def forget(self, name: str) -> None:
         """Remove the concept with its references; afterwards their bytes are in no file of the (SQLite) store.
@@ -209,6 +214,11 @@ class ConceptStore:
         with self._database.transaction(write=False) as connection:
             check_fitting(new, self._reader(connection).found().whole)
         return [concept.name for concept in self.add_all(new, replace=replace)]
+
+    def same_pictures(self, pictures: Sequence[bytes]) -> Names:
+        """The names of all concepts that keep one of `pictures`, bytes that `Concept.references` gave, sorted."""
+        with self._database.transaction(write=False) as connection:
+            return sorted(self._reader(connection).with_pictures(pictures))
 
     def check(self) -> Health:
         """Look at every page, row and picture. Raises StoreError where the store cannot be read for other reasons than
@@ -257,24 +267,18 @@ class ConceptStore:
             self._warn(missing(found.missing).line)
 
     def _known(self, connection: Connection, name: str) -> str:
-        """`name` as it is kept. Raises UnknownConceptError; StoreError where it may be that of a damaged concept."""
-        bare = check_name(name)
+        """The word of whoever is called `name`. Raises UnknownConceptError; StoreError where that may be a damaged concept."""
         reader = self._reader(connection)
-        names = reader.ids()
-        if bare in names:
-            return bare
-        found = reader.found()
-        for damage in found.damaged:
-            if damage.name == bare:
-                raise set_aside(damage)
-        if found.missing:
-            raise missing(found.missing)
-        raise unknown(bare, names)
-
-    def _check_free(self, connection: Connection, names: Sequence[str]) -> None:
-        taken = sorted(set(names) & set(self._reader(connection).ids()))
-        if taken:
-            raise duplicate(taken)
+        try:
+            return word_of(name, reader.people())
+        except UnknownConceptError:
+            found = reader.found()
+            for damage in found.damaged:
+                if damage.name == bare(name):
+                    raise set_aside(damage) from None
+            if found.missing:
+                raise missing(found.missing) from None
+            raise
 
     def _whole(self, connection: Connection, names: Iterable[str]) -> Concepts:
         """The concepts called `names`, sorted by name. Raises UnknownConceptError; StoreError for the first damaged one."""

@@ -51,7 +51,7 @@ def remove(connection: Connection, namespace: str, names: Collection[str]) -> No
     if not names:
         return
     mark_unscrubbed(connection)
-    ids = [number for name, number in Reader(connection, namespace).rows() if name in names]
+    ids = [number for name, number, _ in Reader(connection, namespace).rows() if name in names]
     connection.execute(delete(references).where(references.c.concept_id.in_(ids)))
     connection.execute(delete(concepts).where(concepts.c.id.in_(ids)))
     add_to_count(connection, namespace, -len(ids))

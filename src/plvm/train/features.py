@@ -85,8 +85,8 @@ class Features:
     """What frozen parts say of a dataset's pictures, by key: computed when first asked for, and kept in `cache` where there is
     one."""
 
-    def __init__(self, backbone: Backbone, encoder: Encoder, album: Dataset, cache: Cache | None = None) -> None:
-        self.backbone, self.encoder, self.album, self.cache = backbone, encoder, album, cache
+    def __init__(self, backbone: Backbone, encoder: Encoder, dataset: Dataset, cache: Cache | None = None) -> None:
+        self.backbone, self.encoder, self.dataset, self.cache = backbone, encoder, dataset, cache
         self.encoder_print = fingerprint_of(encoder.model, encoder.image_processor)
         self.backbone_print = fingerprint_of(backbone.model, backbone.image_processor)
 
@@ -95,8 +95,8 @@ class Features:
         key = f"{person}-{REFERENCE}"
         if augment is not None:
             rng = random.Random(f"{augment}/{key}")
-            return self._encoded(augmented(self.album.image(key), rng))["z_ref"].float()
-        values = self._kept(self.encoder_print, key, lambda: self._encoded(self.album.image(key)), self.encoder.device)
+            return self._encoded(augmented(self.dataset.image(key), rng))["z_ref"].float()
+        values = self._kept(self.encoder_print, key, lambda: self._encoded(self.dataset.image(key)), self.encoder.device)
         return values["z_ref"].float()
 
     @torch.no_grad()
@@ -109,13 +109,13 @@ class Features:
     def _kept(self, who: str, key: str, compute: Callable[[], Tensors], device: torch.device) -> Tensors:
         if self.cache is None:
             return compute()
-        return self.cache.get(f"{who}/{self.album.digests[key]}", compute, device)
+        return self.cache.get(f"{who}/{self.dataset.digests[key]}", compute, device)
 
     def _encoded(self, image: Image.Image) -> Tensors:
         return {"z_ref": self.encoder.features(self.encoder.pixels([image]))[0].clone()}  # clone: no inference tensor
 
     def _seen(self, key: str) -> Tensors:
-        (found,) = self.backbone.image_tokens(self.backbone.pixels([self.album.image(key)]))
+        (found,) = self.backbone.image_tokens(self.backbone.pixels([self.dataset.image(key)]))
         ids, advance = torch.tensor(found.ids), torch.tensor(found.advance)
         return {"ids": ids, "rows": found.rows, "places": found.places, "advance": advance}
 

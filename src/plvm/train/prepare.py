@@ -36,7 +36,7 @@ def prepare(
     for features of frozen parts (None: none are kept), `offline` downloads nothing. Raises RequestError where dataset,
     settings or folder do not fit, CheckpointError for a model that cannot be had.
     """
-    album = Dataset(data)
+    dataset = Dataset(data)
     team = Team(device, settings.train.trackers, out / RUN)
     dtype = precision_of(settings, team.device) if team.device != "cpu" else torch.float32
     loaded = team.device if not settings.train.shard else "cpu"  # what is spread is not to be on one device first
@@ -52,7 +52,7 @@ def prepare(
     backbone = parts.backbone
     prompt = prompt_in(settings.aligner.form, parts.prompt, backbone)
     kept = Cache(cache, settings.train.cache * 1e9) if cache is not None and settings.train.cache else None
-    features = Features(backbone, encoder, album, kept)
+    features = Features(backbone, encoder, dataset, kept)
     names = read_names(backbone.name)
     aligner = untrained(settings.aligner, parts.aligner.config, backbone, encoder, settings.train.seed, names)
     trainer = Trainer(features, out, settings, prompt=prompt, aligner=aligner, team=team, model=model)

@@ -64,14 +64,14 @@ class Trainer:
         self, features: Features, out: Path, settings: Settings, *, prompt: Prompt, aligner: Aligner, team: Team, model: str
     ) -> None:  # fmt: skip
         self.features, self.out, self.settings, self.team, self.model = features, out, settings, team, model
-        self.album, self.backbone, self.encoder = features.album, features.backbone, features.encoder
+        self.dataset, self.backbone, self.encoder = features.dataset, features.backbone, features.encoder
         self.prompt, self.aligner = prompt, aligner.to(features.backbone.device).train()
-        self.splits = {name: self.album.split(name) for name in ("train", "val")}
+        self.splits = {name: self.dataset.split(name) for name in ("train", "val")}
         for split in self.splits.values():
             check_split(split, settings.data)
         tasks = tasks_of(settings.data.tasks)
-        self.tasks = {name: tasks(self.album, split, settings.data) for name, split in self.splits.items()}
-        self.words = words_of(self.album, "train") if settings.train.anchor > 0 else {}
+        self.tasks = {name: tasks(self.dataset, split, settings.data) for name, split in self.splits.items()}
+        self.words = words_of(self.dataset, "train") if settings.train.anchor > 0 else {}
         self.dtype = precision_of(settings, team.device)
         steps = -(-settings.data.validation // (settings.train.pictures * settings.train.packs))
         self.validation = [self.groups(random.Random(f"validation/{i}"), "val") for i in range(steps)]
@@ -213,7 +213,7 @@ class Trainer:
             del settings["train"][name]
         return {
             "model": self.model, "backbone": self.features.backbone_print, "encoder": self.features.encoder_print,
-            "content": self.album.content, **settings,
+            "content": self.dataset.content, **settings,
         }  # fmt: skip
 
     def _claim(self) -> None:
@@ -252,7 +252,7 @@ class KeepBest(Callback):
         if not self.record or figures["loss"] < self.record["validation"]["loss"]:
             self.worse = 0
             self.record = t.identity() | {
-                "dataset": str(t.album.folder), "step": step, "samples": step * _per_step(t.settings),
+                "dataset": str(t.dataset.folder), "step": step, "samples": step * _per_step(t.settings),
                 "validation": {k: round(v, 6) for k, v in figures.items()}, "versions": versions(),
             }  # fmt: skip
             if t.team.main:

@@ -57,7 +57,8 @@ def train(
     from plvm.families import FOLDER
     from plvm.runtime import choose_device
     from plvm_lab.evaluate.provenance import provenance
-    from plvm_lab.measure.training import IMAGE_TOKENS, PACKS, bench_train
+    from plvm_lab.evaluate.result_table import json_of
+    from plvm_lab.measure.training import IMAGE_TOKENS, PACKS, bench_train, table_of_rates
 
     counts = image_tokens or IMAGE_TOKENS
     if odd := [n for n in counts if n < 1 or round(n**0.5) ** 2 != n]:
@@ -69,6 +70,7 @@ def train(
             packs=packs or PACKS, rounds=rounds, seed=seed, device=choose_device(device).value,
         )  # fmt: skip
     found |= provenance(shlex.join(["plvm", *sys.argv[1:]]), seed)
+    found["tables"] = [json_of(table_of_rates(found))]
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

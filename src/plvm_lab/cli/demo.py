@@ -34,7 +34,8 @@ def demo(
     """
     begun = time.monotonic()
     o.make_folder(destination)
-    from plvm_lab.demo.events import Answered, Enrolled, Joined, Opened, Show, write
+    from plvm_lab.demo.demo_files import write_demo
+    from plvm_lab.demo.events import Answered, Enrolled, Joined, Opened, Show
 
     show = Show(o.ModelOptions(model, device).load())
     for event in show.events():
@@ -52,7 +53,7 @@ def demo(
                 out(f"    {answer.text}  [{verdict}; {1000 * answer.seconds:.0f} ms]")
             case _:
                 _tell(event)
-    page = write(show, destination)[0]
+    page = write_demo(show, destination)[0]
     true = sum(done.right for done in show.answered)
     out(f"\n{true} of {len(show.answered)} answers are true. Open {page} to look at it all.")
     say(f"The demo took {time.monotonic() - begun:.1f} s.")

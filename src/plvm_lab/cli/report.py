@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -33,23 +32,20 @@ def report(
     Example:
       plvm report results --out report
     """
-    from plvm_lab.report.markdown import markdown, tables_of
+    from plvm_lab.evaluate.result_table import json_of, markdown
     from plvm_lab.report.report_page import report_page
-    from plvm_lab.report.results import by_suite, find_runs
-    from plvm_lab.report.sheets import find_sheets, sheet_tables
+    from plvm_lab.report.result_folder import read_folder
 
-    runs = find_runs(results)
-    sheets = find_sheets(results)
+    found = read_folder(results)
+    tables = found.tables
     o.make_folder(destination)
-    tables = {suite: tables_of(own) for suite, own in by_suite(runs).items()}
-    tables |= {sheet.file.name: own for sheet in sheets if (own := sheet_tables(sheet))}
-    told = "\n".join(f"## {suite}\n\n" + "\n".join(map(markdown, own)) for suite, own in tables.items())
+    told = "\n".join(f"## {name}\n\n" + "\n".join(map(markdown, own)) for name, own in tables.items())
     (destination / "tables.md").write_text(told, encoding="utf-8")
     with progress() as advance:
-        page = report_page(runs, destination, advance, sheets=sheets)
+        page = report_page(found, destination, advance)
     (destination / "index.html").write_text(page, encoding="utf-8")
     if json:
-        out_json({suite: [asdict(table) for table in own] for suite, own in tables.items()})
+        out_json({name: [json_of(table) for table in own] for name, own in tables.items()})
     else:
-        out("\n".join(f"{suite}\n\n{markdown(own[0])}" for suite, own in tables.items()))
+        out("\n".join(f"{name}\n\n{markdown(own[0])}" for name, own in tables.items()))
     say(f"Wrote {destination / 'index.html'}.")

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 S = 2  # drawn at this scale, then reduced
 WIDTH, MARGIN, PHOTO, GAP, LINE = 1160, 36, 460, 40, 27
-PAPER, INK, PALE, WHITE, ASKED = "#f7f4ee", "#2b2a33", "#8b8794", "#ffffff", "#e3ecfb"
+GROUND, INK, PALE, WHITE, ASKED = "#f7f4ee", "#2b2a33", "#8b8794", "#ffffff", "#e3ecfb"
 RIGHT, WRONG, EDGE = "#2f9e63", "#d64545", "#e6e0d5"
 ACCENTS = ("#d9480f", "#0b7285", "#7b3fb5", "#b3416b", "#5c7a12", "#315fc4")
 
@@ -56,7 +56,7 @@ def draw_card(card: Card) -> Image.Image:
     ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     top = MARGIN + (52 if card.title else 0)
     height = max(_left(ruler, card, top, None), _right(ruler, card, top)) + MARGIN
-    image = Image.new("RGB", (WIDTH * S, height * S), PAPER)
+    image = Image.new("RGB", (WIDTH * S, height * S), GROUND)
     canvas = ImageDraw.Draw(image)
     if card.title:
         canvas.text((MARGIN * S, (MARGIN - 8) * S), card.title, INK, font_of(30, card.title))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from PIL import Image
 
@@ -135,22 +134,3 @@ class Show:
         seconds = time.perf_counter() - begun
         present = tuple(tuple(scene.find(person(n)) is not None for n in self.concepts) for scene in scenes.values())
         return Recognized(tuple(self.concepts), tuple(scenes), tuple(map(tuple, chances)), present, seconds)
-
-
-def write(show: Show, folder: Path) -> list[Path]:
-    """Everything to look at: `pictures/`, `cards/` and `index.html`. Returns the files, the page first."""
-    from plvm_lab.demo.cards import draw_card
-    from plvm_lab.demo.demo_page import page
-
-    files = [folder / "index.html"]
-    for kind in ("pictures", "cards"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-    for key, picture in show.pictures.items():
-        files.append(folder / "pictures" / f"{key}.png")
-        picture.save(files[-1], optimize=True)
-    for key, card in show.cards.items():
-        files.append(folder / "cards" / f"{key}.png")
-        flat = draw_card(card).quantize(256, dither=Image.Dither.NONE)  # a third of the bytes, to the eye the same
-        flat.save(files[-1], optimize=True)
-    files[0].write_text(page(show), encoding="utf-8")
-    return files

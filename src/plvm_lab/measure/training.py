@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from plvm.train.memory import peak_bytes
 from plvm.train.rows import pad_rows
 from plvm.train.step import Packed, image_prefix, rows_of, suffix_logits, vocabulary_from
 from plvm.train.tasks import Sample, Turn
+from plvm_lab.evaluate.result_table import Table
 from plvm_lab.families.mini.parts import build_vlm
 from plvm_lab.families.mini.recipe import FULL
 from plvm_lab.measure.timing import wait_for
@@ -110,6 +111,20 @@ def _compare(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Packe
         "peak_memory_ratio": round(peaks["shared"] / peaks["naive"], 4),
         "naive_peak_mb": round(peaks["naive"] / 1e6, 1), "shared_peak_mb": round(peaks["shared"] / 1e6, 1),
     }  # fmt: skip
+
+
+def table_of_rates(found: Mapping[str, Any]) -> Table:
+    """The table of what `bench_train` measured, with where it comes from (`provenance`)."""
+    keys = ("image_tokens", "m", "naive_per_s", "shared_per_s", "speedup")
+    rows = tuple(
+        (*(f"{row[k]:g}" for k in keys), f"{100 * row['peak_memory_ratio']:.0f} %", f"{row['max_gradient_difference']:.0e}")
+        for row in found["rows"]
+    )
+    header = ("image tokens", "questions a picture", "naive a second", "shared a second", "speed-up", "memory", "gradients")
+    gpu = found.get("device", "cpu") != "cpu"
+    machine = found["machine"]["gpu" if gpu else "cpu"]
+    note = f"On {machine}; medians of {found['n']} steps. Gradients: the largest difference, relative to the largest one."
+    return Table(f"Shared pictures in training, on a {'GPU' if gpu else 'CPU'}", header, rows, note)
 
 
 def _backbone(tokenizer: Any, image_tokens: int, seed: int, device: str) -> Backbone:

@@ -3,7 +3,7 @@
     plvm                concept tokens made by the Aligner
     llava               the same frozen backbone, told nothing
     llava-prompt        the backbone's own description of the reference, 16 tokens; -plain: names as ordinary text; -long:
-                        64 tokens; -true: the truth in words, on drawn portraits
+                        64 tokens; -true: the truth in words, on drawn portraits; -true-16: its first 16 tokens
     in-context          the reference picture itself in the prompt; -plain: names as ordinary text
     embedding           cosine of encoder features with a threshold: recognition alone, no language model
     myvlm               MyVLM with the face head; -linear: with the linear head
@@ -35,6 +35,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> its class, and wha
     "llava-prompt-plain": ("plvm_lab.systems.llava:LlavaPrompt", {"names": "plain"}),
     "llava-prompt-long": ("plvm_lab.systems.llava:LlavaPrompt", {"tokens": 64}),
     "llava-prompt-true": ("plvm_lab.systems.llava:LlavaPromptTrue", {}),
+    "llava-prompt-true-16": ("plvm_lab.systems.llava:LlavaPromptTrue", {"tokens": 16}),
     "in-context": ("plvm_lab.systems.in_context:InContext", {}),
     "in-context-plain": ("plvm_lab.systems.in_context:InContext", {"names": "plain"}),
     "embedding": ("plvm_lab.systems.embedding:Embedding", {}),
@@ -44,7 +45,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> its class, and wha
     "yollava-5": ("plvm_lab.systems.yollava:YoLlava", {"references": 5}),
     "openai": ("plvm_lab.systems.openai_api:OpenAI", {}),
 }
-DRAWN_ONLY = frozenset({"llava-prompt-true"})  # have to know who was drawn in the portraits benchmark
+DRAWN_ONLY = frozenset({"llava-prompt-true", "llava-prompt-true-16"})  # have to know who was drawn in the portraits benchmark
 NO_MODEL = frozenset({"openai"})  # systems that need no model of ours
 PARTS = ("vlm", "self", "strangers", "truth", "keep", "key", "writer")  # arguments nobody sets by name
 

@@ -11,6 +11,7 @@ from plvm.errors import RequestError
 from plvm.personal import Personal, load
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
 from plvm_lab.evaluate.provenance import provenance
+from plvm_lab.evaluate.result_table import Cell, Table, json_of, lasting
 from plvm_lab.evaluate.runner import Progress, evaluate
 from plvm_lab.evaluate.suite import Suite
 from plvm_lab.systems import (
@@ -25,6 +26,7 @@ from plvm_lab.systems import (
 )
 
 OVERVIEW = "systems.json"
+SYSTEM_HEADER = ("system", "positive", "negative", "mean", "AUC", "text QA", "visual QA", "enrolment")  # of system_cells
 KEPT = "kept"  # the folder of what a system keeps, beside its records
 
 
@@ -84,6 +86,7 @@ def evaluate_systems(
         found["seconds"] = round(found["seconds"] + seconds, 1)
         found["systems"].append(row_of(summary) | {"seconds": seconds})
         found["skipped"][name] = summary["skipped"]
+        found["tables"] = [json_of(overview_table(found))]
         (out / OVERVIEW).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         if report is not None:
             report(name, summary)
@@ -101,6 +104,21 @@ def row_of(summary: Mapping[str, Any]) -> dict[str, Any]:
         "enroll_seconds": learning and round(learning["seconds"] / learning["n"], 6),
         "enroll_bytes": learning and learning["bytes"],
     }
+
+
+def system_cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+    """A system's row (`row_of`) as the cells of a table: recognition, both kinds of questions, and what enrolling takes."""
+    recognition = row["recognition"] or {}
+    shares = [*(recognition.get(k) for k in ("positive", "negative", "mean", "auc")), row["text_qa"], row["visual_qa"]]
+    learned = row["enroll_seconds"]
+    return (row["system"], *(s or "-" for s in shares), "-" if learned is None else lasting(learned))
+
+
+def overview_table(overview: Mapping[str, Any]) -> Table:
+    """The table of an overview of many systems, as `evaluate_systems` returns it."""
+    rows = tuple((*system_cells(row), f"{row['seconds'] / 60:.0f} min") for row in overview["systems"])
+    note = f"Percent. Everything was asked of every system: {overview['seconds'] / 60:.0f} minutes in all."
+    return Table("plvm eval --system all", (*SYSTEM_HEADER, "all of it took"), rows, note)
 
 
 def seconds_of(summary: Mapping[str, Any]) -> float:

@@ -3,7 +3,8 @@
     Llava             no prompt about the concept: its name is a word like any other
     LlavaPrompt       its own description of the reference stands before the question, cut at a comma to `tokens` tokens:
                       16 as in the papers, as many as PLVM has context tokens
-    LlavaPromptTrue   the truth in words, all of it: what a perfect describer could tell (drawn portraits only)
+    LlavaPromptTrue   the truth in words, all of it or cut to `tokens`: what a perfect describer could tell (drawn portraits
+                      only)
 
 Names: with `names="rows"` the name is a word of the concept vocabulary, its rows the Aligner's - generous, since the
 mini backbone was pretrained on such names; with `names="plain"` everything is ordinary text and nothing of the Aligner is
@@ -33,6 +34,7 @@ from plvm_lab.systems.plvm import SPACE, Learned, Plvm
 
 DESCRIBE = "Describe this person."
 Names = Literal["rows", "plain"]
+WHOLE = 8 * len(SLOTS)  # tokens in which the truth about anybody fits
 ALIGNER = ("architecture", "aligner", "encoder")  # facts about parts that a system with plain names does not use
 
 
@@ -128,13 +130,16 @@ class LlavaPrompt(FrozenBackbone):
 
 
 class LlavaPromptTrue(LlavaPrompt):
-    """The backbone with the truth in words. `truth` maps the digest of a reference picture to its description
-    (`truth_of`); by default the benchmark's own is taken."""
+    """The backbone with the truth in words: every trait (`WHOLE` tokens hold them all), or the first that fit in `tokens`
+    tokens. `truth` maps the digest of a reference picture to its description (`truth_of`); by default the benchmark's own
+    is taken."""
 
     name = "llava-prompt-true"
 
-    def __init__(self, vlm: Personal, truth: Mapping[str, str] | None = None, *, names: Names = "rows") -> None:
-        super().__init__(vlm, tokens=len(SLOTS) * 8, names=names)
+    def __init__(
+        self, vlm: Personal, truth: Mapping[str, str] | None = None, *, tokens: int = WHOLE, names: Names = "rows"
+    ) -> None:
+        super().__init__(vlm, tokens=tokens, names=names)
         self.truth = truth
 
     def prepare(self, album: Pictures) -> None:
@@ -151,7 +156,7 @@ class LlavaPromptTrue(LlavaPrompt):
                 "is none.",
                 "Measure another system, for example llava-prompt.",
             )
-        return known
+        return self.cut(known)
 
 
 def truth_of(bench: BenchmarkScenes, album: Pictures) -> dict[str, str]:

@@ -99,7 +99,7 @@ def teach(kind: str, pictures: Pictures, out: Path, recipe: Recipe, *, steps: in
     own = {
         "kind": kind, "steps": steps, "batch": recipe.encoder_batch, "lr": recipe.learning_rate, "seed": recipe.seed,
         "size": recipe.reference_size, "patch": recipe.reference_patch, "width": recipe.encoder_width,
-        "layers": recipe.encoder_layers, "content": pictures.album.content, "pictures": len(pictures),
+        "layers": recipe.encoder_layers, "content": pictures.dataset.content, "pictures": len(pictures),
     }  # fmt: skip
     stamp = run / f"{kind}.json"
     if stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) != own:

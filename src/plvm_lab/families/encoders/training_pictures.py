@@ -26,8 +26,8 @@ class Pictures:
     """
 
     def __init__(self, folder: Path, size: int) -> None:
-        self.album, self.size = Dataset(folder), size
-        self.album.split("train")
+        self.dataset, self.size = Dataset(folder), size
+        self.dataset.split("train")
         kept = [r for r in read_rows(folder, split="train") if r["kept"] and r["truth"] and len(r["people"]) == 1]
         self.keys = [r["picture"] for r in kept]
         self.truths: list[Mapping[str, Any]] = [json.loads(r["truth"]) for r in kept]
@@ -49,5 +49,5 @@ class Pictures:
         return np.stack([self._pixels(i) for i in numbers])
 
     def _read(self, number: int) -> np.ndarray:
-        image = self.album.image(self.keys[number]).resize((self.size, self.size), Image.Resampling.BICUBIC)
+        image = self.dataset.image(self.keys[number]).resize((self.size, self.size), Image.Resampling.BICUBIC)
         return np.asarray(image)

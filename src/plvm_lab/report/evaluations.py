@@ -1,57 +1,13 @@
-"""Tables of figures, as markdown. A cell is a text, or a figure with its interval."""
+"""The tables of evaluations: systems on one suite, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
+from plvm_lab.evaluate.result_table import Cell, Table, percent
 from plvm_lab.report.published import TABLE_1, TABLE_8
 from plvm_lab.report.results import Run
-
-Cell = str | dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Table:
-    """`rows` after a `header`; the last `quoted` rows are other people's figures."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    note: str = ""
-    quoted: int = 0
-
-
-def table_of(content: Mapping[str, Any]) -> Table:
-    """A table as a result file holds it (`dataclasses.asdict`)."""
-    rows = tuple(tuple(row) for row in content["rows"])
-    return Table(content["title"], tuple(content["header"]), rows, content.get("note", ""), content.get("quoted", 0))
-
-
-def percent(figure: dict[str, Any] | None) -> str:
-    """A share as percent with its interval: "96.1 [93.9, 98.1]"; "-" where it was not measured."""
-    if figure is None or figure.get("value") is None:
-        return "-"
-    low, high = f"{100 * figure['low']:.1f}", f"{100 * figure['high']:.1f}"
-    return f"{100 * figure['value']:.1f} [{low}, {high}]"
-
-
-def lasting(seconds: float) -> str:
-    """A time for reading: "13 ms", "8.7 s"."""
-    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def text_of(cell: Cell) -> str:
-    """A cell as text."""
-    return cell if isinstance(cell, str) else percent(cell)
-
-
-def markdown(table: Table) -> str:
-    """A table as markdown, with its title and note."""
-    lines = [f"### {table.title}", "", "| " + " | ".join(table.header) + " |", "|---" * len(table.header) + "|"]
-    lines += ["| " + " | ".join(text_of(c) for c in row) + " |" for row in table.rows]
-    return "\n".join([*lines, *(["", table.note] if table.note else []), ""])
 
 
 def tables_of(runs: Sequence[Run]) -> list[Table]:
@@ -60,28 +16,28 @@ def tables_of(runs: Sequence[Run]) -> list[Table]:
     return [table for table in (make(runs) for make in makers) if table is not None]
 
 
-QUOTED = {"portraits": (" (Table 1)", TABLE_1), "yollava": (" (Table 8)", TABLE_8)}  # suite -> the paper's rows
+QUOTED = {"portraits": (" (Table 1)", TABLE_1), "yollava": (" (Table 8)", TABLE_8)}  # suite -> the published rows
 
 
 def main_table(runs: Sequence[Run]) -> Table | None:
-    """Recognition and multiple choice, the paper's own figures below."""
+    """Recognition and multiple choice, the published figures below."""
     columns = [("positive", "recognition", "positive"), ("negative", "recognition", "negative"),
                ("mean", "recognition", "mean"), ("AUC", "recognition", "auc"),
                ("text QA", "text_qa", "accuracy"), ("visual QA", "visual_qa", "accuracy")]  # fmt: skip
-    number, paper = QUOTED.get(runs[0].key.partition("/")[0], ("", {}))
+    number, published = QUOTED.get(runs[0].key.partition("/")[0], ("", {}))
     note = (
         "Percent, 95 % intervals over identities. All pairs of a concept and a picture; mean is the mean of positive "
         "and negative."
     )
     found = _table(f"Recognition and multiple choice{number}", runs, columns, note)
-    if found is None or not paper:
+    if found is None or not published:
         return found
     keys = [name.replace(" QA", "_qa") for name in found.header[1:]]
     quoted = tuple(
-        (f"{name} (paper)", *(f"{row[k]:.1f}" if k in row else "-" for k in keys)) for name, row in paper.items()
+        (f"{name} (published)", *(f"{row[k]:.1f}" if k in row else "-" for k in keys)) for name, row in published.items()
     )
     note += (
-        " The paper's rows are of photos and 7B to 13B models, ours of drawn portraits: compare orders, not numbers."
+        " The published rows are of photos and 7B to 13B models, ours of drawn portraits: compare orders, not numbers."
     )
     return Table(found.title, found.header, found.rows + quoted, note, len(quoted))
 
@@ -180,7 +136,10 @@ def _table(
 ) -> Table | None:
     """A row per run that has one of the figures; columns that nobody has are left out. Columns of the parts `beside`
     are for comparison: alone they make no row."""
-    cells: Callable[[Run, tuple[str, ...]], Cell] = lambda run, path: run.figure(*path) or _count(run, path)  # noqa: E731
+
+    def cells(run: Run, path: tuple[str, ...]) -> Cell:
+        return run.figure(*path) or _count(run, path)
+
     own = [c for c in columns if c[1] not in beside]
     shown = [run for run in runs if any(cells(run, c[1:]) != "-" for c in own)]
     if not shown:
