@@ -19,9 +19,9 @@ from sqlalchemy import insert
 
 from plvm.errors import StoreError
 from plvm.store.database import Database
-from plvm.store.pages import Cell, Pages
 from plvm.store.record import TEXTS, picture_values, row_values, seals_of, token_values
 from plvm.store.seal import SIZE, Value, is_whole, mended, seal
+from plvm.store.sqlite_pages import Cell, Pages
 from plvm.store.store_tables import add_to_count, concepts, references
 from plvm.store.unfinished import unfinished
 
