@@ -7,7 +7,7 @@ taken as bytes and numbers whatever a damaged row calls them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from plvm.store.record import Damage, Record
 from plvm.store.store_tables import concepts, count_of, references
 from plvm.types import Concept
 
+_NUMBERS = ("id", "concept_id", "position", "pictures")
 UNREADABLE = ("its row in the file cannot be read",)
 
 
@@ -59,11 +60,15 @@ class Reader:
     def found(self, chosen: Sequence[int] | None = None) -> Found:
         """The concepts with the row numbers `chosen`, or all; each list is sorted by name."""
         names = {number: name for name, number, _ in self.rows()}
+        records = self._records() if chosen is None else {}
         whole: list[Concept] = []
         damaged: list[Damage] = []
         for number in names if chosen is None else chosen:
-            record = self.record(number)
-            damage = Damage(names[number], UNREADABLE) if record is None else record.damage()
+            record = records.get(number)
+            damage = None if record is None else record.damage()
+            if record is None or damage is not None:  # look closer
+                record = self.record(number)
+                damage = Damage(names[number], UNREADABLE) if record is None else record.damage()
             if damage is None and record is not None:
                 try:
                     whole.append(record.concept())
@@ -81,15 +86,30 @@ class Reader:
             row = self._connection.execute(self._select(concepts).where(concepts.c.id == number)).mappings().first()
             if row is None:
                 return None
-            record = Record(number, {key: value for key, value in row.items() if key != "id"})
-            record.images = self._images(number, references.c.concept_id)
+            record = _record(row)
+            record.images = self._images(references.c.concept_id == number).get(number, {})
             if self._sqlite and len(record.images) != record.values["pictures"]:  # the index may have lost one
-                record.images = self._images(number, self._unindexed(references.c.concept_id))
+                record.images = self._images(self._unindexed(references.c.concept_id) == number).get(number, {})
         except DatabaseError as error:
             if not self._sqlite or is_busy(error):
                 raise
             return None
         return record
+
+    def _records(self) -> dict[int, Record]:
+        """All rows with their pictures at once, which is quicker; {} where damage in the file is in the way."""
+        try:
+            rows = self._connection.execute(self._select(concepts).where(self._own())).mappings()
+            records = {row["id"]: _record(row) for row in rows}
+            own = references.c.concept_id.in_(select(concepts.c.id).where(self._own()))
+            for number, images in self._images(own).items():
+                if number in records:
+                    records[number].images = images
+        except DatabaseError as error:
+            if not self._sqlite or is_busy(error):
+                raise
+            return {}
+        return records
 
     def with_pictures(self, pictures: Sequence[bytes]) -> set[str]:
         """The names of those who keep one of `pictures`."""
@@ -103,9 +123,12 @@ class Reader:
     def _own(self) -> Any:
         return self._unindexed(concepts.c.namespace) == self.namespace
 
-    def _images(self, number: int, place: Any) -> dict[int, tuple[bytes, bytes | None]]:
-        statement = self._select(references, "position", "picture", "seal").where(place == number)
-        return {row.position: (row.picture, row.seal) for row in self._connection.execute(statement)}
+    def _images(self, place: Any) -> dict[int, dict[int, tuple[bytes, bytes | None]]]:
+        """The pictures with their seals, by concept and position."""
+        found: dict[int, dict[int, tuple[bytes, bytes | None]]] = {}
+        for row in self._connection.execute(self._select(references).where(place)):
+            found.setdefault(row.concept_id, {})[row.position] = (row.picture, row.seal)
+        return found
 
     def _unindexed(self, column: Any) -> Any:
         if not self._sqlite:
@@ -116,9 +139,13 @@ class Reader:
         columns = [column for column in table.c if not names or column.name in names]
         if not self._sqlite:
             return select(*columns)
-        kinds = [Integer if column.name in ("id", "position", "pictures") else LargeBinary for column in columns]
+        kinds = [Integer if column.name in _NUMBERS else LargeBinary for column in columns]
         taken: list[Any] = [cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)]
         return select(*taken)
+
+
+def _record(row: Mapping[Any, Any]) -> Record:
+    return Record(row["id"], {key: value for key, value in row.items() if key != "id"})
 
 
 def namespaces(connection: Connection) -> Counter[str]:

@@ -23,7 +23,7 @@ def seal(values: Sequence[Value]) -> bytes:
 
 def is_whole(values: Sequence[Value], found: bytes | None) -> bool:
     """Whether `values` are those that the seal `found` was made of; without a seal nobody can tell, so they are not."""
-    return found is not None and len(found) == SIZE and seal(values)[_CRC:] == found[_CRC:]
+    return found is not None and len(found) == SIZE and hashlib.sha256(_framed(values)[0]).digest() == found[_CRC:]
 
 
 def mended(values: Sequence[Value], found: bytes | None) -> list[Value] | None:

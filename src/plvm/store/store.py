@@ -116,8 +116,7 @@ class ConceptStore:
             if replaced and not replace:
                 raise duplicate(sorted(replaced))
             remove(connection, self.namespace, replaced)
-            for concept, blob in zip(kept, blobs, strict=True):
-                write(connection, self.namespace, concept, blob)
+            write(connection, self.namespace, list(zip(kept, blobs, strict=True)))
         self._finish(replaced, f"{joined(sorted(replaced))} got new tokens and pictures")
         return kept
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, update
@@ -16,8 +16,14 @@ from plvm.store.store_tables import add_to_count, concepts, mark_unscrubbed, ref
 from plvm.types import Concept
 
 
-def write(connection: Connection, namespace: str, concept: Concept, tokens: bytes) -> None:
-    """A new concept with its pictures; `tokens` are its tokens as bytes. Raises DuplicateConceptError."""
+def write(connection: Connection, namespace: str, new: Sequence[tuple[Concept, bytes]]) -> None:
+    """New concepts, each with its tokens as bytes. Raises DuplicateConceptError."""
+    for concept, tokens in new:
+        _write(connection, namespace, concept, tokens)
+    add_to_count(connection, namespace, len(new))
+
+
+def _write(connection: Connection, namespace: str, concept: Concept, tokens: bytes) -> None:
     row: dict[str, Any] = {f: getattr(concept, f) for f in ("name", "aligner", "notes", "created")}
     pictures = list(concept.references)
     display = concept.display if concept.display else None
@@ -32,7 +38,6 @@ def write(connection: Connection, namespace: str, concept: Concept, tokens: byte
     for position, picture in enumerate(pictures):
         own = {"concept_id": row["id"], "position": position, "picture": picture}
         connection.execute(insert(references).values(own | {"seal": seal(picture_values(own))}))
-    add_to_count(connection, namespace, 1)
 
 
 def rename(connection: Connection, namespace: str, old: str, new: str, display: str) -> None:
