@@ -222,6 +222,16 @@ def test_a_damaged_header_is_refused_clearly_and_everyone_is_saved(path: Path) -
         assert result.concepts == 3 and result.old.exists()
 
 
+def test_table_definitions_that_are_no_text_any_more_are_refused_clearly(path: Path) -> None:
+    data = path.read_bytes()
+    place = data.index(b"CREATE TABLE plvm_concepts") + 9
+    for bit in range(8 * place, 8 * place + 64):
+        path.write_bytes(flipped(data, bit))
+        with pytest.raises(DamagedStoreError) as caught, ConceptStore.open(path) as store:
+            store.list()
+        assert "plvm store check --repair" in caught.value.hint
+
+
 def test_two_pages_of_rubbish_cost_only_who_was_on_them(tmp_path: Path) -> None:
     path = tmp_path / "concepts.db"
     people = {f"p{i:02d}": concept(f"p{i:02d}", i, side=64) for i in range(30)}

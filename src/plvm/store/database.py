@@ -159,6 +159,8 @@ class Database:
             raise _explain(error.orig, self.label) from error
         except sqlite3.Error as error:
             raise _explain(error, self.label) from error
+        except UnicodeDecodeError as error:  # from SQLite's own message, which quotes a damaged table definition
+            raise damaged(self.label, "its tables are not as they were made") from error
 
 
 def _locate(path_or_url: str | Path) -> tuple[URL, str]:

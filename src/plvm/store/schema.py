@@ -35,6 +35,8 @@ def prepare(connection: Connection, label: str) -> None:
     tables = set(inspect(connection).get_table_names())
     if properties.name in tables:
         version = _version(connection, label)
+    elif tables & {concepts.name, references.name}:
+        raise damaged(label, f"it has no table {properties.name}")
     elif tables and connection.dialect.name == "sqlite":  # a server's database may hold other programs' tables too
         raise StoreError(f"{label} is another program's database.", "Name another file with --store.")
     else:
