@@ -100,6 +100,9 @@ def _migrate(connection: Connection) -> None:
         connection.execute(insert(references).values(row | {"seal": seal(picture_values(row))}))
     for namespace, count in Counter(row["namespace"] for row in kept[concepts.name]).items():
         add_to_count(connection, namespace, count)
+    if connection.dialect.name == "postgresql":  # it counts only the row numbers that it gave itself
+        last = "SELECT setval(pg_get_serial_sequence('plvm_concepts', 'id'), coalesce(max(id), 1)) FROM plvm_concepts"
+        connection.exec_driver_sql(last)
     set_property(connection, _VERSION, str(SCHEMA_VERSION))
     set_property(connection, _SHAPE, _shape(connection))
     mark_unscrubbed(connection)  # the room of the old tables is given back
