@@ -29,7 +29,7 @@ from plvm_lab.evaluate.result_table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from result import RESULTS, Shown, write_result
 
-RUN = "from plvm.cli.main import app; app()"
+RUN = "from plvm.cli.program import run; run()"
 
 
 def seconds(code: str, *words: str, home: Path) -> tuple[float, float]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 
 from plvm.cli.interrupts import end_at_once
+from plvm.cli.quick import resting
 
 
 def run() -> None:
     """Run the verb that the command line names."""
     signal.signal(signal.SIGINT, lambda *_: end_at_once())
-    from plvm.cli.main import app
-
+    with resting():
+        from plvm.cli.main import app
     app()

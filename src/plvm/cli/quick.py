@@ -60,6 +60,7 @@ def quick() -> Iterator[None]:
         changed.enter_context(_set(vars(utils), "auto_docstring", _as_written))
         changed.enter_context(_set(vars(found), "define_import_structure", _once(found.define_import_structure)))
         yield
+        gc.freeze()  # the collector passes over a model and its code later too: half a second at the end of the process
 
 
 class Later(ModuleType):
