@@ -128,8 +128,9 @@ def test_nothing_that_others_wrote_can_steer_the_terminal(friends: Shell) -> Non
 
 
 @pytest.mark.parametrize(
-    "option", [("--temperature", "inf"), ("--temperature", "nan"), ("--temperature", "-1"), ("--top-p", "nan"), ("--top-p", "inf"),
-               ("--temperature", "1", "--seed", "99999999999999999999")],
+    "option",
+    [("--temperature", "inf"), ("--temperature", "nan"), ("--temperature", "-1"), ("--top-p", "nan"), ("--top-p", "inf"),
+     ("--temperature", "1", "--seed", "99999999999999999999")],
 )  # fmt: skip
 def test_numbers_that_nobody_can_draw_with_are_refused(friends: Shell, option: tuple[str, ...]) -> None:
     for verb in (("ask", "party.png", "Who?"), ("chat", "party.png")):

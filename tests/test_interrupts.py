@@ -126,7 +126,7 @@ def test_a_second_ends_at_once_whatever_the_first_waits_for(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_synthesis_goes_on_where_it_was_interrupted(times: int, tmp_path: Path) -> None:
-    """The first Ctrl-C lets workers finish their shards, the second ends everything; the same command then makes the same data."""
+    """The first Ctrl-C lets workers finish their shards, the second ends everything; started again, the data are the same."""
     words = ("synth", "--identities", "40", "--per-identity", "2", "--size", "64", "--workers", "2", "--out")
     with started(*words, str(tmp_path / "cut")) as synth:
         until = time.monotonic() + 60

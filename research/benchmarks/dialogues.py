@@ -118,7 +118,8 @@ def choose(vlm: Personal, dialogues: int, turns: int) -> dict[str, Any]:
     many = scripts(CHOICE, dialogues, turns)
     shares = {n: share(measured(with_window(vlm, n), many, f"window {n}")) for n in WINDOWS}
     best = max(own["value"] for own in shares.values())
-    return {"shares": {str(n): own for n, own in shares.items()}, "window": max(n for n in WINDOWS if shares[n]["value"] >= best - 0.01)}
+    window = max(n for n in WINDOWS if shares[n]["value"] >= best - 0.01)
+    return {"shares": {str(n): own for n, own in shares.items()}, "window": window}
 
 
 def shown(figures: dict[str, Any]) -> Shown:
@@ -127,11 +128,15 @@ def shown(figures: dict[str, Any]) -> Shown:
     bars = tuple(Bar(f"turns {name}", own["after"]["value"], own["after"]["low"], own["after"]["high"],
                      own["before"]["value"]) for name, own in blocks.items())  # fmt: skip
     rows = tuple((f"turns {name}", own["before"], own["after"]) for name, own in blocks.items())
-    note = f"Percent of answers right in {figures['dialogues']} scripted dialogues; before: every turn is read, as far as the model reads."
+    note = (
+        f"Percent of answers right in {figures['dialogues']} scripted dialogues; before: every turn is read, as far as the model "
+        "reads."
+    )
     tables = [Table("Long dialogues", ("", "before", "after"), rows, note)]
     if figures["choice"]:
         windows = tuple((f"{n}", own) for n, own in figures["choice"]["shares"].items())
-        tables.append(Table("Windows compared", ("turns that are read", "right"), windows, "On other dialogues than the reported ones."))
+        other = "On other dialogues than the reported ones."
+        tables.append(Table("Windows compared", ("turns that are read", "right"), windows, other))
     caption = "Answers right by turn of a dialogue; the mark is without a window"
     return Shown(tuple(tables), (Chart(caption, bars, 0.0),))
 
@@ -162,7 +167,10 @@ def main() -> None:
         "dialogues": arguments.dialogues, "turns": arguments.turns, "window": turns, "choice": choice, "by_block": blocks,
         "third_turn": share(after, 2, 3), "last_turn": share(after, arguments.turns - 1, arguments.turns),
         "read_before": [len(own) for own in before],
-        "by_turn": {what: [share(found, i, i + 1)["value"] for i in range(arguments.turns)] for what, found in (("before", before), ("after", after))},
+        "by_turn": {
+            what: [share(found, i, i + 1)["value"] for i in range(arguments.turns)]
+            for what, found in (("before", before), ("after", after))
+        },
     }  # fmt: skip
     write_result(arguments.out, REPORT, figures, shown(figures))
 

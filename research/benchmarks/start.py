@@ -20,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.portraits_benchmark import portraits
@@ -41,6 +43,19 @@ def seconds(code: str, *words: str, home: Path) -> tuple[float, float]:
     after = os.times()
     computed = after.children_user + after.children_system - before.children_user - before.children_system
     return time.perf_counter() - begun, computed
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """What each process takes, and how often the import alone."""
+    ratios = {"import": {"least": 1.0}} | figures["ratios"]
+    rows = tuple(
+        (what, f"{own['least']:.2f} s", f"{own['median']:.2f} s", f"{figures['computing'][what]:.2f} s",
+         f"{ratios[what]['least']:.2f}")
+        for what, own in figures["clock"].items()
+    )  # fmt: skip
+    note = f"{figures['repeat']} processes of each, taking turns; \"import\" is `import torch, transformers` alone."
+    header = ("process", "least", "median", "computing", "least, of the import's")
+    return Shown((Table("A command at the prompt, from its start to its end", header, rows, note),))
 
 
 def main() -> None:
@@ -64,21 +79,14 @@ def main() -> None:
         for _ in range(arguments.repeat):
             for what, (code, *words) in commands.items():
                 times[what].append(seconds(code, *words, home=home))
-    clock = {what: {"least": min(c), "median": statistics.median(c)} for what, found in times.items() for c in [[a for a, _ in found]]}
+    taken = {what: [a for a, _ in found] for what, found in times.items()}
+    clock = {what: {"least": min(own), "median": statistics.median(own)} for what, own in taken.items()}
     computing = {what: min(b for _, b in found) for what, found in times.items()}
-    ratios = {what: {kind: clock[what][kind] / clock["import"][kind] for kind in ("least", "median")} for what in ("list", "ask")}
-    rows = tuple(
-        (what, f"{clock[what]['least']:.2f} s", f"{clock[what]['median']:.2f} s", f"{computing[what]:.2f} s",
-         "1" if what == "import" else f"{ratios[what]['least']:.2f}")
-        for what in commands
-    )  # fmt: skip
-    table = Table(
-        "A command at the prompt, from its start to its answer",
-        ("process", "least", "median", "computing", "of the import"), rows,
-        f"{arguments.repeat} processes of each, taking turns. \"import\" is `import torch, transformers` alone.",
-    )  # fmt: skip
+    ratios = {
+        what: {kind: clock[what][kind] / clock["import"][kind] for kind in ("least", "median")} for what in ("list", "ask")
+    }
     figures = {"repeat": arguments.repeat, "clock": clock, "computing": computing, "ratios": ratios}
-    write_result(arguments.out, 0, figures, Shown((table,)))
+    write_result(arguments.out, 0, figures, shown(figures))
 
 
 if __name__ == "__main__":

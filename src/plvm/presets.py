@@ -37,7 +37,7 @@ class Preset:
     encoder_config: Mapping[str, Any] = field(default_factory=dict)
     reference_size: int = 224
     image_tokens: int = 576
-    template: Mapping[str, str] = field(default_factory=dict)
+    template: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
 
 
