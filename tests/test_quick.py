@@ -6,8 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from pictures import encoded, scene
+from plvm.families import FOLDER
+from plvm.model.pretrained import _filled
 from shell import Shell
 from shell import friends as friends
 from shell import load_once as load_once
@@ -69,6 +74,17 @@ def test_a_model_that_was_loaded_quickly_has_the_same_weights_and_gives_the_same
         "print(digest.hexdigest(), vlm.fingerprint, vlm.ask(Image.new('RGB', (64, 48), 'red'), 'Who is there?').text)"
     )
     assert python(code.format("quick()")) == python(code.format("contextlib.nullcontext()"))
+
+
+def test_a_class_that_computes_before_it_is_filled_is_loaded_all_the_same() -> None:
+    class Computing:
+        @classmethod
+        def from_pretrained(cls, *_: Any, **__: Any) -> Any:
+            with torch.device("meta"):
+                steps = torch.tensor([1.0, 2.0]) * torch.arange(2)
+            return steps.device.type, {"missing_keys": (), "mismatched_keys": ()}
+
+    assert _filled(FOLDER / "mini" / "encoder", Computing, torch.float32, {}) == "meta"
 
 
 def test_what_was_left_for_later_comes_when_it_is_asked_for() -> None:

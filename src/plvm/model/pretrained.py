@@ -160,8 +160,14 @@ def _quantised(bits: int, dtype: torch.dtype) -> Any:
 
 def _filled(folder: Path, kind: Any, dtype: torch.dtype, options: dict[str, Any]) -> Any:
     weight_files(folder)
-    with unfilled():
-        model, info = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options)
+    options = options | {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
+    try:
+        with unfilled():
+            model, info = kind.from_pretrained(folder, **options)
+    except RuntimeError as error:
+        if "meta" not in str(error):
+            raise
+        model, info = kind.from_pretrained(folder, **options)  # a class that computes with what has no memory yet
     missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if missing:
         raise CheckpointError(
