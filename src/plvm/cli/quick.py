@@ -19,7 +19,8 @@ from types import ModuleType
 from typing import Any
 
 COMPILER, MODELS = "torch._dynamo", "models"
-UNUSED = ("scipy", "sklearn", "pandas", "accelerate")  # transformers looks whether they are there, and then imports them
+UNUSED = ("scipy", "sklearn", "pandas")  # transformers looks whether they are there, and then imports them
+UNUSED_ON_A_CPU = ("accelerate",)  # puts weights onto other devices
 
 
 @contextmanager
@@ -46,11 +47,12 @@ def quick() -> Iterator[None]:
         yield
         return
     with resting(), ExitStack() as changed:
-        for name in UNUSED:
-            if name not in sys.modules:
-                changed.enter_context(_set(sys.modules, name, None))
         import torch
 
+        other = torch.cuda.is_available() or torch.backends.mps.is_available()
+        for name in UNUSED if other else (*UNUSED, *UNUSED_ON_A_CPU):
+            if name not in sys.modules:
+                changed.enter_context(_set(sys.modules, name, None))
         if COMPILER not in sys.modules:
             sys.modules[COMPILER] = Compiler(COMPILER)
         changed.enter_context(_set(vars(torch.distributed), "is_available", lambda: False))
