@@ -38,6 +38,7 @@ def run(family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return go
 
 
+@pytest.mark.slow
 def test_table_8_is_measured_on_a_folder_in_yollavas_layout(run: Any, tmp_path: Path) -> None:
     words = ("--small", "--parts", "recognition", "text_qa", "--out", "t8.json")
     found = run("research/runs/table8.py", *words, out="t8.json")
@@ -76,6 +77,7 @@ def test_figure_4_without_an_endpoint_says_what_is_missing(run: Any) -> None:
         run("research/runs/figure4.py", "--systems", "openai", "--out", "f4", out="f4/figure4.json")
 
 
+@pytest.mark.slow
 def test_table_9_asks_about_each_context_token_and_counts_what_is_true(run: Any) -> None:
     found = run("research/runs/table9.py", "--small", "--people", "2", "--out", "t9.json", out="t9.json")
     assert [row["token"] for row in found["tokens"]] == [1, 2, 3, 4] and found["anchored_tokens"] == 3
@@ -128,6 +130,7 @@ def test_table_7_counts_the_papers_parameters_and_times_what_is_here(run: Any) -
     assert found["tables"][0]["rows"][1][1:3] == ["128.8 M", "128 M"]
 
 
+@pytest.mark.slow
 def test_yollavas_budget_is_chosen_on_validation_people_and_learned_once(run: Any, tmp_path: Path) -> None:
     quick = ("positive=2", "hard=1", "others=1", "looks=0", "context_tokens=2", "batch=4")
     words = ("--small", "--people", "1", "--epochs", "1", "2", "--rates", "0.02", "--set", *quick, "--out", "b.json")
@@ -141,6 +144,7 @@ def test_yollavas_budget_is_chosen_on_validation_people_and_learned_once(run: An
     assert len(kept) == 2 and [path.stat().st_mtime_ns for path in kept] == times and again["cells"] == found["cells"]
 
 
+@pytest.mark.slow
 def test_recognition_is_measured_against_the_number_of_enrolled_people(run: Any) -> None:
     words = ("--small", "--counts", "1", "3", "--pictures", "4", "--out", "e.json")
     found = run("research/benchmarks/enrolled.py", *words, out="e.json")["enrolled"]
@@ -150,12 +154,14 @@ def test_recognition_is_measured_against_the_number_of_enrolled_people(run: Any)
     assert found["3"]["false_alarms"]["n"] == 8 and found["3"]["found"]["n"] == 4
 
 
+@pytest.mark.slow
 def test_recognition_is_measured_with_one_two_and_four_references(run: Any) -> None:
     found = run("research/benchmarks/references.py", "--small", "--out", "r.json", out="r.json")["references"]
     assert set(found) == {"1", "2", "4"} and found["1"]["gained"]["value"] == 0
     assert found["2"]["auc"] != found["1"]["auc"] or found["4"]["auc"] != found["1"]["auc"]
 
 
+@pytest.mark.slow
 def test_a_models_own_descriptions_are_judged_phrase_by_phrase(run: Any) -> None:
     found = run("research/benchmarks/descriptions.py", "--small", "--out", "d.json", out="d.json")
     for told in found["described"].values():

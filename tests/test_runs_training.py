@@ -46,7 +46,9 @@ def run(script: str, data: Path, family: Path, work: Path, monkeypatch: pytest.M
     return json.loads(out.read_text())
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    "script", [s if s == "table3_k" else pytest.param(s, marks=pytest.mark.slow) for s in SCRIPTS]
+)
 def test_it_trains_its_arms_and_writes_them_beside_published_figures(
     data: Path, family: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
