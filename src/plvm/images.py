@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import overload
 
-import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from plvm.errors import ImageError
@@ -279,6 +278,8 @@ def _flatten(image: Image.Image, label: str) -> Image.Image:
 
 def _scale_grey(image: Image.Image, label: str) -> Image.Image:
     """Pillow's own conversion clips 16-bit greys at 255, which turns a photo white."""
+    import numpy as np  # half of this module's time at the prompt, for one rare kind of picture
+
     deep = np.asarray(image).astype(np.int64)
     if deep.min() < 0 or deep.max() > 65535:
         raise ImageError(f"{label} has 32-bit pixels.", "Save it with 8 or 16 bits a channel.")

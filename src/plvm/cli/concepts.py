@@ -30,16 +30,16 @@ def register(app: Typer) -> None:
 def list_(store: o.StoreOptions, json: o.Json = False) -> None:
     """List everyone who is enrolled."""
     with store.open() as opened:
-        concepts = opened.list()
-    if json:
-        out_json([_facts(concept) for concept in concepts])
-        return
-    if not concepts:
+        if json:
+            out_json([_facts(concept) for concept in opened.list()])
+            return
+        entries = opened.entries()
+    if not entries:
         say("Nobody is enrolled yet: `plvm add NAME PICTURE`.")
         return
-    rows = [(label(c.name, c.display) if c.display else c.name, len(c.references), c.created[:10], c.notes) for c in concepts]
+    rows = [(label(e.name, e.display) if e.display else e.name, e.pictures, e.created[:10], e.notes) for e in entries]
     out(table(rows, ("NAME", "PICTURES", "ADDED", "NOTES")))
-    makers = {concept.aligner for concept in concepts}
+    makers = {entry.aligner for entry in entries}
     if len(makers) > 1:
         say(f"They were made by {len(makers)} Aligners; `plvm add --re-enrol` makes them anew with the one in use.")
 

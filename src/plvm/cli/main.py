@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Annotated
 
 from typer import Context, Exit, Option, Typer
 
 import plvm
+from plvm.cli.catalogue import AllVerbs
 from plvm.cli.console import out
-from plvm.cli.verbs import WIDTH, Verbs
+from plvm.cli.verbs import WIDTH
 
 app = Typer(
     name="plvm",
-    cls=Verbs,
+    cls=AllVerbs,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -41,10 +40,3 @@ def plvm_(
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name in a script that the terminal cannot show is no reason to fail
             stream.reconfigure(errors="backslashreplace")
-
-
-# Every verb's module adds itself; what is heavy is imported inside the verbs. Verbs of other packages come by entry point.
-for _name in ("add", "concepts", "transfer", "ask", "chat", "recognize", "train", "import_official", "push"):
-    import_module(f"plvm.cli.{_name}").register(app)
-for _found in entry_points(group="plvm.verbs"):
-    _found.load()(app)

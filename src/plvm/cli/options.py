@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from plvm.cli.console import say, waiting
+from plvm.cli.quick import quick, resting
 from plvm.errors import RequestError
 from plvm.runtime import STORE_FILE, home_folder
 from plvm.types import SamplingParams, with_display_names
@@ -59,7 +60,8 @@ class StoreOptions:
 
     def open(self) -> ConceptStore:
         """The store, made if it is not there. Raises StoreError, RequestError."""
-        from plvm.store import ConceptStore
+        with resting():
+            from plvm.store import ConceptStore
 
         place: str | Path
         if self.store is None:
@@ -84,7 +86,7 @@ class ModelOptions:
 
     def load(self) -> Personal:
         """The model; what its user has to know about it goes to stderr. Raises CheckpointError, RequestError."""
-        with waiting(f"Loading {self.model}"):
+        with waiting(f"Loading {self.model}"), quick():
             from plvm.personal import load
 
             place = Path(self.model).expanduser() if self.model.startswith("~") else self.model

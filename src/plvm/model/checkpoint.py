@@ -27,6 +27,7 @@ from torch import Tensor
 
 from plvm.errors import CheckpointError
 from plvm.model.aligner import Aligner, AlignerConfig, build_aligner
+from plvm.model.unfilled import unfilled
 from plvm.prompt.template import Template
 from plvm.types import nearest_names
 
@@ -73,7 +74,7 @@ def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]
     template = _value(Template, folder / TEMPLATE)
     record = _read_json(folder / TRAINING)
     weights = _read_weights(folder / WEIGHTS)
-    with torch.device("meta"):  # shapes first: what the file does not fill never gets memory
+    with unfilled(), torch.device("meta"):  # shapes first: what the file does not fill never gets memory
         aligner = build_aligner(config)
     _check_weights(folder / WEIGHTS, {k: tuple(v.shape) for k, v in aligner.state_dict().items()}, weights)
     aligner.load_state_dict({k: v.float() for k, v in weights.items()}, assign=True)

@@ -20,6 +20,7 @@ from plvm.model.backbone_family import families
 from plvm.model.checkpoint import AGAIN, check_files
 from plvm.model.encoder import KINDS, Encoder
 from plvm.model.fetch import fetch, is_hub_id
+from plvm.model.unfilled import unfilled
 from plvm.runtime import free_memory, has_package
 
 CONFIG, INDEX, WHOLE = "config.json", "model.safetensors.index.json", "model.safetensors"
@@ -159,7 +160,8 @@ def _quantised(bits: int, dtype: torch.dtype) -> Any:
 
 def _filled(folder: Path, kind: Any, dtype: torch.dtype, options: dict[str, Any]) -> Any:
     weight_files(folder)
-    model, info = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options)
+    with unfilled():
+        model, info = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **options)
     missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
     if missing:
         raise CheckpointError(

@@ -18,6 +18,7 @@ from plvm.errors import DuplicateConceptError, RequestError, StoreError
 from plvm.store.archive import read_archive, write_archive
 from plvm.store.conflicts import check_aligner, duplicate, joined
 from plvm.store.database import Database
+from plvm.store.entry import Entry, read_entries
 from plvm.store.roster import checked, placed, refuse_taken, renamed, word_of
 from plvm.store.schema import concepts, damaged, mark_unscrubbed, references
 from plvm.store.tokens import tokens_from_bytes, tokens_to_bytes
@@ -120,6 +121,11 @@ class ConceptStore:
         """{name: display name, or "" where that is the name} of all concepts, sorted by name."""
         with self._database.transaction(write=False) as connection:
             return dict(sorted(self._people(connection).items()))
+
+    def entries(self) -> Sequence[Entry]:
+        """What is known of all concepts but their tokens and pictures, sorted by name: quick, and it needs no torch."""
+        with self._database.transaction(write=False) as connection:
+            return read_entries(connection, concepts.c.namespace == self.namespace)
 
     def check_free(self, *names: str) -> None:
         """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name or can only by

@@ -1,0 +1,85 @@
+"""How long a command at the prompt takes, from its start to its answer, against importing what it stands on in the same run.
+
+    python research/benchmarks/start.py                             # research/results/start.json
+
+Processes take turns, so that a busy moment meets all of them alike; the least of each is what a quiet machine would show.
+
+    import    python -c "import torch, transformers"
+    list      plvm list, one person enrolled
+    ask       plvm ask PICTURE "Where is <NAME>?" with mini: process start to the whole answer
+
+Claim, on a quiet machine of two cores: list <= 0.6 s, ask <= 3.0 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from plvm_lab.evaluate.drawings import Drawings
+from plvm_lab.evaluate.portraits_benchmark import portraits
+from plvm_lab.evaluate.result_table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, write_result
+
+RUN = "from plvm.cli.main import app; app()"
+
+
+def seconds(code: str, *words: str, home: Path) -> tuple[float, float]:
+    """(seconds on the clock, seconds of computing) of a Python process."""
+    before = os.times()
+    begun = time.perf_counter()
+    environment = os.environ | {"PLVM_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code, *words], env=environment, check=True, capture_output=True)
+    after = os.times()
+    computed = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.perf_counter() - begun, computed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=10)
+    parser.add_argument("--out", type=Path, default=RESULTS / "start.json")
+    arguments = parser.parse_args()
+    drawings = Drawings(portraits("validation", 0))
+    name = drawings.bench.names[0]
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        picture = home / "picture.png"
+        drawings.reference(name).save(picture)
+        seconds(RUN, "add", name, str(picture), home=home)
+        commands = {
+            "import": ("import torch, transformers",),
+            "list": (RUN, "list"),
+            "ask": (RUN, "ask", str(picture), f"Where is <{name}>?"),
+        }
+        times: dict[str, list[tuple[float, float]]] = {what: [] for what in commands}
+        for _ in range(arguments.repeat):
+            for what, (code, *words) in commands.items():
+                times[what].append(seconds(code, *words, home=home))
+    clock = {what: {"least": min(c), "median": statistics.median(c)} for what, found in times.items() for c in [[a for a, _ in found]]}
+    computing = {what: min(b for _, b in found) for what, found in times.items()}
+    ratios = {what: {kind: clock[what][kind] / clock["import"][kind] for kind in ("least", "median")} for what in ("list", "ask")}
+    rows = tuple(
+        (what, f"{clock[what]['least']:.2f} s", f"{clock[what]['median']:.2f} s", f"{computing[what]:.2f} s",
+         "1" if what == "import" else f"{ratios[what]['least']:.2f}")
+        for what in commands
+    )  # fmt: skip
+    table = Table(
+        "A command at the prompt, from its start to its answer",
+        ("process", "least", "median", "computing", "of the import"), rows,
+        f"{arguments.repeat} processes of each, taking turns. \"import\" is `import torch, transformers` alone.",
+    )  # fmt: skip
+    figures = {"repeat": arguments.repeat, "clock": clock, "computing": computing, "ratios": ratios}
+    write_result(arguments.out, 0, figures, Shown((table,)))
+
+
+if __name__ == "__main__":
+    main()
