@@ -48,8 +48,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=10)
     parser.add_argument("--out", type=Path, default=RESULTS / "start.json")
     arguments = parser.parse_args()
-    drawings = Drawings(portraits("validation", 0))
-    name = drawings.bench.names[0]
+    drawings = Drawings(portraits("val", 0))
+    name = drawings.benchmark.names[0]
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         picture = home / "picture.png"

@@ -28,7 +28,8 @@ class Turn:
 class Chat:
     """A dialogue about one picture after the other, with everyone in it known by name; `Personal.chat` opens one.
 
-    Asking adds a turn; `add` lets somebody join with the next one; `look_at` goes on with another picture.
+    Asking adds a turn; `add` lets somebody join with the next one; `look_at` goes on with another picture. A dialogue may be as
+    long as you like: the model reads the picture, everyone and as many of the last turns as serve (`Template.turns`).
     """
 
     def __init__(
@@ -47,7 +48,8 @@ class Chat:
         self._joined: tuple[Concept, ...] = ()
         self._waiting: tuple[Concept, ...] = ()
         self._turns: tuple[Turn, ...] = ()
-        self._state: ImagePrefix | Session = self._look(image)
+        self._start = self._look(image)
+        self._state: ImagePrefix | Session = self._start
         for concept in concepts:
             self.add(concept)
 
@@ -70,7 +72,8 @@ class Chat:
 
     def look_at(self, image: Picture) -> None:
         """Talk about another picture from now on: a new sequence with everyone in it. Raises ImageError."""
-        self._state = self._look(image)
+        self._start = self._look(image)
+        self._state = self._start
         self._joined, self._waiting = (), self.concepts
         self._turns = ()
 
@@ -83,18 +86,23 @@ class Chat:
     def stream(self, question: str, params: SamplingParams | None = None) -> Iterator[str]:
         """The answer to the next question in chunks, as it is written. The turn counts once the last chunk was taken. Raises
         RequestError and UnknownConceptError at once, before the first."""
+        params = params if params is not None else SamplingParams()
         request = self._engine.next_request(
-            self._state, question, self.concepts, self._waiting, strict_names=self._strict, exact_names=self._exact
-        )
-        return self._stream(request, params)
+            self._start, self._state, question, self._waiting, [(t.question, t.answer.text) for t in self._turns],
+            longest=params.max_tokens, strict_names=self._strict, exact_names=self._exact,
+        )  # fmt: skip
+        return self._stream(request, params, self._state, self._turns, self._waiting)
 
     def _look(self, image: Picture) -> ImagePrefix:
         return self._engine.look([image], namespace=self._namespace)[0]
 
-    def _stream(self, request: Request, params: SamplingParams | None) -> Iterator[str]:
-        joined, waiting, turns = self._joined, request.concepts, self._turns
+    def _stream(
+        self, request: Request, params: SamplingParams, state: ImagePrefix | Session, turns: tuple[Turn, ...],
+        waiting: tuple[Concept, ...],
+    ) -> Iterator[str]:  # fmt: skip
+        joined = self._joined
         done = yield from self._engine.stream(request, params)
-        if self._state is not request.state or self._turns is not turns:
+        if self._state is not state or self._turns is not turns:
             raise RequestError("Another turn was taken while this one was being answered.", "Ask one at a time.")
         self._state = done.session
         self._joined = (*joined, *waiting)

@@ -7,6 +7,7 @@ backbone computes, and the answer counts what was computed for it. `Personal` an
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 
 from PIL import Image
 
@@ -15,6 +16,7 @@ from plvm.engine.generate import Completion, generate, stream
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
 from plvm.engine.request import Request, Session
 from plvm.engine.score import BATCH, yes_probability
+from plvm.engine.window import Said, window_of
 from plvm.images import Source, open_image
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
@@ -65,13 +67,17 @@ class Engine:
         ]
 
     def next_request(
-        self, state: ImagePrefix | Session, question: str, everyone: Sequence[Concept], joining: Sequence[Concept],
-        *, strict_names: bool, exact_names: bool = False,
+        self, start: ImagePrefix, state: ImagePrefix | Session, question: str, joining: Sequence[Concept],
+        said: Said, *, longest: int, strict_names: bool, exact_names: bool = False,
     ) -> Request:  # fmt: skip
-        """A dialogue's next question, which `joining` concepts join with; `everyone` who may be named includes them."""
-        people = {c.name: c.display for c in everyone}
+        """The next question of a dialogue that began at `start`, stands at `state` and in which `said` was said; `joining`
+        concepts join with it. Its window moves on where that leaves no room for an answer of `longest` tokens."""
+        going_on = Request(state, question, tuple(joining))
+        people = {c.name: c.display for c in going_on.everyone}
         text = checked_question(question, people, strict_names=strict_names, exact_names=exact_names)
-        return Request(state, text, tuple(joining))
+        going_on = replace(going_on, question=text)
+        window = window_of(self.backbone, self.prompt, longest)
+        return window.request(self.backbone, self.prompt, start, going_on, said)
 
     # ---- pictures -> prefixes
 

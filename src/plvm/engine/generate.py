@@ -147,7 +147,7 @@ class _Row:
             start + cached,
             pending=(*self.ids[cached:kept], self.end_id),
             concepts=self.request.everyone,
-            turns=session.turns + 1,
+            turns=session.turns + len(self.request.history) + 1,
             shift=session.shift,
         )
         return Completion(answer, after)

@@ -39,13 +39,15 @@ class Request:
     """One question: the state it continues, the user's words, and the concepts that join with it.
 
     `descriptions[i]`, where given and not None, stands in place of all context tokens of `concepts[i]`: words, or the
-    numbers of some of them (none: it is not defined). The question may hold single context tokens (`ContextToken`).
+    numbers of some of them (none: it is not defined). The question may hold single context tokens (`ContextToken`). `history`
+    are (question, answer)s that the state does not hold: they are written first, the definitions before them.
     """
 
     state: ImagePrefix | Session
     question: Words
     concepts: tuple[Concept, ...] = ()
     descriptions: tuple[Description, ...] = ()
+    history: tuple[tuple[str, str], ...] = ()
 
     @property
     def session(self) -> Session:
@@ -78,14 +80,17 @@ class Request:
         session, tokens = self.session, Tokens()
         first = len(session.concepts)
         tokens.add(session.pending)
-        prompt.turn(
-            tokens,
-            self.question,
-            self.names,
-            vocabulary,
-            joining=range(first, first + len(self.concepts)),
-            descriptions={first + i: d for i, d in enumerate(self.descriptions)},
-            first=session.turns == 0,
-            image=vocabulary.image_ids(0 if self.features is None else len(self.features)),
-        )
+        for i, (question, answer) in enumerate((*self.history, (self.question, None))):
+            begins = i == 0
+            prompt.turn(
+                tokens,
+                question,
+                self.names,
+                vocabulary,
+                joining=range(first, first + len(self.concepts)) if begins else (),
+                descriptions={first + n: d for n, d in enumerate(self.descriptions)},
+                first=begins and session.turns == 0,
+                image=vocabulary.image_ids(0 if self.features is None else len(self.features)) if begins else (),
+                answer=answer,
+            )
         return tokens.ids

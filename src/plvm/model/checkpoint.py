@@ -35,7 +35,7 @@ VERSION = 1
 WEIGHTS, CONFIG, TEMPLATE, TRAINING = "aligner.safetensors", "config.json", "template.json", "training.json"
 FILES = (WEIGHTS, CONFIG, TEMPLATE, TRAINING)
 AGAIN = "Copy or download the folder again, or train it again."
-_NON_NEGATIVE = ("free_tokens", "row_rms")
+_NON_NEGATIVE = ("free_tokens", "row_rms", "turns")
 
 T = TypeVar("T", AlignerConfig, Template)
 
@@ -89,12 +89,15 @@ def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]
 def fingerprint(aligner: Aligner, template: Template) -> str:
     """16 hex digits that name this Aligner: a SHA-256 of its config, its template and its weights in float32.
 
-    A field that templates did not have at first counts only where it is set, so that older Aligners keep their names.
+    A field that templates did not have at first counts only where it is set, so that older Aligners keep their names; how much
+    of a dialogue is read does not count.
     """
     digest = hashlib.sha256()
     for part in (aligner.config, template):
         unset = {
-            f.name for f in dataclasses.fields(part) if f.metadata.get("later") and getattr(part, f.name) == f.default
+            f.name
+            for f in dataclasses.fields(part)
+            if f.metadata.get("unnamed") or (f.metadata.get("later") and getattr(part, f.name) == f.default)
         }
         values = {k: v for k, v in dataclasses.asdict(part).items() if k not in unset}
         digest.update(json.dumps(values, sort_keys=True).encode() + b"\n")

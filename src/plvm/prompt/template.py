@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 LATER = {"later": True}  # marks fields that came after the first templates were saved
+UNNAMED = {"later": True, "unnamed": True}  # and those that change no prompt: a fingerprint does not count them
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Template:
     follow `after_image` or, in later turns, `user` at the distance of `first_gap` or `next_gap`; where a definition stands
     between them, at that of a blank. An answer stands at the distance that `yes` has. `end` is the one token that ends an
     answer ("": the tokenizer's own).
+
+    `turns`: of a dialogue so many turns are read at most; 0: as many as the model has room for.
     """
 
     form: str = field(default="image-first", metadata=LATER)
@@ -33,3 +36,4 @@ class Template:
     first_gap: str = field(default=" ", metadata=LATER)
     next_gap: str = field(default=" ", metadata=LATER)
     end: str = field(default="", metadata=LATER)
+    turns: int = field(default=0, metadata=UNNAMED)
