@@ -1,0 +1,171 @@
+"""How good a long dialogue is, turn by turn, and how many of its turns mini should read.
+
+    python research/benchmarks/dialogues.py                         # research/results/dialogues.json
+    python research/benchmarks/dialogues.py --choose                # windows compared, on dialogues of another seed
+
+Scripted dialogues of 100 turns, each about a drawn picture of validation people: where somebody is, what they wear and do, who is
+there at all. Three names are in each, one of them nobody's in the picture. The answers are known from the drawing.
+
+    before    every turn is read, as far as the model reads
+    after     the window of the template is read (`Template.turns`)
+
+The window is the largest whose share right is within one point of the best, on the dialogues of --choose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from plvm import personal
+from plvm.personal import Personal
+from plvm.types import SamplingParams
+from plvm_lab.evaluate.items import Line
+from plvm_lab.evaluate.metrics import accuracy
+from plvm_lab.evaluate.parsing import is_right
+from plvm_lab.evaluate.result_table import Table
+from plvm_lab.portraits.person import person_of
+from plvm_lab.portraits.questions import VISUAL_KINDS, Asker
+from plvm_lab.portraits.render import rasterize, scene_svg
+from plvm_lab.portraits.scene import draw_portrait, draw_scene
+from plvm_lab.report.charts import Bar, Chart
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, progress, write_result
+
+NAMES = ("billie", "avril", "quinn")  # the last is in no picture
+KINDS = (*VISUAL_KINDS, "recognize")
+WINDOWS = (1, 2, 4, 6, 8, 12, 16, 24)
+CHOICE, REPORT = 501, 502  # seeds: the window is chosen on other people and pictures than are reported
+BLOCK = 10  # turns in a bar of the chart
+SIZE = 480
+
+
+@dataclass(frozen=True)
+class Script:
+    """A picture, the reference of each of NAMES, and the questions with their answers."""
+
+    picture: Image.Image
+    references: tuple[Image.Image, ...]
+    lines: tuple[Line, ...]
+
+
+def scripts(seed: int, dialogues: int, turns: int) -> list[Script]:
+    """Dialogues about pictures of validation people that no benchmark has."""
+    found = []
+    for i in range(dialogues):
+        rng = random.Random(f"plvm-long-dialogues/{seed}/{i}")
+        people = [person_of("val", 3 * i + j, seed) for j in range(3)]
+        scene = draw_scene(people[:2], rng)
+        asker = Asker(scene, dict(zip(NAMES, people, strict=True)), rng)
+        lines: list[Line] = []
+        while len(lines) < turns:
+            question = asker.ask(rng.choice(KINDS), rng.choice(NAMES))
+            if question is not None:
+                lines.append(Line(question.kind, question.text, question.answer, question.options, asked=True))
+        references = tuple(rasterize(scene_svg(draw_portrait(person, rng)), SIZE) for person in people)
+        found.append(Script(rasterize(scene_svg(scene), SIZE), references, tuple(lines)))
+    return found
+
+
+def with_window(vlm: Personal, turns: int) -> Personal:
+    """The same model with another window."""
+    prompt = type(vlm.prompt)(vlm.prompt.tokenizer, replace(vlm.prompt.template, turns=turns))
+    return Personal(vlm.backbone, vlm.encoder, vlm.aligner, prompt, vlm.fingerprint)
+
+
+def told(vlm: Personal, script: Script, endless: bool) -> list[bool]:
+    """Whether each answer is right; not `endless`: until the first turns of the dialogue are read no more."""
+    people = [vlm.enroll(name, picture) for name, picture in zip(NAMES, script.references, strict=True)]
+    chat = vlm.chat(script.picture, people)
+    right: list[bool] = []
+    longest = 0
+    for line in script.lines:
+        answer = chat.ask(line.question, SamplingParams(max_tokens=32))
+        if not endless and answer.prompt_tokens < longest:
+            break
+        longest = answer.prompt_tokens
+        right.append(bool(is_right(line, answer.text)))
+    return right
+
+
+def measured(vlm: Personal, many: Sequence[Script], what: str, endless: bool = True) -> list[list[bool]]:
+    """Of each dialogue, whether each answer is right."""
+    found = []
+    for i, script in enumerate(many):
+        found.append(told(vlm, script, endless))
+        progress(what, i + 1, len(many))
+    return found
+
+
+def share(found: Sequence[Sequence[bool]], first: int = 0, last: int | None = None) -> Any:
+    """The share right of the turns first .. last, with its interval over dialogues."""
+    cut = [own[first:last] for own in found]
+    return accuracy([r for own in cut for r in own], [str(i) for i, own in enumerate(cut) for _ in own])
+
+
+def choose(vlm: Personal, dialogues: int, turns: int) -> dict[str, Any]:
+    """The share right with each window, and the window that follows from it."""
+    many = scripts(CHOICE, dialogues, turns)
+    shares = {n: share(measured(with_window(vlm, n), many, f"window {n}")) for n in WINDOWS}
+    best = max(own["value"] for own in shares.values())
+    return {"shares": {str(n): own for n, own in shares.items()}, "window": max(n for n in WINDOWS if shares[n]["value"] >= best - 0.01)}
+
+
+def shown(figures: dict[str, Any]) -> Shown:
+    """Before and after, in blocks of turns, and the windows that were compared."""
+    blocks = figures["by_block"]
+    bars = tuple(Bar(f"turns {name}", own["after"]["value"], own["after"]["low"], own["after"]["high"],
+                     own["before"]["value"]) for name, own in blocks.items())  # fmt: skip
+    rows = tuple((f"turns {name}", own["before"], own["after"]) for name, own in blocks.items())
+    note = f"Percent of answers right in {figures['dialogues']} scripted dialogues; before: every turn is read, as far as the model reads."
+    tables = [Table("Long dialogues", ("", "before", "after"), rows, note)]
+    if figures["choice"]:
+        windows = tuple((f"{n}", own) for n, own in figures["choice"]["shares"].items())
+        tables.append(Table("Windows compared", ("turns that are read", "right"), windows, "On other dialogues than the reported ones."))
+    caption = "Answers right by turn of a dialogue; the mark is without a window"
+    return Shown(tuple(tables), (Chart(caption, bars, 0.0),))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mini", help='"mini" or the folder of a trained Aligner')
+    parser.add_argument("--dialogues", type=int, default=20)
+    parser.add_argument("--turns", type=int, default=100)
+    parser.add_argument("--choose", action="store_true", help="compare windows, and keep what was found in the result file")
+    parser.add_argument("--out", type=Path, default=RESULTS / "dialogues.json")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    vlm = personal.load(arguments.model)
+    kept = json.loads(arguments.out.read_text()).get("choice") if arguments.out.exists() else None
+    choice = choose(vlm, arguments.dialogues // 2, arguments.turns // 2) if arguments.choose else kept
+    turns = choice["window"] if choice and arguments.choose else vlm.prompt.template.turns
+    many = scripts(REPORT, arguments.dialogues, arguments.turns)
+    before = measured(with_window(vlm, 0), many, "before", endless=False)
+    after = measured(with_window(vlm, turns), many, f"after, a window of {turns}")
+    blocks = {
+        f"{first + 1}-{min(first + BLOCK, arguments.turns)}": {
+            "before": share(before, first, first + BLOCK), "after": share(after, first, first + BLOCK),
+        }
+        for first in range(0, arguments.turns, BLOCK)
+    }  # fmt: skip
+    figures = {
+        "dialogues": arguments.dialogues, "turns": arguments.turns, "window": turns, "choice": choice, "by_block": blocks,
+        "third_turn": share(after, 2, 3), "last_turn": share(after, arguments.turns - 1, arguments.turns),
+        "read_before": [len(own) for own in before],
+        "by_turn": {what: [share(found, i, i + 1)["value"] for i in range(arguments.turns)] for what, found in (("before", before), ("after", after))},
+    }  # fmt: skip
+    write_result(arguments.out, REPORT, figures, shown(figures))
+
+
+if __name__ == "__main__":
+    main()
