@@ -13,6 +13,8 @@ from shell import friends as friends
 from shell import load_once as load_once
 from shell import shell as shell
 
+pytest_plugins = ["family"]
+
 ROOT = Path(__file__).parents[1]
 HEAVY = (
     "sklearn", "scipy", "pandas", "sympy", "accelerate", "torchvision", "matplotlib", "torch._dynamo.symbolic_convert",

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from plvm.cli.interrupts import orderly
 from plvm.cli.verbs import Verbs
 
 HOMES = {  # a file of plvm.cli: its verbs, as the help lists them
@@ -34,6 +35,11 @@ class AllVerbs(Verbs):
         """The verb `cmd_name`; None where there is none."""
         home = _HOME_OF.get(cmd_name)
         return self._verbs_in(home)[cmd_name] if home is not None else self.commands.get(cmd_name)
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the verb that the command line names; Ctrl-C ends it with code 130."""
+        with orderly():
+            return super().main(*args, **options)
 
     @property
     def commands(self) -> Commands:

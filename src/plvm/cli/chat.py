@@ -14,6 +14,7 @@ from plvm.cli import options as o
 from plvm.cli.add import tell_same
 from plvm.cli.ask import tell
 from plvm.cli.console import complain, count, out, say, table
+from plvm.cli.interrupts import INTERRUPTS
 from plvm.cli.verbs import add_verb
 from plvm.errors import DuplicateConceptError, PlvmError, RequestError
 from plvm.naming.display import bare, label, resolve, typed, unused
@@ -93,13 +94,16 @@ class Dialogue:
         say(f"In the dialogue: {who}. /help lists the commands, /quit ends it.")
 
     def run(self) -> None:
-        """Until /quit, the end of the input, or Ctrl-C at the prompt."""
+        """Until /quit, the end of the input, or Ctrl-C at the prompt, which raises KeyboardInterrupt."""
         while True:
             try:
                 text = _read()
-            except (EOFError, KeyboardInterrupt):
+            except EOFError:
                 say("")
                 return
+            except KeyboardInterrupt:
+                say("")
+                raise
             if text in ("/quit", "/exit", "/q"):
                 return
             if not text:
@@ -112,6 +116,7 @@ class Dialogue:
             except PlvmError as error:
                 complain(error.message, error.hint)
             except KeyboardInterrupt:
+                INTERRUPTS.handled()
                 out()
                 say("Stopped; this turn does not count.")
 

@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from plvm.cli.console import complain
 from plvm.cli.groups import flattened
+from plvm.cli.interrupts import INTERRUPTED, INTERRUPTS
 from plvm.errors import PlvmError
 
 WIDTH = 100  # columns of the help
@@ -60,6 +61,8 @@ class Verbs(TyperGroup):
             sys.stdout.flush()
             return result
         except PlvmError as error:
+            if INTERRUPTS.waiting:  # an import or a file was cut short: that is no mistake to tell of
+                raise Exit(INTERRUPTED) from None
             complain(error.message, error.hint)
             raise Exit(2) from None
         except BrokenPipeError:

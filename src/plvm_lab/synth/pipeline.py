@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -121,6 +122,7 @@ _maker: Callable[[], ShardMaker]  # a worker process's own, built once
 
 def _start_worker(job: Job) -> None:
     global _maker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to all processes: this one's shard is finished
     _end_with_parent()
     _maker = cache(job.maker)  # at the first shard: an error here would look like a worker's death
 
@@ -130,6 +132,19 @@ def _make_in_worker(shard: Shard) -> Shard:
     with _one_thread(maker.spec):
         maker.make(shard)
     return shard
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Start processes in here: Ctrl-C comes to none of them, and to this one afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:
@@ -149,7 +164,9 @@ def _made_by_processes(job: Job, shards: Sequence[Shard], workers: int) -> Itera
     context = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
     pool = ProcessPoolExecutor(workers, context, _start_worker, (job,))
     try:
-        for future in as_completed([pool.submit(_make_in_worker, shard) for shard in shards]):
+        with _undisturbed():
+            made = [pool.submit(_make_in_worker, shard) for shard in shards]
+        for future in as_completed(made):
             yield future.result()
     except BrokenProcessPool:
         raise PlvmError(

@@ -1,0 +1,77 @@
+"""Ctrl-C: the first ends a verb in an orderly way, a second at once; both are exit code 130, without a traceback.
+
+The first raises KeyboardInterrupt, so that files are closed and half a transaction is taken back. Wherever that is swallowed or
+turned into another error on its way (an import inside C code, a finaliser), the exit code is 130 all the same. Nothing that is
+kept needs the orderly way: the store is whole after a kill, and long runs go on at their last checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+INTERRUPTED = 130  # exit code: 128 + the number of SIGINT, as shells have it
+_SHOW_CURSOR = "\033[?25h"
+
+
+class Interrupts:
+    """How many Ctrl-Cs nobody has dealt with yet."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+    def come(self, *_: Any) -> None:
+        """Take one: raises KeyboardInterrupt for the first, ends the process for a second."""
+        self.waiting += 1
+        if self.waiting > 1:
+            end_at_once()
+        raise KeyboardInterrupt
+
+    def handled(self) -> None:
+        """Say that what was interrupted is over and the program goes on."""
+        self.waiting = 0
+
+
+INTERRUPTS = Interrupts()
+
+
+def end_at_once() -> None:
+    """End the process here and now."""
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())  # a spinner may have hidden it
+    os._exit(INTERRUPTED)
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Run a verb in here: however it ends after a Ctrl-C, that is SystemExit with code 130."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+    INTERRUPTS.handled()
+    signal.signal(signal.SIGINT, INTERRUPTS.come)
+    sys.unraisablehook = _ending(hook)
+    try:
+        yield
+    except BaseException:
+        if INTERRUPTS.waiting:
+            raise SystemExit(INTERRUPTED) from None
+        raise
+    finally:
+        sys.unraisablehook = hook
+        signal.signal(signal.SIGINT, before)
+
+
+def _ending(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def unraisable(found: Any) -> None:
+        if issubclass(found.exc_type, KeyboardInterrupt):  # swallowed by a finaliser: nobody else would hear of it
+            end_at_once()
+        hook(found)
+
+    return unraisable
