@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from pathlib import Path
 
@@ -115,7 +117,7 @@ def test_a_damaged_export_changes_nothing(friends: Shell) -> None:
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ConceptStore, "list", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(ConceptStore, "entries", lambda *_, **__: 1 / 0)
     done = CliRunner().invoke(app, ["list"])
     assert done.exit_code == 1 and isinstance(done.exception, ZeroDivisionError)
 
@@ -123,3 +125,40 @@ def test_a_mistake_of_ours_keeps_its_traceback(shell: Shell, monkeypatch: pytest
 def test_nothing_that_others_wrote_can_steer_the_terminal(friends: Shell) -> None:
     friends("add", "kim", "party.png", "--notes", "\x1b[2J\x1b]0;owned\x07")
     assert "\x1b" not in friends("list") + friends("show", "kim") and "x1b" in friends.out
+
+
+@pytest.mark.parametrize(
+    "option", [("--temperature", "inf"), ("--temperature", "nan"), ("--temperature", "-1"), ("--top-p", "nan"), ("--top-p", "inf"),
+               ("--temperature", "1", "--seed", "99999999999999999999")],
+)  # fmt: skip
+def test_numbers_that_nobody_can_draw_with_are_refused(friends: Shell, option: tuple[str, ...]) -> None:
+    for verb in (("ask", "party.png", "Who?"), ("chat", "party.png")):
+        message, hint = friends.refuses(*verb, *option)
+        assert option[-2].removeprefix("--").replace("-", "_") in message and "sampling parameters" in hint
+
+
+@pytest.mark.parametrize("half", ["\udcff", "\ud83d", "who \ude00 is it?"])
+def test_text_in_another_encoding_is_refused(friends: Shell, half: str) -> None:
+    """What a shell hands over that is no UTF-8 arrives as halves of characters."""
+    for words in (
+        ("ask", "party.png", f"Who is {half}?"),
+        ("ask", "--no-image", half, "--json"),
+        ("ask", "party.png", "Who?", "--with", half),
+        ("add", f"a{half}", "party.png"),
+        ("add", "kim", "party.png", "--notes", half),
+        ("rename", "billie", half),
+        ("show", half),
+        ("list", "--namespace", half),
+    ):
+        message, _ = friends.refuses(*words)
+        assert half not in message and "\\ud" in message
+    said = friends("chat", "party.png", input="Who is there?\n")
+    assert said
+
+
+def test_a_file_whose_name_is_no_utf_8_is_read_and_told_as_json(friends: Shell) -> None:
+    name = os.fsdecode(b"p\xff.png")
+    Path(name).write_bytes(Path("party.png").read_bytes())
+    assert json.loads(friends("recognize", name, "--json"))[0]["image"] == name
+    assert json.loads(friends("ask", name, "Who?", "--json"))["image"] == name
+    friends("add", "kim", name)

@@ -30,7 +30,7 @@ from plvm.model.encoder import Encoder, key_of
 from plvm.model.recording import Replayed
 from plvm.naming.display import word_and_display, words_for
 from plvm.prompt.image_first import Prompt
-from plvm.types import Answer, Concept, ConceptTokens, SamplingParams
+from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_text
 
 
 class Personal:
@@ -81,7 +81,7 @@ class Personal:
                 raise ImageError(f"There is no reference image of <{name}>.", "Give at least one picture.")
         tokens = self.tokens_of(pictures, batch=batch)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        remarks = ["" if notes is None else notes.get(name, "") for name in references]
+        remarks = [check_text("" if notes is None else notes.get(name, ""), "The notes") for name in references]
         return [
             Concept(name, t, self.fingerprint, KeptImages(own), remark, created, display)
             for name, (_, display), t, own, remark in zip(names, called, tokens, pictures, remarks, strict=True)

@@ -6,6 +6,7 @@ Axis letters: `K` context tokens, `D` width of the language model, `E` width of 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -73,11 +74,12 @@ class SamplingParams:
 
     def __post_init__(self) -> None:
         checks = (
-            (self.temperature >= 0, f"temperature must be >= 0, not {self.temperature}"),
+            (0 <= self.temperature < math.inf, f"temperature must be a number >= 0, not {self.temperature}"),
             (0 < self.top_p <= 1, f"top_p must be in (0, 1], not {self.top_p}"),
             (self.top_k >= 0, f"top_k must be >= 0, not {self.top_k}"),
             (self.max_tokens >= 1, f"max_tokens must be >= 1, not {self.max_tokens}"),
             (all(self.stop), "a stop string must not be empty"),
+            (self.seed is None or -(2**63) <= self.seed < 2**64, f"seed must have at most 64 bits, not be {self.seed}"),
         )
         for good, message in checks:
             if not good:
@@ -110,6 +112,17 @@ def with_display_names(text: str, concepts: Iterable[Concept]) -> str:
     """`text` with the display names of `concepts` in place of their `<name>`s; any other `<name>` stays."""
     shown = {f"<{concept.name}>": concept.shown for concept in concepts}
     return re.sub(r"<[^<>\s]{1,64}>", lambda found: shown.get(found[0], found[0]), text)
+
+
+def check_text(text: str, what: str) -> str:
+    """`text`, if it can be written down. Raises RequestError, which says `what` it is, where it holds half of a character (a lone
+    surrogate): it was typed in another encoding than UTF-8, or cut in the middle."""
+    wrong = next((c for c in text if "\ud800" <= c <= "\udfff"), None)
+    if wrong is not None:
+        raise RequestError(
+            f"{what} contains {ascii(wrong)}, which is no character.", "Type it anew, or convert the text to UTF-8."
+        )
+    return text
 
 
 def check_name(name: str) -> str:

@@ -39,8 +39,9 @@ def say(text: str) -> None:
 
 
 def out_json(value: Any) -> None:
-    """A value for machines, to stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+    """A value for machines, to stdout. What is no character, in the name of a file, is escaped as JSON has it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print(text.encode(errors="backslashreplace").decode(), flush=True)
 
 
 def complain(message: str, hint: str = "") -> None:

@@ -15,7 +15,7 @@ from plvm.errors import (
 from plvm.naming.display import APOSTROPHES, People, hint_of, nearest_words, typed, word_and_display
 from plvm.naming.lookalikes import is_invisible, lookalike, refuse_disguised, unknown_lookalike
 from plvm.naming.mentions import BRACKETS, marked
-from plvm.types import Concept, is_mark
+from plvm.types import Concept, check_text, is_mark
 
 
 def refuse_other_aligners(concepts: Sequence[Concept], fingerprint: str) -> None:
@@ -39,11 +39,11 @@ def checked_question(question: str, people: People, *, strict_names: bool = True
     """The question in composed Unicode, without blanks around it, in which whoever it names stands as `<word>`.
 
     `people` are those who may be named, {word: display name or ""}. With `exact_names` a name counts only between `<` and
-    `>`. Raises RequestError where the question is empty or a name is that of two; with `strict_names`, UnknownConceptError
-    where it has a `<name>` that could be a concept's and is not, or what only looks like the name of one. What cannot be a
-    name (`</s>`, `<image>`, `a < b > c`) is plain text.
+    `>`. Raises RequestError where the question is empty or no text, or a name is that of two; with `strict_names`,
+    UnknownConceptError where it has a `<name>` that could be a concept's and is not, or what only looks like the name of one.
+    What cannot be a name (`</s>`, `<image>`, `a < b > c`) is plain text.
     """
-    text = unicodedata.normalize("NFC", question).strip()
+    text = unicodedata.normalize("NFC", check_text(question, "The question")).strip()
     if not text:
         raise RequestError("The question is empty.", 'Ask something, for example "What is in this photo?"')
     text = marked(text, people, exact=exact_names)

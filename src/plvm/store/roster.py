@@ -8,11 +8,13 @@ from dataclasses import replace as with_fields
 from plvm.naming.display import People, check_display, key, resolve, unused, word_and_display, words_for
 from plvm.naming.lookalikes import refuse_lookalike
 from plvm.store.conflicts import duplicate, unknown
-from plvm.types import Concept, check_name
+from plvm.types import Concept, check_name, check_text
 
 
 def checked(concept: Concept) -> Concept:
-    """The concept with word and display name in their usual form. Raises ConceptNameError."""
+    """The concept with word and display name in their usual form. Raises ConceptNameError, and RequestError for notes that are
+    no text."""
+    check_text(concept.notes, f"What is noted of <{concept.name}>")
     if concept.display:
         name, display = check_name(concept.name), check_display(concept.display)
         return with_fields(concept, name=name, display="" if display == name else display)
