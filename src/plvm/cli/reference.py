@@ -13,7 +13,8 @@ from plvm.cli.verbs import WIDTH
 INTRODUCTION = """# The command line
 
 Answers go to stdout, chatter and progress to stderr. Exit codes: 0 - done; 2 - something in the request was wrong, and
-stderr says in two lines what and what to do about it; 1 - a mistake in plvm itself, with its traceback.
+stderr says in two lines what and what to do about it; 1 - a mistake in plvm itself, with its traceback; 130 - Ctrl-C. A first
+Ctrl-C ends a command in an orderly way, a second at once; long runs go on where they stopped when they are started again.
 
 Concepts are kept in `concepts.db` in your data folder: `$PLVM_HOME` if it is set, else `$XDG_DATA_HOME/plvm`, else the
 usual place of your system (`~/.local/share/plvm` on Linux). `NO_COLOR` is respected.

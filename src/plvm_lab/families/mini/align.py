@@ -18,6 +18,7 @@ from plvm.model.aligner import AlignerConfig
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
 from plvm.prompt.image_first import Prompt
+from plvm.prompt.template import Template
 from plvm.train.features import Cache, Features
 from plvm.train.initialization import Names, untrained
 from plvm.train.prepare import show_references
@@ -27,6 +28,7 @@ from plvm.train.trainer import RUN, Trainer
 from plvm_lab.families.mini.recipe import Recipe
 from plvm_lab.portraits.person import SLOTS
 
+TURNS = 8  # of a dialogue are read: of more, the answers are worse (research/benchmarks/dialogues.py)
 ARMS: dict[str, Settings] = {
     "paper": Settings(),
     "bounded": Settings(aligner=Shape(bounded=True)),
@@ -74,8 +76,7 @@ def prepare_arm(
     features = Features(backbone, encoder, album, Cache(folder / "cache", settings.train.cache * 1e9))
     aligner = untrained(settings.aligner, widths_of(recipe), backbone, encoder, recipe.seed, names)
     team = Team(device, settings.train.trackers, out / RUN)
-    trainer = Trainer(
-        features, out, settings, prompt=Prompt(backbone.tokenizer), aligner=aligner, team=team, model="mini"
-    )
+    prompt = Prompt(backbone.tokenizer, Template(turns=TURNS))
+    trainer = Trainer(features, out, settings, prompt=prompt, aligner=aligner, team=team, model="mini")
     show_references(aligner, features, trainer.splits["train"].people)
     return trainer
