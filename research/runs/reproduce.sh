@@ -41,7 +41,7 @@ make research/results/portraits/summary.json plvm eval --suite portraits --syste
 make research/results/five_seeds.json "$PYTHON" research/benchmarks/five_seeds.py                                                 # 20 minutes
 make research/results/descriptions.json "$PYTHON" research/benchmarks/descriptions.py                                             # 1 minute
 make research/results/dialogues.json "$PYTHON" research/benchmarks/dialogues.py --choose                                           # 10 minutes
-make research/results/start.json "$PYTHON" research/benchmarks/start.py --repeat 8                                                 # 2 minutes
+make research/results/start_up.json "$PYTHON" research/benchmarks/start_up.py --repeat 8                                                 # 2 minutes
 make research/results/enroll.json "$PYTHON" research/benchmarks/enroll.py                                                         # 10 s
 make research/results/enrolled.json "$PYTHON" research/benchmarks/enrolled.py                                                     # 10 minutes
 make research/results/references.json "$PYTHON" research/benchmarks/references.py                                                 # 4 minutes

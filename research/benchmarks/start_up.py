@@ -1,6 +1,6 @@
 """How long a command at the prompt takes, from its start to its answer, against importing what it stands on in the same run.
 
-    python research/benchmarks/start.py                             # research/results/start.json
+    python research/benchmarks/start_up.py    # research/results/start_up.json
 
 Processes take turns, so that a busy moment meets all of them alike; the least of each is what a quiet machine would show.
 
@@ -61,7 +61,7 @@ def shown(figures: Mapping[str, Any]) -> Shown:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=10)
-    parser.add_argument("--out", type=Path, default=RESULTS / "start.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "start_up.json")
     arguments = parser.parse_args()
     drawings = Drawings(portraits("val", 0))
     name = drawings.benchmark.names[0]
