@@ -20,11 +20,11 @@ from plvm.data.shards import REFERENCE
 from plvm.data.spec import Identity, Spec
 from plvm.errors import ImageError, RequestError
 from plvm.images import open_image
+from plvm.people import SUFFIXES
 from plvm_lab.synth.filters import FaceReader
 from plvm_lab.synth.generator import Failure, Generator, Sample
 from plvm_lab.synth.picture_readers import face_reader
 
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 WIDER = 1.7  # a reference shows hair and chin too: so much of the face's box
 
 
