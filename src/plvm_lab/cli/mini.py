@@ -35,7 +35,7 @@ def build(
     stages: Annotated[
         str,
         Option("--stages", metavar="all|A,B", help="Of tokenizer, draw, tower, encoder, language, vision, "
-               "align, export, evaluate."),
+               "conversation, align, export, evaluate."),
     ] = "all",
     scale: Annotated[
         str, Option("--scale", metavar="full|smoke", help="full is what the package ships; smoke proves that all runs.")
@@ -43,8 +43,12 @@ def build(
     workers: Annotated[int, Option("--workers", metavar="N", help="Processes that draw.", min=1)] = 2,
     threads: Annotated[int, Option("--threads", metavar="N", help="CPU threads to train with.", min=1)] = 2,
     device: o.Device = None,
+    family: Annotated[
+        str | None,
+        Option("--from", metavar="mini|FOLDER", help="Go on from the frozen parts of this family.", show_default=False),
+    ] = None,
 ) -> None:  # fmt: skip
-    """Build it from nothing.
+    """Build it from nothing, or from the stage `conversation` on.
 
     Draws the world, trains the frozen parts, then the Aligner, and exports them. Finished stages are
     skipped, an interrupted one goes on from its last checkpoint.
@@ -52,6 +56,7 @@ def build(
     \b
     Example:
       plvm mini build --stages all --scale smoke --out build/smoke
+      plvm mini build --from mini --out build/mini
     """
     from plvm_lab.families.mini.build import build_mini
 
@@ -66,7 +71,9 @@ def build(
             if done >= total and stage in latest:
                 say(f"{stage}: {latest.pop(stage)}")
 
-        weights = build_mini(destination, scale, stages, report=report, workers=workers, threads=threads, device=device)
+        weights = build_mini(
+            destination, scale, stages, report=report, workers=workers, threads=threads, device=device, family=family
+        )  # fmt: skip
     out(str(weights))
 
 

@@ -8,9 +8,11 @@ asked about in the same ways as present ones.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from plvm_lab.portraits import manners as manners  # registers its kinds
+from plvm_lab.portraits.everyday import as_typed
 from plvm_lab.portraits.person import SLOTS, Person, draw_person, lookalike
 from plvm_lab.portraits.phrases import TRAIT_VERB
 from plvm_lab.portraits.question_kind import KINDS, Question, kinds_in, visible_of
@@ -18,6 +20,8 @@ from plvm_lab.portraits.questions import Asker
 from plvm_lab.portraits.scene import Figure, Scene
 from plvm_lab.portraits.sentences import PRACTICE
 
+MANNERS = {"describe": 2.5, "greet": 1.0, "about_itself": 1.0, "outside": 4.0}  # how often each is drawn
+_NAMELESS = ("scene", "who", "who_present", "manners")  # families that can be asked of nobody by name
 WORN = 8  # a hat or glasses that are there are asked about so many times as often: few people wear any
 
 
@@ -50,7 +54,8 @@ class Dialogue:
 class DialogueMix:
     """Shares that shape dialogues. `kinds` are relative weights of families: one in which kinds of questions are registered
     ("named", "look", "who", "scene"), "trait", or a single kind; "who_named" asks who is where someone named is. `partial` is
-    the share of descriptions with 1 to 5 traits only; `late` the share of names that join in a later turn."""
+    the share of descriptions with 1 to 5 traits only; `late` the share of names that join in a later turn. `wordings` says how
+    each kind may be worded; `typed`: as people type, not as they are printed."""
 
     turns: int = 4
     present: float = 0.55
@@ -69,6 +74,8 @@ class DialogueMix:
         ("doing_both", 0.4),
         ("scene", 1.2),
     )
+    wordings: Mapping[str, Sequence[str]] = field(default_factory=lambda: PRACTICE)
+    typed: bool = False
 
 
 def _fits(figure: Figure, person: Person, slots: Sequence[str]) -> bool:
@@ -106,7 +113,8 @@ def draw_dialogue(
 ) -> Dialogue:
     """A dialogue of `mix.turns` questions about `scene` (None: text alone) with `concepts` named people.
 
-    `named` gives the people; without it they are drawn. A name that joins late is asked about from its turn on.
+    `named` gives the people; without it they are drawn. A name that joins late is asked about from its turn on. With no
+    names, and a picture, what needs none is asked.
     """
     people = list(named)
     while len(people) < concepts:
@@ -120,7 +128,7 @@ def draw_dialogue(
         known = {f"n{i}": p for i, p in enumerate(people) if p.joins <= len(questions)}
         question = _draw_question(scene, known, mix, rng)
         if question is not None:
-            questions.append(question)
+            questions.append(replace(question, text=as_typed(question.text, rng)) if mix.typed else question)
     return Dialogue(tuple(people), tuple(questions), scene)
 
 
@@ -131,14 +139,20 @@ def _draw_question(
         scene,
         {n: p.person for n, p in known.items()},
         rng,
-        PRACTICE,
+        mix.wordings,
         present={n: p.figure for n, p in known.items()},
     )
     families, weights = zip(*mix.kinds, strict=True)
     family = rng.choices(families, weights)[0]
-    if scene is None and family != "trait" and (family not in KINDS or KINDS[family].pictured):
+    if scene is None and family not in ("trait", "manners") and (family not in KINDS or KINDS[family].pictured):
         family = rng.choice(("trait", "trait", "has", "who_has"))
-    x = rng.choice(list(known))
+    if not known and family not in _NAMELESS:
+        family = rng.choice(("scene", "who", "who_present") if scene is not None else ("manners",))
+    x = rng.choice(list(known)) if known else None
+    if family == "manners":
+        return asker.ask(rng.choices(*zip(*MANNERS.items(), strict=True))[0], x)
+    if x is None:
+        return asker.ask(rng.choice(kinds_in(family) or (family,)))
     if family == "trait":
         return asker.ask(rng.choice(known[x].slots), x)
     if family == "look":

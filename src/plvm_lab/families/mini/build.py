@@ -1,6 +1,6 @@
 """`plvm mini build`: the whole mini family from nothing, stage by stage, resumable.
 
-    tokenizer -> draw -> tower, encoder, language -> vision -> align -> export -> evaluate
+    tokenizer -> draw -> tower, encoder, language -> vision -> conversation -> align -> export -> evaluate
 
 Each stage writes into the build folder. What has been drawn and trained is not drawn or trained again, and what was
 interrupted goes on from its last checkpoint; tokenizer, export and evaluate are short and are repeated. `export` writes the
@@ -26,7 +26,8 @@ from plvm.runtime import choose_device
 from plvm.train.initialization import Names, write_names
 from plvm.train.loop import Report
 from plvm.train.trainer import Trainer
-from plvm_lab.families.mini import align, language, parts, vision, vision_language
+from plvm_lab.families.mini import align, conversation, language, parts, vision, vision_language
+from plvm_lab.families.mini.adoption import adopt_family, adopted
 from plvm_lab.families.mini.drawing import draw_world
 from plvm_lab.families.mini.pretrain import Pretrainer
 from plvm_lab.families.mini.recipe import SCALES, Recipe
@@ -34,9 +35,10 @@ from plvm_lab.families.mini.tokenizer import build_tokenizer
 from plvm_lab.synth.pipeline import synthesize
 
 STAGES = (
-    "tokenizer", "draw", "tower", "encoder", "language", "vision", "align", "export", "evaluate",
+    "tokenizer", "draw", "tower", "encoder", "language", "vision", "conversation", "align", "export", "evaluate",
 )  # fmt: skip
-TRAINED = ("tower", "encoder", "language", "vision", "align")  # where a GPU helps
+TRAINED = ("tower", "encoder", "language", "vision", "conversation", "align")  # where a GPU helps
+STANDING = ("tokenizer", "tower", "encoder", "language", "vision")  # stages that an adopted family stands for
 SHIPPED_ARM = "anchored"
 
 
@@ -103,16 +105,17 @@ class Build:
             trained = self.parts_of(stage)
             if "names" in trained:
                 pretrainer.names.load_state_dict(trained["names"])
+            if "helpers" in trained:
                 pretrainer.helpers.load_state_dict(trained["helpers"])
         return pretrainer
 
     def names(self) -> Names:
         """How the trained language model's names are made of codes."""
-        return self.parts_of("vision")["names"]
+        return self.parts_of("conversation")["names"]
 
     def trainer(self, arm: str) -> Trainer:
         """The training of an arm's Aligner between the trained parts."""
-        backbone, encoder = self.backbone("tower", "vision"), self.encoder()
+        backbone, encoder = self.backbone("tower", "conversation"), self.encoder()
         return align.prepare_arm(arm, self.recipe, backbone, encoder, self.names(), self.folder, self.device)
 
     # ---- stages
@@ -122,8 +125,9 @@ class Build:
         self.report("tokenizer", 1, 1, {})
 
     def run_draw(self) -> None:
-        """Draw the training pictures and the people that Aligners are trained on."""
-        draw_world(self.recipe, self.folder, self.workers, lambda what, done, of: self.report(what, done, of, {}))
+        """Draw the training pictures of the stages that are this build's own, and the people that Aligners are trained on."""
+        if not adopted(self.folder):
+            draw_world(self.recipe, self.folder, self.workers, lambda what, done, of: self.report(what, done, of, {}))
         synthesize(
             align.spec_of(self.recipe), self.folder / "people", workers=self.workers,
             report=lambda done, of: self.report("draw people", done, of, {}),
@@ -145,6 +149,11 @@ class Build:
         """Train projector and language model on real pictures."""
         pretrainer = self.pretrainer("tower", "language")
         vision_language.train_vision(self.recipe, pretrainer, self.folder, self.report)
+
+    def run_conversation(self) -> None:
+        """Train projector and language model on in everyday English."""
+        pretrainer = self.pretrainer("tower", "vision")
+        conversation.train_conversation(self.recipe, pretrainer, self.folder, self.report)
 
     def run_align(self, arms: Sequence[str] = tuple(align.ARMS)) -> None:
         """Train the Aligner of every arm."""
@@ -173,7 +182,7 @@ class Build:
 def export(build: Build, arm: str, out: Path) -> None:
     """Write the family as float16 safetensors: `backbone/`, `encoder/`, `aligner/`."""
     aligner, template, record = load_aligner(build.folder / f"aligner-{arm}")
-    vlm = build.vlm("tower", "vision").half()
+    vlm = build.vlm("tower", "conversation").half()
     vlm.save_pretrained(out / "backbone")
     build.tokenizer().save_pretrained(out / "backbone")
     parts.image_processor(build.recipe.image_size).save_pretrained(out / "backbone")
@@ -181,8 +190,10 @@ def export(build: Build, arm: str, out: Path) -> None:
     encoder = build.encoder()
     encoder.model.half().save_pretrained(out / "encoder")
     parts.image_processor(build.recipe.reference_size).save_pretrained(out / "encoder")
-    figures = {stage: last_figures(build.folder / f"{stage}.jsonl") for stage in ("tower", "encoder", "vision")}
+    figures = {stage: last_figures(build.folder / f"{stage}.jsonl") for stage in ("tower", "encoder", "vision", "conversation")}
     about = {"recipe": build.recipe.to_dict(), "arm": arm, "figures": figures, "training": record}
+    if before := adopted(build.folder):
+        about["adopted"] = before
     save_aligner(out / "aligner", aligner.half(), template, about)
     build.report("export", 1, 1, {})
 
@@ -204,10 +215,11 @@ def stages_of(text: str) -> list[str]:
 
 def build_mini(
     folder: Path, scale: str = "full", stages: str = "all", *, report: Report, workers: int = 2, threads: int = 2,
-    device: str | None = None, changes: Callable[[Recipe], Recipe] = lambda r: r,
+    device: str | None = None, family: str | Path | None = None, changes: Callable[[Recipe], Recipe] = lambda r: r,
 ) -> Path:  # fmt: skip
     """Run the chosen stages in `folder`; returns the folder of the exported family. Trains on `device`, a GPU where one is
-    here, and draws with `workers` processes; on a CPU with `threads` threads.
+    here, and draws with `workers` processes; on a CPU with `threads` threads. With `family` the frozen parts of an exported one
+    stand for the stages before "conversation".
 
     A folder holds one recipe: another scale or seed in the same folder is refused (RequestError).
     """
@@ -219,9 +231,13 @@ def build_mini(
     if stamp.exists() and json.loads(stamp.read_text()) != recipe.to_dict():
         raise RequestError(f"{folder} holds a build of another recipe.", "Choose another --out, or remove that folder.")
     stamp.write_text(json.dumps(recipe.to_dict(), indent=1))
+    if family is not None:
+        adopt_family(family, folder)
     torch.set_num_threads(threads)
     build = Build(recipe, folder, report, workers, device)
     for stage in stages_of(stages):
+        if adopted(folder) and stage in STANDING:
+            continue
         started = time.monotonic()
         with torch.device(choose_device(device).value if stage in TRAINED else "cpu"):
             getattr(build, f"run_{stage}")()

@@ -28,9 +28,9 @@ def train_language(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report:
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
         scenes: list[Scene | None] = [scene_of(rng.randrange(recipe.scenes), recipe.seed) for _ in range(recipe.images)]
         if rng.random() < 0.12:
-            return pretrainer([None] * recipe.images, None, recipe.packs, MIX, rng, 1.0)
+            return pretrainer([None] * recipe.images, None, recipe.packs, MIX, rng)
         images = words.embed([s for s in scenes if s], forget=0.1)
-        return pretrainer(scenes, images, recipe.packs, MIX, rng, 1.0)
+        return pretrainer(scenes, images, recipe.packs, MIX, rng)
 
     model.model.language_model.requires_grad_(True)
     model.lm_head.requires_grad_(True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -35,12 +35,14 @@ from plvm_lab.families.mini.parts import LOOK_LAYER, SHOWN_HEADS
 from plvm_lab.families.mini.recipe import Recipe
 from plvm_lab.families.mini.world import patch_figures
 from plvm_lab.portraits.dialogues import Dialogue, DialogueMix, Named, draw_dialogue
-from plvm_lab.portraits.person import PHRASES, SLOTS
+from plvm_lab.portraits.person import PHRASES, SLOTS, Person
 from plvm_lab.portraits.phrases import describe
 from plvm_lab.portraits.question_kind import kinds_in
 from plvm_lab.portraits.scene import CANVAS, Figure, Scene
 from plvm_lab.portraits.sentences import UNKNOWN
 
+CONCEPTS = {1: 0.4, 2: 0.33, 3: 0.27}  # how many people a dialogue names, and how often
+Show = Callable[[Sequence[Person], random.Random], Tensor]
 REST = 0.05  # how much it costs a picture's patches to change on their way up
 COLUMNS = 10  # how finely the helpers say where somebody is
 
@@ -123,7 +125,10 @@ class DialogueWriter:
         )
 
     def write(self, dialogue: Dialogue, vocabulary: ConceptVocabulary, rng: random.Random) -> Tokens:
-        """The dialogue's suffix: definitions where names join, questions, supervised answers."""
+        """The dialogue's suffix: definitions where names join (by context tokens where `vocabulary` has some, else in words),
+        questions, supervised answers."""
+        if vocabulary.context_tokens:
+            return write_dialogue(self.prompt, dialogue, vocabulary)
         joiner = rng.choice((" ", " ", ", "))
         return write_dialogue(
             self.prompt, dialogue, vocabulary, lambda named: describe(named.person, named.slots).replace(", ", joiner)
@@ -295,22 +300,34 @@ class Pretrainer(nn.Module):
         packs: int,
         mix: DialogueMix,
         rng: random.Random,
-        helper_weight: float,
+        counts: Mapping[int, float] = CONCEPTS,
+        *,
+        show: Show | None = None,
+        read_outs: bool = True,
     ) -> dict[str, Tensor]:
-        concepts = rng.choices((1, 2, 3), (0.4, 0.33, 0.27))[0]
+        """The losses of `packs` dialogues about each of `scenes` (None: text alone), of which "total" is to be minimised.
+
+        `counts` weighs how many people are named. `show` gives the tokens [N, P, D] of a picture of each person of N: people are
+        then introduced by a picture in place of words. Without `read_outs` the helpers' own losses are left out.
+        """
+        concepts = rng.choices(*zip(*counts.items(), strict=True))[0]
         rows = [s for s in scenes for _ in range(packs)]
         dialogues = [draw_dialogue(s, concepts, mix, rng) for s in rows]
         width, base = self.backbone.width, self.backbone.vocabulary_size
         blank = self.writer.vocabulary(base, concepts, len(rows), width)
+        if show is not None:
+            shown = show([n.person for d in dialogues for n in d.named], rng)
+            blank = replace(blank, context=shown.unflatten(0, (len(rows), concepts)).float())
         batch = self.writer.batch(rows, dialogues, blank, rng)
         codes = torch.randn(len(rows), concepts, self.recipe.code)
         word, head = self.names(codes)
         vocabulary = replace(blank, word=word, head=head)
         embeddings = vocabulary.embed(batch.ids, self.backbone.word_rows)
         tag = 0.5 * torch.rand(len(rows), 1, 1) * (torch.rand(len(rows), 1, 1) < 0.6)
-        owned = batch.owner.clamp(min=0).unsqueeze(-1).expand(-1, -1, width)
-        tags = word.gather(1, owned) * (batch.owner >= 0).unsqueeze(-1)
-        embeddings = embeddings + tag * tags
+        if concepts:
+            owned = batch.owner.clamp(min=0).unsqueeze(-1).expand(-1, -1, width)
+            tags = word.gather(1, owned) * (batch.owner >= 0).unsqueeze(-1)
+            embeddings = embeddings + tag * tags
         with mixed_precision():
             prefix = self.prefix_embeddings(images, len(scenes))
             _, past = self.backbone.hidden(prefix, keep=True)
@@ -319,8 +336,9 @@ class Pretrainer(nn.Module):
             hidden, _ = self.backbone.hidden(embeddings, repeat(past, packs))
         logits = vocabulary.logits(hidden, self.backbone.head_rows)
         losses = {"answer": self._answer_loss(logits, batch), "rest": REST * rest}
-        if helper_weight > 0:
-            losses |= {k: helper_weight * v for k, v in self._helper_losses(batch, codes, past, packs).items()}
+        losses |= self._guide_losses(batch, past, packs)
+        if read_outs:
+            losses |= self._read_out_losses(batch, codes)
         losses["total"] = sum(losses.values())  # type: ignore[assignment]
         losses |= self._hits(logits, batch)
         return losses
@@ -348,16 +366,14 @@ class Pretrainer(nn.Module):
         ]
         return (torch.stack(moved) / size).mean()
 
-    def _helper_losses(self, batch: Batch, codes: Tensor, past: KeyValues, packs: int) -> dict[str, Tensor]:
+    def _read_out_losses(self, batch: Batch, codes: Tensor) -> dict[str, Tensor]:
         owner_at, has_at, fits_at = (self._seen[i] for i in self.helpers.layers)
         mine = batch.owner >= 0
         wanted = codes.gather(1, batch.owner.clamp(min=0).unsqueeze(-1).expand(-1, -1, codes.shape[-1]))[mine]
         guess = self.helpers.owner(owner_at[mine])
-        losses = self._guide_losses(batch, past, packs)
-        losses |= {"owner": 0.5 * (1 - F.cosine_similarity(guess, wanted, dim=-1)).mean()}
+        losses = {"owner": 0.5 * (1 - F.cosine_similarity(guess, wanted, dim=-1)).mean()}
         if batch.has_mask.any():
             m, f = batch.has_mask, batch.fits_mask
-            losses["look"] = 0.5 * self._look_loss(batch, past, packs)
             losses["has"] = 3 * F.binary_cross_entropy_with_logits(self.helpers.has(has_at[m]), batch.has[m])
             losses["fits"] = 2 * F.binary_cross_entropy_with_logits(self.helpers.fits(fits_at[f]), batch.fits[f])
         return losses
@@ -392,13 +408,14 @@ class Pretrainer(nn.Module):
         return -mass.clamp(min=1e-6).log().mean()
 
     def _guide_losses(self, batch: Batch, past: KeyValues, packs: int) -> dict[str, Tensor]:
-        """-log of the attention mass where `point` and `gaze` say that it should be."""
+        """-log of the attention mass where `look`, `point` and `gaze` say that it should be."""
         start, first = past[0][0].shape[2], len(self.prompt.prefix()[0])
         last = self.recipe.layers - 1
         (where, target), (seen_from, seen) = batch.point.tensors(), batch.gaze.tensors()
         pointed = self._attention(last - 1, where, past, packs)[..., start:]
         losses = {"point": 0.3 * _missed(pointed, target)}
-        if batch.fits_mask.any():
+        if batch.has_mask.any():
+            losses["look"] = 0.5 * self._look_loss(batch, past, packs)
             stops = torch.nonzero(batch.fits_mask)
             own = batch.has_mask[stops[:, 0]] & (
                 batch.owner[stops[:, 0]] == batch.owner[stops[:, 0], stops[:, 1], None]

@@ -44,6 +44,7 @@ class Recipe:
     encoder_batch: int = 16
     language_steps: int = 3_000
     vision_steps: int = 5_000
+    conversation_steps: int = 3_000
     images: int = 2
     packs: int = 4
     aligner_steps: int = 2_400
@@ -82,6 +83,7 @@ SMOKE = replace(
     encoder_steps=20,
     language_steps=20,
     vision_steps=20,
+    conversation_steps=20,
     aligner_steps=20,
 )
 SCALES = {"full": FULL, "smoke": SMOKE}

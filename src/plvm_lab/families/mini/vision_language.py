@@ -56,12 +56,12 @@ def train_vision(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: R
         mix = DialogueMix(partial=0.35 - 0.2 * share, kinds=KINDS)
         draw = rng.random()
         if draw < 0.12:
-            return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng, 1.0)
+            return pretrainer([None] * recipe.images, None, recipe.packs, mix, rng)
         scenes, pixels = pictures.sample(rng, recipe.images, 1.0 if draw < 0.17 else 0.0)
         with torch.no_grad():
             features = tower_features(vlm, pixels)
         images = vlm.model.multi_modal_projector(features)
-        out = pretrainer(scenes, images, recipe.packs, PORTRAIT_MIX if draw < 0.17 else mix, rng, 1.0)
+        out = pretrainer(scenes, images, recipe.packs, PORTRAIT_MIX if draw < 0.17 else mix, rng)
         target = words.embed([s for s in scenes if s])
         said = F.mse_loss(images.float(), target) / target.var()
         return out | {"words": said, "total": out["total"] + said}
