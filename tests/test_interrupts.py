@@ -89,6 +89,26 @@ def test_enrolling_a_folder_keeps_whole_people_or_none(moment: float, shell: She
         assert len(store.list()) == 24
 
 
+LAST = """
+import os, signal, sys
+from plvm.cli.program import run
+
+class Last:
+    def __del__(self, kill=os.kill, me=os.getpid(), sign=signal.SIGINT):
+        kill(me, sign)
+
+sys.modules["kept to the very end"] = Last()
+sys.argv = ["plvm", "--version"]
+run()
+"""
+
+
+def test_when_the_verb_is_done_the_exit_code_is_its_own() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", LAST], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_dialogue_ends_at_its_prompt(friends: Shell) -> None:
     asked = ("chat", "party.png", "--model", str(friends.family), "--store", str(friends.store))
     with started(*asked, stdin=subprocess.PIPE) as chat:

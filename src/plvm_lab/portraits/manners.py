@@ -1,4 +1,4 @@
-"""Manners: captions, greetings, what the model says of itself, and plain refusals, as kinds of questions of the family "manners"."""
+"""Manners: captions, greetings, what the model says of itself, plain refusals: the kinds of the family "manners"."""
 
 from __future__ import annotations
 

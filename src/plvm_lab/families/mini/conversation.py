@@ -34,8 +34,13 @@ FRESH = 20_000_000  # scenes from this number on belong to this stage
 MIX = DialogueMix(partial=0.15, kinds=(*KINDS, ("manners", 5.5)), wordings=LEARNED, typed=True)
 SHOWN_MIX = DialogueMix(
     partial=0.0, wordings=LEARNED, typed=True,
-    kinds=(("recognize", 5.0), ("named", 2.5), ("who", 1.5), ("who_named", 2.0), ("trait", 2.0), ("who_present", 0.7), ("manners", 1.0)),
+    kinds=(
+        ("recognize", 5.0), ("named", 2.5), ("who", 1.5), ("who_named", 2.0), ("trait", 2.0), ("who_present", 0.7),
+        ("manners", 1.0),
+    ),
 )  # fmt: skip
+COUNTS = {0: 0.12, **{count: 0.88 * share for count, share in CONCEPTS.items()}}  # how many people a dialogue names
+SHOWN_COUNTS = {1: 0.65, 2: 0.35}
 TEXT, PORTRAITS, SHOWN = 0.1, 0.04, 0.22  # shares of steps: without a picture, single faces, people introduced by a picture
 
 
@@ -56,18 +61,16 @@ def train_conversation(recipe: Recipe, pretrainer: Pretrainer, folder: Path, rep
 
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
         kind = rng.choices(("text", "portraits", "shown", "usual"), (TEXT, PORTRAITS, SHOWN, 1 - TEXT - PORTRAITS - SHOWN))[0]
-        counts = {0: 0.12, **{c: 0.88 * share for c, share in CONCEPTS.items()}}
         if kind == "text":
-            return pretrainer([None] * recipe.images, None, recipe.packs, MIX, rng, counts, read_outs=False)
+            return pretrainer([None] * recipe.images, None, recipe.packs, MIX, rng, COUNTS, read_outs=False)
         scene = portrait_scene_of if kind == "portraits" else scene_of
         scenes = [scene(FRESH + rng.randrange(FRESH), recipe.seed) for _ in range(recipe.images)]
         images = vlm.model.multi_modal_projector(seen(scenes))
         mix = {"portraits": PORTRAIT_MIX, "shown": SHOWN_MIX}.get(kind, MIX)
-        shown = kind == "shown"
+        counts = {"portraits": CONCEPTS, "shown": SHOWN_COUNTS}.get(kind, COUNTS)
         out = pretrainer(
-            list(scenes), images, recipe.packs, mix, rng, {1: 0.65, 2: 0.35} if shown else CONCEPTS if kind == "portraits" else counts,
-            show=show if shown else None, read_outs=False,
-        )  # fmt: skip
+            list(scenes), images, recipe.packs, mix, rng, counts, show=show if kind == "shown" else None, read_outs=False
+        )
         target = words.embed(scenes)
         said = F.mse_loss(images.float(), target) / target.var()
         told = {f"{k}_{kind}": out[k] for k in ("yes_no", "first")}
