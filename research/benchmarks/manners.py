@@ -12,13 +12,27 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from plvm import personal
+from plvm.personal import Personal
 from plvm.types import SamplingParams
 from plvm_lab.evaluate.metrics import accuracy
-from plvm_lab.evaluate.ordinary_inputs import KINDS, caption_facts, handled, read_inputs, stage_of, typed
+from plvm_lab.evaluate.ordinary_inputs import (
+    KINDS,
+    OrdinaryInput,
+    Stage,
+    caption_facts,
+    handled,
+    read_inputs,
+    stage_of,
+    typed,
+)
 from plvm_lab.evaluate.result_table import Table
 from plvm_lab.portraits.person import person_of
 from plvm_lab.portraits.render import draw
@@ -29,28 +43,48 @@ from result import RESULTS, Shown, progress, write_result
 
 INPUTS = Path(__file__).resolve().parents[1] / "manners" / "inputs.jsonl"
 NAMES = ("billie", "avril")
-SEED, PICTURES, SIZE = 711, 3, 480
+SEED, PICTURES, SIZE, BATCH = 711, 3, 480, 30
 HALVES = ("development", "sealed")
 
 
-def asked(vlm: personal.Personal, halves: tuple[str, ...], seed: int) -> list[dict[str, Any]]:
-    """Every input of these halves beside every picture, with its answer and whether it was handled right."""
-    found: list[dict[str, Any]] = []
-    inputs = [i for i in read_inputs(INPUTS) if i.half in halves]
-    for n, given in enumerate(inputs):
-        for p in range(PICTURES):
+@dataclass(frozen=True)
+class Typed:
+    """An input beside a picture: what is typed, and who is known."""
+
+    given: OrdinaryInput
+    stage: Stage
+    text: str
+    picture: Image.Image
+    references: Mapping[str, Image.Image]
+
+
+def staged(halves: tuple[str, ...], pictures: int, seed: int) -> list[Typed]:
+    """Every input of these halves beside every picture."""
+    found = []
+    for n, given in enumerate(i for i in read_inputs(INPUTS) if i.half in halves):
+        for p in range(pictures):
             rng = random.Random(f"plvm-manners/{seed}/{given.id}/{p}")
-            first = rng.randrange(10**6)
-            stage = stage_of(rng, lambda i, first=first: person_of("val", 30_000_000 + 4 * first + i, seed), NAMES)
-            people = [vlm.enroll(name, draw(draw_portrait(person, rng), SIZE)) for name, person in stage.named.items()]
+            first = 30_000_000 + 4 * rng.randrange(10**6)
+            stage = stage_of(rng, lambda i, first=first: person_of("val", first + i, seed), NAMES)
+            references = {name: draw(draw_portrait(person, rng), SIZE) for name, person in stage.named.items()}
             text = typed(given.text, stage.x, brackets=(n + p) % 2 == 0)
-            answer = vlm.ask(draw(stage.scene, SIZE), text, people, SamplingParams(max_tokens=96)).text
-            true, told = caption_facts(stage, answer) if given.kind == "description" else (0, 0)
+            found.append(Typed(given, stage, text, draw(stage.scene, SIZE), references))
+    return found
+
+
+def asked(vlm: Personal, many: list[Typed]) -> list[dict[str, Any]]:
+    """Every input with its answer and whether it was handled right."""
+    found: list[dict[str, Any]] = []
+    for i in range(0, len(many), BATCH):
+        own = many[i : i + BATCH]
+        questions = [(t.picture, t.text, [vlm.enroll(n, p) for n, p in t.references.items()]) for t in own]
+        for t, answer in zip(own, vlm.ask_many(questions, SamplingParams(max_tokens=96)), strict=True):
+            facts = caption_facts(t.stage, answer.text) if t.given.kind == "description" else (0, 0)
             found.append({
-                "id": given.id, "half": given.half, "kind": given.kind, "typed": text, "answer": answer,
-                "right": handled(given, stage, answer), "facts": [true, told],
+                "id": t.given.id, "half": t.given.half, "kind": t.given.kind, "typed": t.text, "answer": answer.text,
+                "right": handled(t.given, t.stage, answer.text), "facts": facts,
             })  # fmt: skip
-        progress("inputs", n + 1, len(inputs))
+        progress("inputs", len(found), len(many))
     return found
 
 
@@ -63,11 +97,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help='"mini" or the folder of a trained Aligner')
     parser.add_argument("--half", choices=HALVES, help="one half only; both by default")
+    parser.add_argument("--pictures", type=int, default=PICTURES, help="beside which each input is typed")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=RESULTS / "everyday_inputs.json")
     chosen = parser.parse_args()
     halves = (chosen.half,) if chosen.half else HALVES
-    rows = asked(personal.load(chosen.model), halves, chosen.seed)
+    rows = asked(personal.load(chosen.model), staged(halves, chosen.pictures, chosen.seed))
     by_half = {half: [r for r in rows if r["half"] == half] for half in halves}
     figures = {
         half: {
@@ -81,9 +116,9 @@ def main() -> None:
     table = Table(
         "Ordinary inputs", ("", *halves),
         tuple((kind, *(figures[half][kind] for half in halves)) for kind in ("all", *KINDS)),
-        f"Percent handled right, {PICTURES} pictures an input; intervals over inputs.",
+        f"Percent handled right, {chosen.pictures} pictures an input; intervals over inputs.",
     )  # fmt: skip
-    write_result(chosen.out, chosen.seed, {"figures": figures, "pictures": PICTURES, "answers": rows}, Shown((table,)))
+    write_result(chosen.out, chosen.seed, {"figures": figures, "pictures": chosen.pictures, "answers": rows}, Shown((table,)))
     for half, own in figures.items():
         print(half, {k: round(v["value"], 3) if isinstance(v, dict) else v for k, v in own.items()})
 

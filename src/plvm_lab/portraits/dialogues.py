@@ -20,7 +20,7 @@ from plvm_lab.portraits.questions import Asker
 from plvm_lab.portraits.scene import Figure, Scene
 from plvm_lab.portraits.sentences import PRACTICE
 
-MANNERS = {"describe": 2.5, "greet": 1.0, "about_itself": 1.0, "outside": 4.0}  # how often each is drawn
+MANNERS = {"describe": 3.0, "greet": 0.8, "about_itself": 1.4, "outside": 4.5}  # how often each is drawn
 _NAMELESS = ("scene", "who", "who_present", "manners")  # families that can be asked of nobody by name
 WORN = 8  # a hat or glasses that are there are asked about so many times as often: few people wear any
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import string
+from importlib import resources
 
 from plvm_lab.portraits.everyday import sentence
 
@@ -135,67 +136,11 @@ _NAMES = (
     "Mrs Green", "Anna Lena", "Max",
 )  # fmt: skip
 
-# Questions and requests as speakers of other languages type them; {x} may be somebody's name.
-_OTHER_LANGUAGES = (
-    # German
-    "Wer ist das?", "Wer ist hier zu sehen?", "Was ist auf dem Bild zu sehen?", "Was siehst du?", "Ist {x} auf dem Foto?",
-    "Wo steht {x}?", "Was macht {x}?", "Was trägt {x}?", "Wie viele Leute sind da?", "Wie alt ist {x}?", "Guten Tag!",
-    "Hallo, wie geht es dir?", "Erzähl mir etwas über das Bild.", "Kannst du mir helfen?", "Wie heißt du?", "Danke schön!",
-    "Welche Haarfarbe hat {x}?", "Wer steht links?", "Bitte beschreibe, was du siehst.", "Lacht {x}?",
-    # French
-    "Qui est-ce ?", "Qui est sur la photo ?", "Que vois-tu ?", "Où est {x} ?", "Est-ce que {x} est là ?", "Que fait {x} ?",
-    "Que porte {x} ?", "Combien de personnes y a-t-il ?", "Décris l'image.", "Décris cette photo, s'il te plaît.",
-    "Bonjour !", "Comment ça va ?", "Quel âge a {x} ?", "Merci beaucoup.", "Qu'est-ce que c'est ?", "Tu connais {x} ?",
-    "De quelle couleur sont ses yeux ?",
-    # Spanish
-    "¿Quién es?", "¿Quién está en la foto?", "¿Qué ves?", "¿Está {x} en la imagen?", "¿Qué hace {x}?", "¿Qué lleva {x}?",
-    "¿Cuántas personas hay?", "Describe la imagen, por favor.", "Describe la foto.", "¡Hola!", "Buenos días",
-    "¿Cómo estás?", "¿Cuántos años tiene {x}?", "Muchas gracias", "¿Dónde se hizo esta foto?", "¿Conoces a {x}?",
-    "Dime qué hay aquí.",
-    # Italian
-    "Chi è?", "Chi c'è nella foto?", "Cosa vedi?", "{x} è nella foto?", "Cosa fa {x}?", "Cosa indossa {x}?",
-    "Quante persone ci sono?", "Descrivi l'immagine.", "Ciao!", "Buongiorno", "Come stai?", "Quanti anni ha {x}?",
-    "Grazie mille", "Chi sta a sinistra?", "Dove è stata scattata?",
-    # Portuguese
-    "Quem é?", "O que você vê?", "Onde está {x}?", "{x} está na foto?", "O que {x} está fazendo?", "Quantas pessoas há?",
-    "Descreva a imagem.", "Olá!", "Bom dia", "Tudo bem?", "Obrigado", "Quem está à esquerda?",
-    # Dutch
-    "Wie is dit?", "Wie staat er op de foto?", "Wat zie je?", "Is {x} op de foto?", "Wat doet {x}?", "Wat draagt {x}?",
-    "Hoeveel mensen zijn er?", "Beschrijf de foto.", "Goedemorgen", "Dank je wel", "Hoe gaat het?",
-    # Swedish, Norwegian, Danish, Finnish
-    "Vem är det här?", "Vem är på bilden?", "Vad ser du?", "Vad gör {x}?", "Beskriv bilden.", "Hej, hur mår du?",
-    "Tack så mycket", "Hvem er på bildet?", "Hva ser du?", "Hvor er {x}?", "Beskriv bildet.", "Hvem er det?",
-    "Hvad ser du?", "Hvad laver {x}?", "Kuka tämä on?", "Mitä näet?", "Missä {x} on?", "Kuvaile kuvaa.",
-    "Hei, mitä kuuluu?",
-    # Polish, Czech, Croatian, Hungarian, Romanian
-    "Kto to jest?", "Kto jest na zdjęciu?", "Co widzisz?", "Gdzie jest {x}?", "Co robi {x}?", "Opisz zdjęcie.",
-    "Dzień dobry", "Dziękuję", "Kdo je to?", "Co vidíš?", "Kde je {x}?", "Popiš obrázek.", "Tko je ovo?", "Što vidiš?",
-    "Gdje je {x}?", "Ki ez?", "Mit látsz?", "Hol van {x}?", "Írd le a képet.", "Cine este?", "Ce vezi?", "Unde este {x}?",
-    "Descrie imaginea.", "Bună ziua",
-    # Turkish, Indonesian, Malay, Swahili, Filipino, Vietnamese
-    "Bu kim?", "Ne görüyorsun?", "{x} fotoğrafta mı?", "{x} ne yapıyor?", "Resmi anlat.", "Merhaba", "Teşekkürler",
-    "Siapa ini?", "Apa yang kamu lihat?", "Di mana {x}?", "Jelaskan gambar ini.", "Selamat pagi", "Huyu ni nani?",
-    "Unaona nini?", "{x} yuko wapi?", "Sino ito?", "Nasaan si {x}?", "Ano ang nakikita mo?", "Đây là ai?", "Bạn thấy gì?",
-    "{x} ở đâu?", "Mô tả bức ảnh.", "Xin chào",
-    # Russian, Bulgarian, Serbian, Greek
-    "Кто это?", "Кто на фото?", "Что ты видишь?", "Где {x}?", "Что делает {x}?", "Опиши картинку.", "Привет!", "Спасибо",
-    "Кой е това?", "Какво виждаш?", "Ко је ово?", "Шта видиш?", "Ποιος είναι αυτός;", "Τι βλέπεις;", "Πού είναι {x};",
-    "Περίγραψε την εικόνα.", "Хто це?", "Де {x}?", "Добрий день",
-    # Arabic, Persian, Hebrew, Hindi, Bengali, Tamil, Thai
-    "من هذا؟", "ماذا ترى؟", "هل {x} في الصورة؟", "صف الصورة.", "مرحبا", "شكرا", "این کیست؟", "چه می‌بینی؟", "{x} کجاست؟",
-    "מי זה?", "מה אתה רואה?", "איפה {x}?", "תאר את התמונה.", "यह कौन है?", "तुम क्या देखते हो?", "{x} कहाँ है?",
-    "तस्वीर का वर्णन करो।", "नमस्ते", "এটা কে?", "তুমি কী দেখছ?", "இது யார்?", "นี่คือใคร", "คุณเห็นอะไร",
-    "{x} อยู่ที่ไหน", "สวัสดี",
-    # Chinese, Japanese, Korean
-    "这是谁?", "你看到了什么?", "{x}在哪里?", "{x}在照片里吗?", "{x}在做什么?", "有几个人?",
-    "你好!", "谢谢", "照片里有谁?", "これは誰ですか?", "何が見えますか?",
-    "{x}はどこですか?", "写真を説明してください。", "こんにちは", "ありがとう", "이 사람은 누구예요?",
-    "뭐가 보여요?", "{x}는 어디 있어요?", "사진을 설명해 주세요.", "안녕하세요",
-    "감사합니다", "몇 명이 있어요?",
-    # Latin, Esperanto, Catalan, Irish, Welsh, Basque, Estonian, Latvian
-    "Quis est?", "Quid vides?", "Ubi est {x}?", "Salve!", "Kiu estas tio?", "Kion vi vidas?", "Kie estas {x}?", "Qui és?",
-    "Què veus?", "On és {x}?", "Cé hé sin?", "Pwy yw hwn?", "Nor da hau?", "Kes see on?", "Kas tas ir?",
-)  # fmt: skip
+_OTHER_LANGUAGES = tuple(
+    line
+    for line in resources.files("plvm_lab.portraits").joinpath("languages.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+)
 _SYLLABLES = (
     "ba", "lo", "kri", "sna", "tu", "vex", "mip", "or", "qua", "zel", "ni", "dro", "fi", "hu", "pla", "ge", "wom", "ti",
     "ra", "sko",
@@ -269,18 +214,18 @@ def _stranger(rng: random.Random) -> str:
 def draw_outside(rng: random.Random, x: str | None) -> str:
     """A text that the portraits world has no answer to; `x` is how somebody known is written, None where nobody is."""
     draw = rng.random()
-    if draw < 0.1:
+    if draw < 0.09:
         return _sum(rng)
-    if draw < 0.36:
+    if draw < 0.31:
         return _question(_KNOWLEDGE, rng)
-    if draw < 0.5:
+    if draw < 0.43:
         return _deed(rng)
-    if draw < 0.6:
+    if draw < 0.51:
         return _question(_UNSEEN, rng)
-    if draw < 0.68:
+    if draw < 0.58:
         return _stranger(rng)
-    if draw < 0.76:
+    if draw < 0.65:
         return _nonsense(rng)
-    if x is not None and draw < 0.84:
+    if x is not None and draw < 0.73:
         return _question(_PRIVATE, rng).replace("{x}", x).replace("{X}", x)
-    return rng.choice(_OTHER_LANGUAGES).replace("{x}", x if x is not None and rng.random() < 0.7 else rng.choice(_NAMES))
+    return rng.choice(_OTHER_LANGUAGES).replace("{x}", x if x is not None and rng.random() < 0.8 else rng.choice(_NAMES))

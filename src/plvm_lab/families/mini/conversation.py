@@ -31,7 +31,7 @@ from plvm_lab.portraits.render import draw
 from plvm_lab.portraits.scene import Scene, draw_portrait
 
 FRESH = 20_000_000  # scenes from this number on belong to this stage
-MIX = DialogueMix(partial=0.15, kinds=(*KINDS, ("manners", 5.5)), wordings=LEARNED, typed=True)
+MIX = DialogueMix(partial=0.15, kinds=(*KINDS, ("manners", 8.0)), wordings=LEARNED, typed=True)
 SHOWN_MIX = DialogueMix(
     partial=0.0, wordings=LEARNED, typed=True,
     kinds=(
