@@ -327,7 +327,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
     def fail(*_: object) -> None:
         raise StoreError("no more", "")
 
-    monkeypatch.setattr("plvm.store.schema.add_to_count", fail)
+    monkeypatch.setattr("plvm.store.writer.add_to_count", fail)
     with pytest.raises(StoreError, match="no more"):
         ConceptStore.open(path)
     monkeypatch.undo()

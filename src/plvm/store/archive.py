@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -23,9 +22,9 @@ from typing import Any
 
 from plvm.errors import PlvmError, StoreError
 from plvm.images import open_image, sniff_format
-from plvm.store.fitting import is_storable
 from plvm.store.tokens import tokens_from_bytes, tokens_to_bytes
-from plvm.types import Concept, check_name
+from plvm.store.unfinished import unfinished
+from plvm.types import Concept, check_name, check_text
 
 FORMAT, VERSION = "plvm-concepts", 2
 _OLD = 1  # of plvm 0.1, without display names
@@ -53,21 +52,15 @@ def write_archive(path: Path, concepts: Sequence[Concept], *, replace: bool = Fa
             f"These concepts take {total / 1024**2:,.0f} MiB, more than one file may hold.",
             "Export some names at a time.",
         )
-    temporary: str | None = None
     try:
-        # mkstemp gives the file to its owner alone, and the same folder makes the replacement atomic.
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".plvm-export-")
-        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-            for name, data in files.items():
-                compression = zipfile.ZIP_DEFLATED if name == MANIFEST else zipfile.ZIP_STORED
-                archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, compress_type=compression)
-        os.replace(temporary, path)
-        temporary = None
+        with unfinished(path.parent, ".plvm-export-") as temporary:
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for name, data in files.items():
+                    compression = zipfile.ZIP_DEFLATED if name == MANIFEST else zipfile.ZIP_STORED
+                    archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, compress_type=compression)
+            os.replace(temporary, path)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.", "Name a file in a folder of yours.") from None
-    finally:
-        if temporary is not None:
-            os.unlink(temporary)
 
 
 def read_archive(path: Path) -> list[Concept]:
@@ -181,10 +174,10 @@ def _read_concept(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo],
     for key, limit in _LENGTHS.items():
         if not isinstance(record[key], str) or len(record[key]) > limit:
             raise ValueError(f'the field "{key}" of a concept is not a text of at most {limit:,} characters')
-        if not is_storable(record[key]):
-            raise ValueError(f'the field "{key}" of a concept holds characters that are none')
     name = record["name"]
     try:
+        for key in _LENGTHS:
+            check_text(record[key], f'The field "{key}"')
         if check_name(name) != name:
             raise ValueError(f"the name {name!r} is not in its usual form")
         references = tuple(_unpack(archive, entries, file) for file in record["references"])

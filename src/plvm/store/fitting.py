@@ -1,4 +1,4 @@
-"""Whether concepts from elsewhere can be what their Aligner makes: tokens like those of its other concepts, texts that are text.
+"""Whether concepts from elsewhere can be what their Aligner makes: tokens like those of its other concepts.
 
 An Aligner gives all its concepts the same shapes, and rows of much the same length; a row far longer than the others would
 drown every other word of a prompt.
@@ -36,11 +36,6 @@ def check_fitting(new: Sequence[Concept], kept: Sequence[Concept]) -> None:
                     "Nothing was changed.",
                     "Export it again where it came from, or enrol it from its picture: `plvm add NAME PICTURE`.",
                 )
-
-
-def is_storable(text: str) -> bool:
-    """Whether `text` can be kept: no half of a surrogate pair, which is no character, and no NUL, which ends texts elsewhere."""
-    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _shapes(tokens: ConceptTokens) -> dict[str, tuple[int, ...]]:

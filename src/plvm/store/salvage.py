@@ -9,20 +9,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from sqlalchemy import insert
+from typing import Any
 
 from plvm.errors import StoreError
 from plvm.store.database import Database
-from plvm.store.record import TEXTS, Row, as_text, picture_values, row_values, seals_of, token_values
-from plvm.store.seal import SIZE, Value, is_whole, mended, seal
-from plvm.store.sqlite_pages import Cell, Pages
-from plvm.store.store_tables import add_to_count, concepts, references
+from plvm.store.record import TEXTS, Row, as_text, picture_values, row_values, token_values
+from plvm.store.seal import SIZE, is_whole, mended
+from plvm.store.sqlite_pages import Pages
 from plvm.store.unfinished import unfinished
+from plvm.store.writer import NewRow, write
 
 # A record's header: its length, then a number for every value that says kind and length. Those of a concept: NULL for the row's
 # number (it stands before the header), six texts, an integer, two seals, the tokens; those of a picture: two integers, a seal,
@@ -30,7 +28,7 @@ from plvm.store.unfinished import unfinished
 _ANY, _INTEGER, _SEAL = rb"(?:[\x80-\xff]{0,4}[\x00-\x7f])", rb"[\x01-\x06\x08\x09]", bytes([12 + 2 * SIZE])
 _CONCEPT = re.compile(rb"(?=([\x0c-\x30]\x00" + _ANY + rb"{6}" + _INTEGER + _SEAL + _SEAL + _ANY + rb"))", re.DOTALL)
 _PICTURE = re.compile(rb"(?=([\x05-\x0c]" + _INTEGER + _INTEGER + _SEAL + _ANY + rb"))", re.DOTALL)
-_CONCEPT_COLUMNS = ("id", *TEXTS, "pictures", "seal", "tokens_seal", "tokens")
+_CONCEPT_COLUMNS = (*TEXTS, "pictures", "seal", "tokens_seal", "tokens")
 _PICTURE_COLUMNS = ("concept_id", "position", "seal", "picture")
 
 
@@ -48,7 +46,8 @@ def salvage(path: str | Path) -> Salvaged:
     is kept beside it. A row whose tokens alone are damaged comes along as it is. Raises StoreError where nothing is found."""
     result, path = Salvaged(), Path(path)
     try:
-        rows, pictures = _rows_in(Pages(path))
+        pages = Pages(path)
+        rows, pictures = _concepts_in(pages), _pictures_in(pages)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions.") from None
     if not rows:
@@ -56,82 +55,62 @@ def salvage(path: str | Path) -> Salvaged:
             f"No concept was found in {path}. It was not touched.",
             "Put a backup in its place, or move it away and `plvm import` what you exported before.",
         )
-    sealed = [_resealed(row, pictures.get(row["id"], {}), result.notes) for row in rows.values()]
+    kept = [_kept(row, pictures.get(number, {}), result.notes) for number, row in rows.items()]
     try:
         with unfinished(path.parent, ".plvm-repair-") as temporary:
-            with Database.open(temporary, label=str(path)) as database:
-                _write(database, sealed)
-            result.concepts, result.old = len(sealed), _free_name(path)
+            with Database.open(temporary, label=str(path)) as database, database.transaction(write=True) as connection:
+                write(connection, kept)
+            result.concepts, result.old = len(kept), _free_name(path)
             _swap(path, temporary, result.old)
     except OSError as error:
         raise StoreError(f"{path} cannot be replaced: {error.strerror}.", "Check the permissions of its folder.") from None
     return result
 
 
-def _rows_in(pages: Pages) -> tuple[dict[int, Row], dict[int, dict[int, Row]]]:
-    """Concepts by number, pictures by number and position: each as written, or mended to it."""
+def _concepts_in(pages: Pages) -> dict[int, Row]:
+    """The rows of concepts by number, each as written, or mended to it."""
     rows: dict[int, Row] = {}
-    pictures: dict[int, dict[int, Row]] = {}
     for cell in pages.cells(_CONCEPT):
-        for found in _concept_rows(cell):
-            if found["id"] not in rows or rows[found["id"]]["mended"] or not _tokens_whole(rows[found["id"]]):
-                rows[found["id"]] = found
+        for number in cell.row_numbers():
+            row = {"id": number, **_row(_CONCEPT_COLUMNS, cell.values[1:])}
+            if (values := mended(row_values(row), row["seal"])) is None:
+                continue
+            good = row | _row(("id", *TEXTS, "pictures"), values)
+            tokens = mended(token_values(good), row["tokens_seal"])
+            good |= {"tokens": row["tokens"] if tokens is None else tokens[1], "tokens_whole": tokens is not None}
+            good["mended"] = not is_whole(row_values(row), row["seal"]) or good["tokens"] != row["tokens"]
+            old = rows.setdefault(good["id"], good)
+            if old["mended"] or not old["tokens_whole"]:
+                rows[good["id"]] = good
+    return rows
+
+
+def _pictures_in(pages: Pages) -> dict[int, dict[int, Row]]:
+    """The rows of pictures by their concept's number and position, each as written, or mended to it."""
+    pictures: dict[int, dict[int, Row]] = {}
     for cell in pages.cells(_PICTURE):
-        row: Row = dict(zip(_PICTURE_COLUMNS, cell.values, strict=True))
+        row = _row(_PICTURE_COLUMNS, cell.values)
         values = mended(picture_values(row), row["seal"]) if cell.fits(None) else None
         if values is not None:
-            was_whole = is_whole(picture_values(row), row["seal"])
-            row = dict(zip(("concept_id", "position", "picture"), values, strict=True))
-            row["mended"] = not was_whole
-            pictures.setdefault(row["concept_id"], {})[row["position"]] = row
-    return rows, pictures
+            good = _row(("concept_id", "position", "picture"), values)
+            good["mended"] = values != picture_values(row)
+            pictures.setdefault(good["concept_id"], {})[good["position"]] = good
+    return pictures
 
 
-def _concept_rows(cell: Cell) -> Iterator[Row]:
-    """The row of a concept that a cell may be, once for every number that may stand before it and fits its seal."""
-    for number in cell.row_numbers():
-        row = dict(zip(_CONCEPT_COLUMNS, (number, *cell.values[1:]), strict=True))
-        values = mended(row_values(row), row["seal"])
-        if values is None:
-            continue
-        was_whole = is_whole(row_values(row), row["seal"])
-        row |= dict(zip(("id", *TEXTS, "pictures"), values, strict=True))
-        tokens = mended(token_values(row), row["tokens_seal"])
-        if tokens is None:
-            yield row | {"mended": not was_whole}
-        else:
-            yield row | {"tokens": tokens[1], "mended": not (was_whole and _tokens_whole(row))}
+def _row(columns: Sequence[str], values: Sequence[Any]) -> Row:
+    return dict(zip(columns, values, strict=True))
 
 
-def _tokens_whole(row: Row) -> bool:
-    return is_whole(token_values(row), row["tokens_seal"])
-
-
-def _resealed(row: Row, pictures: dict[int, Row], notes: list[str]) -> tuple[Row, list[Row]]:
-    """A row and its pictures as they are kept from now on: pictures in a row, everything whole sealed, damaged tokens not."""
+def _kept(row: Row, pictures: dict[int, Row], notes: list[str]) -> NewRow:
+    """A row and its pictures as they are kept from now on; `notes` get what was mended or lost."""
     texts = {column: as_text(row[column]) for column in TEXTS}
-    lost = row["pictures"] - len(pictures)
-    if row.pop("mended") + sum(picture["mended"] for picture in pictures.values()):
+    if row["mended"] or any(picture["mended"] for picture in pictures.values()):
         notes.append(f"<{texts['name']}> was mended")
-    if lost:
+    if lost := row["pictures"] - len(pictures):
         notes.append(f"<{texts['name']}> lost {lost} of its {row['pictures']} pictures")
-    own: list[Row] = []
-    for position, key in enumerate(sorted(pictures)):
-        picture = {"concept_id": row["id"], "position": position, "picture": pictures[key]["picture"]}
-        own.append(picture | {"seal": seal(picture_values(picture))})
-    kept = row | texts | {"display": texts["display"] or None, "pictures": len(own)}
-    seals: dict[str, Value | None] = dict(seals_of(kept))
-    return kept | seals | ({} if _tokens_whole(row) else {"tokens_seal": None}), own
-
-
-def _write(database: Database, sealed: list[tuple[Row, list[Row]]]) -> None:
-    with database.transaction(write=True) as connection:
-        for row, pictures in sealed:
-            connection.execute(insert(concepts).values(row))
-            for picture in pictures:
-                connection.execute(insert(references).values(picture))
-        for namespace, count in Counter(row["namespace"] for row, _ in sealed).items():
-            add_to_count(connection, namespace, count)
+    own = [pictures[position]["picture"] for position in sorted(pictures)]
+    return NewRow(texts, row["tokens"], own, row["tokens_whole"])
 
 
 def _free_name(path: Path) -> Path:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 
 from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
 
 from plvm.errors import DamagedStoreError, StoreError
-from plvm.store.record import picture_values, seals_of
-from plvm.store.seal import seal
+from plvm.store.record import TEXTS
 from plvm.store.store_tables import (
-    add_to_count,
     concepts,
     get_property,
     mark_unscrubbed,
@@ -21,6 +18,7 @@ from plvm.store.store_tables import (
     set_property,
 )
 from plvm.store.tokens import tokens_from_bytes
+from plvm.store.writer import NewRow, write
 
 SCHEMA_VERSION = 2
 _VERSION, _SHAPE = "schema", "shape"
@@ -85,24 +83,17 @@ def _shape(connection: Connection) -> str:
 
 def _migrate(connection: Connection) -> None:
     """Make the tables of 0.1 anew with every row of theirs, sealed as it is now."""
-    old, kept = MetaData(), {}
-    for name in (concepts.name, references.name):
-        table = Table(name, old, autoload_with=connection)
-        kept[name] = [dict(row) for row in connection.execute(select(table)).mappings()]
-    counts = Counter(row["concept_id"] for row in kept[references.name])
+    old, pictures = MetaData(), dict[int, list[bytes]]()
+    found, images = (Table(table.name, old, autoload_with=connection) for table in (concepts, references))
+    for image in connection.execute(select(images).order_by(images.c.position)):
+        pictures.setdefault(image.concept_id, []).append(image.picture)
+    rows = []
+    for row in connection.execute(select(found)).mappings():
+        texts = {column: row.get(column) or "" for column in TEXTS}
+        rows.append(NewRow(texts, row["tokens"], pictures.get(row["id"], []), _are_tokens(row["tokens"])))
     metadata.drop_all(connection, tables=[references, concepts])
     metadata.create_all(connection, tables=[concepts, references])
-    for row in kept[concepts.name]:
-        row |= {"display": row.get("display") or None, "pictures": counts[row["id"]]}
-        seals = seals_of(row) if _are_tokens(row["tokens"]) else seals_of(row) | {"tokens_seal": None}
-        connection.execute(insert(concepts).values(row | seals))
-    for row in kept[references.name]:
-        connection.execute(insert(references).values(row | {"seal": seal(picture_values(row))}))
-    for namespace, count in Counter(row["namespace"] for row in kept[concepts.name]).items():
-        add_to_count(connection, namespace, count)
-    if connection.dialect.name == "postgresql":  # it counts only the row numbers that it gave itself
-        last = "SELECT setval(pg_get_serial_sequence('plvm_concepts', 'id'), coalesce(max(id), 1)) FROM plvm_concepts"
-        connection.exec_driver_sql(last)
+    write(connection, rows)
     set_property(connection, _VERSION, str(SCHEMA_VERSION))
     set_property(connection, _SHAPE, _shape(connection))
     mark_unscrubbed(connection)  # the room of the old tables is given back

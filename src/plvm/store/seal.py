@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 SIZE = 36
 _CRC = 4  # bytes; the digest follows
-_POLYNOMIAL = 0xEDB88320  # of zlib.crc32
+_STEPS = [zlib.crc32(bytes([i ^ 0xFF])) ^ 0xFF000000 for i in range(256)]  # what a byte does to a CRC-32
 Value = bytes | int
 
 
@@ -73,26 +73,16 @@ def _distance(a: bytes, b: bytes) -> int:
     return (int.from_bytes(a, "big") ^ int.from_bytes(b, "big")).bit_count()
 
 
-def _table() -> list[int]:
-    rows = []
-    for row in range(256):
-        for _ in range(8):
-            row = (row >> 1) ^ (_POLYNOMIAL if row & 1 else 0)
-        rows.append(row)
-    return rows
-
-
 def _flipped_bit(difference: int, length: int) -> int | None:
     """Which one bit of `length` bytes makes two CRCs differ by `difference`: 8 * byte + bit; None where it is not one bit.
 
     A flip in the last byte gives one of eight differences, and every byte behind it turns them into others by a step that
     can be undone; so the steps are undone until one of the eight is met."""
-    rows = _table()
-    back = {row >> 24: (i, row) for i, row in enumerate(rows)}
-    last = {rows[1 << bit]: bit for bit in range(8)}
+    back = {step >> 24: (i, step) for i, step in enumerate(_STEPS)}
+    last = {_STEPS[1 << bit]: bit for bit in range(8)}
     for byte in range(length - 1, -1, -1):
         if difference in last:
             return 8 * byte + last[difference]
-        i, row = back[difference >> 24]
-        difference = ((difference ^ row) << 8 & 0xFFFFFFFF) | i
+        i, step = back[difference >> 24]
+        difference = ((difference ^ step) << 8 & 0xFFFFFFFF) | i
     return None

@@ -9,28 +9,27 @@ from contextlib import suppress
 from dataclasses import replace as with_fields
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from plvm.errors import DuplicateConceptError, RequestError, StoreError, UnknownConceptError
 from plvm.naming.display import bare
-from plvm.store.archive import read_archive, write_archive
-from plvm.store.backup import back_up
 from plvm.store.conflicts import check_aligner, duplicate, joined, missing, set_aside
 from plvm.store.database import Database
 from plvm.store.entry import Entry
-from plvm.store.fitting import check_fitting, is_storable
-from plvm.store.health import Health, examine
 from plvm.store.reader import Found, Reader
+from plvm.store.record import TEXTS
 from plvm.store.roster import checked, placed, refuse_taken, renamed, word_of
-from plvm.store.salvage import Salvaged, salvage
 from plvm.store.tokens import tokens_to_bytes
-from plvm.store.writer import remove, rename, write
+from plvm.store.writer import NewRow, remove, rename, write
 from plvm.types import Concept
 
-_NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+if TYPE_CHECKING:
+    from plvm.store.health import Health
+    from plvm.store.salvage import Salvaged
 
+_NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 Names = list[str]  # spelled out here because the class has a method called `list`
 Concepts = list[Concept]
@@ -73,9 +72,7 @@ class ConceptStore:
     def __enter__(self) -> ConceptStore:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def add(self, concept: Concept, *, replace: bool = False) -> Concept:
@@ -100,11 +97,6 @@ class ConceptStore:
             blobs = [tokens_to_bytes(concept.tokens) for concept in kept]
         except ValueError as error:
             raise RequestError(f"A concept cannot be kept: {error}.", "Enrol it again.") from None
-        for concept in kept:
-            if not all(map(is_storable, (concept.notes, concept.display, concept.aligner, concept.created))):
-                raise RequestError(
-                    f"The notes or the display name of <{concept.name}> hold what is no character.", "Write them anew."
-                )
         with self._database.transaction(write=True) as connection:
             people = self._reader(connection).people()
             kept = placed(kept, people)
@@ -116,7 +108,7 @@ class ConceptStore:
             if replaced and not replace:
                 raise duplicate(sorted(replaced))
             remove(connection, self.namespace, replaced)
-            write(connection, self.namespace, list(zip(kept, blobs, strict=True)))
+            write(connection, [self._row(concept, blob) for concept, blob in zip(kept, blobs, strict=True)])
         self._finish(replaced, f"{joined(sorted(replaced))} got new tokens and pictures")
         return kept
 
@@ -189,9 +181,8 @@ class ConceptStore:
     def forget(self, name: str) -> None:
         """Remove the concept with its references; afterwards their bytes are in no file of the (SQLite) store.
 
-        Raises UnknownConceptError, and StoreError if the old bytes could not be overwritten yet: because another process
-        kept the log from being emptied in time, or the disk is full.
-        """
+        Raises UnknownConceptError, and StoreError if the old bytes could not be overwritten yet, because another process
+        kept the log from being emptied in time or the disk is full."""
         with self._database.transaction(write=True) as connection:
             known = self._known(connection, name)
             remove(connection, self.namespace, [known])
@@ -201,8 +192,9 @@ class ConceptStore:
         """Write the concepts called `names` (default: all that are whole) to one portable file, and return their names.
 
         Raises UnknownConceptError, and StoreError if there is nothing to write, one of `names` is damaged, or `path` exists
-        and not `replace`.
-        """
+        and not `replace`."""
+        from plvm.store.archive import write_archive
+
         with self._database.transaction(write=False) as connection:
             found = self._reader(connection).found() if names is None else Found(self._whole(connection, names), [])
         self._tell(found)
@@ -215,8 +207,10 @@ class ConceptStore:
         """Add all concepts of an exported file, or none: nothing changes on any failure. Returns their names.
 
         Raises StoreError for a file that is not a whole export, and for tokens that are not such as their Aligner makes, by
-        the file's others and the store's; DuplicateConceptError if names are taken and not `replace`.
-        """
+        the file's others and the store's; DuplicateConceptError if names are taken and not `replace`."""
+        from plvm.store.archive import read_archive
+        from plvm.store.fitting import check_fitting
+
         new = read_archive(Path(path))
         with self._database.transaction(write=False) as connection:
             check_fitting(new, self._reader(connection).found().whole)
@@ -230,18 +224,24 @@ class ConceptStore:
     def check(self) -> Health:
         """Look at every page, row and picture. Raises StoreError where the store cannot be read for other reasons than
         damage."""
+        from plvm.store.health import examine
+
         return examine(self._database, self.namespace)
 
     def back_up(self, path: str | Path, *, replace: bool = False) -> Health:
         """Copy the whole (SQLite) store, all namespaces, to the file `path`, as it is at one moment, and check the copy.
 
         Returns the copy's health. Raises StoreError where it cannot be written, or `path` exists and not `replace`."""
+        from plvm.store.backup import back_up
+
         return back_up(self._database, Path(path), self.namespace, replace=replace)
 
     @staticmethod
     def salvage(path: str | Path) -> Salvaged:
         """Make a damaged SQLite file, which nobody has open, a store again, of every concept in it that is whole or can be
         mended; the damaged file is kept beside it. Raises StoreError where there is nothing to save."""
+        from plvm.store.salvage import salvage
+
         return salvage(path)
 
     def _finish(self, gone: Collection[str], done: str = "") -> None:
@@ -259,6 +259,10 @@ class ConceptStore:
                 "Close other programs that use it and make room on the disk, then run `plvm list`: opening the store again "
                 "finishes the job.",
             ) from error
+
+    def _row(self, concept: Concept, tokens: bytes) -> NewRow:
+        texts = {column: getattr(concept, column) for column in TEXTS if column != "namespace"}
+        return NewRow({"namespace": self.namespace, **texts}, tokens, concept.references)
 
     def _reader(self, connection: Connection) -> Reader:
         return Reader(connection, self.namespace)

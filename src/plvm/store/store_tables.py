@@ -41,7 +41,7 @@ concepts = Table(
     Column("id", Integer, primary_key=True),
     Column("namespace", String(128), nullable=False),
     Column("name", String(MAX_NAME_LENGTH), nullable=False),
-    Column("display", Text),  # NULL: its name
+    Column("display", Text, nullable=False),  # "": its name
     Column("aligner", String(256), nullable=False),
     Column("notes", Text, nullable=False),
     Column("created", String(64), nullable=False),
