@@ -38,16 +38,6 @@ def spoil(path: Path, what: bytes, seed: int = 0) -> None:
     path.write_bytes(flipped(data, 8 * place + random.Random(seed).randrange(8)))
 
 
-def owner(data: bytes, bit: int) -> str | None:
-    """Whose tokens or picture a bit of a small store belongs to."""
-    for name, one in SMALL.items():
-        for part in (tokens_to_bytes(one.tokens), *one.references):
-            start = data.index(part)
-            if start <= bit // 8 < start + len(part):
-                return name
-    return None
-
-
 def run_sql(path: Path, *statements: str) -> None:
     """Change a store behind its back."""
     connection = sqlite3.connect(path, isolation_level=None)

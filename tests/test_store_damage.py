@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from concepts import concept, same
-from damaged import SMALL, flipped, owner, run_sql, small_store, spoil, tokens_of
+from damaged import SMALL, flipped, run_sql, small_store, spoil, tokens_of
 from plvm.errors import DamagedStoreError, StoreError, UnknownConceptError
 from plvm.store import ConceptStore
 from plvm.store.seal import is_whole, mended, seal
@@ -137,72 +136,6 @@ def test_damage_of_another_namespace_is_a_number_and_nothing_else(path: Path) ->
     with ConceptStore.open(path, namespace="other") as other:
         health = other.check()
         assert (health.concepts, health.damaged, health.elsewhere) == (1, (), 1) and "billie" not in repr(health)
-
-
-# ---- any bit
-
-
-def read(path: Path) -> tuple[dict[str, object], set[str], int]:
-    """(concepts, names of the damaged, how many are missing); what is returned is what was written, or this fails."""
-    with ConceptStore.open(path) as store:
-        listed = {entry.name for entry in store.entries() if not entry.damage}
-        found = {c.name: c for c in store.list()}
-        assert listed == set(found), "a listing marks the same ones"
-        assert all(same(c, SMALL[name]) for name, c in found.items()), "used silently"
-        health = store.check()
-        assert health.whole or len(found) < 3 or health.flaws, "a whole store is called whole"
-        assert len(found) == 3 or not health.whole, "damage is not called whole"
-        return dict(found), {damage.name for damage in store.damaged}, health.missing
-
-
-def survive_flips(folder: Path, count: int, seed: int) -> dict[str, int]:
-    """Flip `count` bits, one at a time, each in a fresh copy of a small store; how often what came of it."""
-    data = small_store(folder / "good.db")
-    tally = {"unnoticed and harmless": 0, "set aside": 0, "refused": 0}
-    chance = random.Random(seed)
-    for number in range(count):
-        bit = chance.randrange(8 * len(data))
-        path = folder / f"{number}.db"
-        path.write_bytes(flipped(data, bit))
-        whose = owner(data, bit)
-        try:
-            found, damaged, missing = read(path)
-            tally["unnoticed and harmless" if len(found) == 3 else "set aside"] += 1
-            assert len(found) >= 2, f"bit {bit}: one flip, one concept"
-            assert len(found) + len(damaged) + missing == 3, bit
-            if whose is not None:
-                assert damaged == {whose}, f"bit {bit} is in {whose}"
-            if len(found) == 3:
-                continue
-        except DamagedStoreError as error:
-            tally["refused"] += 1
-            assert whose is None and "plvm store check --repair" in error.hint, bit
-        repaired(path, whose, bit)
-    return tally
-
-
-def repaired(path: Path, whose: str | None, bit: int) -> None:
-    """After salvage everyone is as before whose bytes were not hit; who was hit is mended, or it is said what is lost."""
-    notes = ConceptStore.salvage(path).notes
-    with ConceptStore.open(path) as store:
-        found = {c.name: c for c in store.list()}
-    changed = [name for name in SMALL if name not in found or not same(found[name], SMALL[name])]
-    assert len(changed) <= (whose is None), (bit, notes)
-    for name in changed:
-        if name in found:
-            assert any(f"<{name}> lost 1 of its 2 pictures" in note for note in notes), bit
-            assert same(replace(found[name], references=SMALL[name].references), SMALL[name])
-
-
-def test_one_flipped_bit_is_never_used_and_harms_nobody_else(tmp_path: Path) -> None:
-    tally = survive_flips(tmp_path, 100, seed=1)
-    assert tally["set aside"] > 10 and sum(tally.values()) == 100, tally
-
-
-@pytest.mark.slow
-def test_a_thousand_flipped_bits_are_never_used_and_harm_nobody_else(tmp_path: Path) -> None:
-    tally = survive_flips(tmp_path, 1000, seed=2)
-    assert tally["set aside"] > 100 and tally["refused"] > 5, tally
 
 
 def test_bits_in_free_pages_are_harmless(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sqlite3
@@ -100,25 +99,3 @@ def test_a_process_killed_between_changing_and_wiping_is_finished_by_the_next(tm
     with ConceptStore.open(path) as store:
         assert not any(mark in file.read_bytes() for file in tmp_path.iterdir())
         assert len(store.names()) == (20 if verb == "forget" else 21)
-
-
-def hammered(path: Path, rounds: int, seed: int) -> dict[str, int]:
-    process = worker(path, "hammer", str(seed), str(rounds))
-    out, errors = process.communicate(timeout=600)
-    assert process.returncode == 0, errors
-    assert is_sound(path)
-    tally: dict[str, int] = json.loads(out)
-    return tally
-
-
-def test_nothing_acknowledged_is_lost_when_it_is_killed_ten_times_at_work(tmp_path: Path) -> None:
-    tally = hammered(tmp_path / "concepts.db", 10, seed=1)
-    assert tally.pop("acknowledged") >= 10
-    assert tally == {"killed": 10, "lost": 0, "damaged": 0, "bad backups": 0}
-
-
-@pytest.mark.slow
-def test_nothing_acknowledged_is_lost_when_it_is_killed_a_hundred_times_at_work(tmp_path: Path) -> None:
-    tally = hammered(tmp_path / "concepts.db", 100, seed=2)
-    assert tally.pop("acknowledged") >= 100
-    assert tally == {"killed": 100, "lost": 0, "damaged": 0, "bad backups": 0}

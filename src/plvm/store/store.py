@@ -80,8 +80,7 @@ class ConceptStore:
         ... where somebody of another display name has it.
 
         Raises DuplicateConceptError if its name is taken and not `replace`, ConceptNameError, RequestError for tokens
-        whose shapes do not fit together.
-        """
+        whose shapes do not fit together."""
         return self.add_all([concept], replace=replace)[0]
 
     def add_all(self, new: Sequence[Concept], *, replace: bool = False) -> Concepts:
@@ -89,8 +88,7 @@ class ConceptStore:
         concepts are replaced.
 
         Raises DuplicateConceptError if a name is taken and not `replace`, or comes twice; ConceptNameError; RequestError for
-        tokens whose shapes do not fit together.
-        """
+        tokens whose shapes do not fit together."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         kept = [with_fields(checked(c), created=c.created if c.created else now) for c in new]
         try:
