@@ -14,6 +14,7 @@ from damaged import SMALL, flipped, run_sql, small_store, spoil, tokens_of
 from plvm.errors import DamagedStoreError, StoreError, UnknownConceptError
 from plvm.store import ConceptStore
 from plvm.store.seal import is_whole, mended, seal
+from plvm.store.sqlite_pages import Pages
 
 OLD = Path(__file__).with_name("data") / "0.1" / "concepts.db"
 
@@ -197,16 +198,30 @@ def test_nothing_to_save_is_said_and_nothing_is_touched(tmp_path: Path) -> None:
     assert path.read_bytes() == b"dear diary\n" * 999 and list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_committed_in_the_log_alone_is_saved_too(path: Path, tmp_path: Path) -> None:
+def killed_with_a_log(path: Path, folder: Path) -> Path:
+    """A copy of the store to which <kim> came, in the log alone."""
     with ConceptStore.open(path) as store:
         store._database.empty_log = lambda: False  # type: ignore[method-assign]
         store.add(concept("kim", 5))
         for ending in ("", "-wal"):
-            shutil.copy(f"{path}{ending}", tmp_path / f"killed.db{ending}")
-    (killed := tmp_path / "killed.db").write_bytes(flipped(killed.read_bytes(), 3))
+            shutil.copy(f"{path}{ending}", folder / f"killed.db{ending}")
+    return folder / "killed.db"
+
+
+def test_what_is_committed_in_the_log_alone_is_saved_too(path: Path, tmp_path: Path) -> None:
+    killed = killed_with_a_log(path, tmp_path)
+    killed.write_bytes(flipped(killed.read_bytes(), 3))
     ConceptStore.salvage(killed)
     with ConceptStore.open(killed) as store:
         assert store.names() == ["avril", "billie", "kim", "mia"] and same(store.get("kim"), concept("kim", 5))
+
+
+def test_a_wrong_page_number_in_the_log_asks_for_no_room(path: Path, tmp_path: Path) -> None:
+    killed = killed_with_a_log(path, tmp_path)
+    log = Path(f"{killed}-wal")
+    log.write_bytes(flipped(log.read_bytes(), 8 * 32 + 6))  # the first frame's page is over 2^30 now
+    assert len(Pages(killed)._pages) < 1000
+    assert ConceptStore.salvage(killed).concepts >= 3
 
 
 def test_the_forgotten_do_not_come_back_by_salvage(path: Path) -> None:

@@ -86,7 +86,7 @@ def backup(
 
 def _examined(store: o.StoreOptions) -> tuple[Health | None, str]:
     """The health of the store; None where its file cannot be used as it is, and why."""
-    if (place := store.place()).__class__ is not str and not Path(place).exists():
+    if isinstance(place := store.place(), Path) and not place.exists():
         raise RequestError(f"There is no store {place} yet.", "Enrol someone first: `plvm add NAME PICTURE`.")
     try:
         with store.open(quiet=True) as opened:

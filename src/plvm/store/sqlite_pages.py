@@ -63,13 +63,15 @@ class Pages:
     def _overlay(self, log: bytes) -> None:
         """Put the pages of whole transactions in the log over the old ones."""
         pending: dict[int, bytes] = {}
+        most = len(self._pages) + len(log) // self.size  # a wrong number must not ask for room without end
         for at in range(32, len(log) - 24 - self.size + 1, 24 + self.size):
             number, committed = (int.from_bytes(log[at + i : at + i + 4], "big") for i in (0, 4))
             if log[at + 8 : at + 16] != log[16:24]:
                 break  # left from an earlier round
-            pending[number] = log[at + 24 : at + 24 + self.size]
+            if 0 < number <= most:
+                pending[number] = log[at + 24 : at + 24 + self.size]
             if committed:
-                self._pages += [b""] * (max(pending) - len(self._pages)) if max(pending) < 2**31 else []
+                self._pages += [b""] * (max(pending, default=0) - len(self._pages))
                 for page, data in pending.items():
                     self._pages[page - 1] = data
                 pending = {}
