@@ -313,7 +313,7 @@ def shown(figures: Mapping[str, Any]) -> Shown:
         ("what came of it", "flips"),
         tuple((key, f"{flips[key]:,}") for key in flips),
         f"In stores of {sizes} people with two pictures each. Used silently: read, and not what was written. Others lost: people "
-        "in whose bytes the bit is not. Repaired: after `plvm store check --repair`, without a model, of those set aside or refused.",
+        "in whose bytes the bit is not. Repaired: after `plvm store check --repair`, without a model.",
     )
     rows = tuple((verb, f"{own['killed']:,}", f"{own['acknowledged']:,}") for verb, own in kills["by_verb"].items())
     sums = tuple(f"{sum(own[key] for own in kills['by_verb'].values()):,}" for key in ("killed", "acknowledged"))
