@@ -16,7 +16,7 @@ def tokens(seed: int = 0) -> ConceptTokens:
     """Tokens of D=8, K=4, E=6."""
     generator = torch.Generator().manual_seed(seed)
     word, head, key = (torch.randn(size, generator=generator) for size in (D, D, E))
-    return ConceptTokens(word, head, torch.randn(K, D, generator=generator), key)
+    return ConceptTokens(word, head, torch.randn(K, D, generator=generator), key / key.norm())
 
 
 def reference(seed: int, side: int = 64) -> bytes:
@@ -32,10 +32,10 @@ def concept(name: str, seed: int = 0, *, aligner: str = "aligner-a", references:
     return Concept(name, tokens(seed), aligner, pictures, notes, created)
 
 
-def same(a: Concept, b: Concept) -> bool:
-    """Whether two concepts are equal in everything, tensors bit by bit."""
-    fields = ("name", "aligner", "references", "notes", "created")
+def same(a: Concept, b: Concept, but: tuple[str, ...] = ()) -> bool:
+    """Whether two concepts are equal in everything, `but` some fields; tensors bit by bit."""
+    fields = ("name", "display", "aligner", "references", "notes", "created")
     tensors = ("word", "head", "context", "key")
-    return all(getattr(a, f) == getattr(b, f) for f in fields) and all(
+    return all(getattr(a, f) == getattr(b, f) for f in fields if f not in but) and all(
         torch.equal(getattr(a.tokens, t), getattr(b.tokens, t)) for t in tensors
     )

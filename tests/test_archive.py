@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save
 
-from concepts import concept, same
-from plvm.errors import DuplicateConceptError, StoreError, UnknownConceptError
+from concepts import concept, same, tokens
+from plvm.errors import DuplicateConceptError, RequestError, StoreError, UnknownConceptError
 from plvm.store import ConceptStore, archive
+from plvm.types import ConceptTokens
 
 TOKENS, REFERENCE = "concepts/0/tokens.safetensors", "concepts/0/reference-0.png"
 Files = dict[str, bytes]
@@ -138,6 +142,16 @@ def encrypted(path: Path) -> None:
     path.write_bytes(data)
 
 
+def unit(width: int) -> torch.Tensor:
+    return torch.eye(1, width)[0]
+
+
+def tokens_like(change: Callable[[ConceptTokens], ConceptTokens]) -> Callable[[Path], None]:
+    """Other tokens for the first concept, in bytes that no product's code wrote."""
+    bad = change(tokens(1))
+    return hostile(lambda files: files.update({TOKENS: save({k: v.contiguous() for k, v in vars(bad).items()})}))
+
+
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "text": lambda path: path.write_bytes(b"dear diary"),
@@ -152,7 +166,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "not JSON": hostile(lambda files: files.update({"manifest.json": b"{"})),
     "deep JSON": hostile(lambda files: files.update({"manifest.json": b"[" * 200_000})),
     "another format": in_manifest(lambda manifest: manifest.update(format="x")),
-    "a future version": in_manifest(lambda manifest: manifest.update(version=2)),
+    "a future version": in_manifest(lambda manifest: manifest.update(version=3)),
     "no list": in_manifest(lambda manifest: manifest.update(concepts={"a": 1})),
     "a twin": in_manifest(lambda manifest: manifest["concepts"].append(manifest["concepts"][0])),
     "an unknown field": first(evil=1),
@@ -168,6 +182,23 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "someone's pickle": hostile(lambda files: files.update({TOKENS: b"\x80\x04cposix\nsystem\n"})),
     "tokens cut off": hostile(lambda files: files.update({TOKENS: files[TOKENS][:-4]})),
     "tokens that are not finite": hostile(lambda files: files.update({TOKENS: files[TOKENS][:-4] + b"\0\0\xc0\x7f"})),
+    "endless references": first(references=[REFERENCE] * 1_001),
+    "one picture many times": first(references=[REFERENCE] * 900),
+    "another's tokens": first(tokens="concepts/1/tokens.safetensors"),
+    "half a character": first(notes="\ud800"),
+    "half a character in the display name": first(display="\udc00"),
+    "a display name without end": first(display="x" * 65),
+    "a NUL": first(notes="a\0b"),
+    "tokens of another width": tokens_like(lambda t: ConceptTokens(torch.ones(9), torch.ones(9), torch.ones(4, 9), t.key)),
+    "another K": tokens_like(lambda t: replace(t, context=t.context[:3])),
+    "another key": tokens_like(lambda t: replace(t, key=unit(7))),
+    "a key that is not of length 1": tokens_like(lambda t: replace(t, key=3 * t.key)),
+    "a word that drowns all others": tokens_like(lambda t: replace(t, word=200 * t.word)),
+    "one context row that drowns all others": tokens_like(lambda t: replace(t, context=t.context + 300 * torch.eye(4, 8))),
+    "numbers that half precision does not have": tokens_like(lambda t: replace(t, head=t.head + 70_000)),
+    "more context than any model has": tokens_like(lambda t: replace(t, context=torch.ones(4_097, 8))),
+    "wider than any model": tokens_like(lambda t: replace(t, key=unit(65_537))),
+    "tokens that are infinite": tokens_like(lambda t: replace(t, key=t.key / 0)),
     "a reference that is no picture": hostile(lambda files: files.update({REFERENCE: b"x" * 100})),
 }
 
@@ -221,3 +252,51 @@ def test_an_entry_that_lies_about_its_size_unpacks_to_no_more_than_it_said(expor
     exported.write_bytes(data.replace((5_000_000).to_bytes(4, "little"), (100).to_bytes(4, "little")))
     with pytest.raises(StoreError):
         other.import_(exported)
+
+
+def test_tokens_are_compared_with_what_the_store_has_of_their_aligner(
+    exported: Path, other: ConceptStore, tmp_path: Path
+) -> None:
+    short = replace(tokens(1), context=tokens(1).context[:3])
+    with ConceptStore.open(tmp_path / "short.db") as store:
+        store.add(replace(concept("kim", 1), tokens=short))
+        store.export(tmp_path / "short.plvm")
+    with pytest.raises(StoreError, match=r"<kim> are not what its Aligner .* context has the shape \[3, 8\]"):
+        other.import_(tmp_path / "short.plvm")
+    assert other.names() == ["resident"]
+    with ConceptStore.open(tmp_path / "empty.db") as empty:
+        assert empty.import_(tmp_path / "short.plvm") == ["kim"], "nothing is known against it here"
+
+
+def test_two_aligners_may_have_two_shapes(tmp_path: Path, other: ConceptStore) -> None:
+    with ConceptStore.open(tmp_path / "both.db") as store:
+        store.add(concept("a", 1))
+        store.add(replace(concept("b", 2, aligner="aligner-b"), tokens=replace(tokens(2), context=tokens(2).context[:2])))
+        store.export(tmp_path / "both.plvm")
+    assert other.import_(tmp_path / "both.plvm") == ["a", "b"]
+
+
+def test_an_archive_of_0_1_has_no_display_names(exported: Path, other: ConceptStore) -> None:
+    def old(manifest: dict[str, Any]) -> None:
+        manifest.update(version=1)
+        for record in manifest["concepts"]:
+            del record["display"]
+
+    in_manifest(old)(exported)
+    other.import_(exported)
+    assert same(other.get("billie"), concept("billie", 1, references=2))
+
+
+def test_display_names_travel(other: ConceptStore, tmp_path: Path) -> None:
+    anna = replace(concept("anna-maria", 3), display="Anna Maria")
+    with ConceptStore.open(tmp_path / "one.db") as store:
+        store.add(anna)
+        store.export(tmp_path / "anna.plvm")
+    other.import_(tmp_path / "anna.plvm")
+    assert same(other.get("Anna Maria"), anna)
+
+
+def test_notes_with_half_a_character_are_refused_when_they_are_added(other: ConceptStore) -> None:
+    with pytest.raises(RequestError, match="no character"):
+        other.add(replace(concept("kim"), notes="\ud800"))
+    assert other.names() == ["resident"]

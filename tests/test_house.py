@@ -52,7 +52,7 @@ ROWS = {
 }
 FILES = sorted(file for package in ROWS for file in (SOURCE / package).rglob("*.py"))
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "sqlalchemy", "tokenizers", "huggingface_hub"}
-LINES = 11_000  # of the product: what one reads in an evening
+LINES = 13_500  # of the product: what one reads in an evening
 SHARED = {"__init__", "__main__"}
 
 

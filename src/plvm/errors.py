@@ -40,6 +40,10 @@ class StoreError(PlvmError):
     """The concept store, or a file exported from one, is damaged, locked, unreachable or of another version."""
 
 
+class DamagedStoreError(StoreError):
+    """The file of a concept store is damaged as a whole, so that it has to be repaired before anything in it is used."""
+
+
 class AlignerMismatchError(PlvmError):
     """A concept was made by another Aligner than the one in use."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from plvm.personal import Personal
     from plvm.store import ConceptStore
+    from plvm.store.entry import Entry
 
     Report = Callable[[int, int], None]  # (people done, people in all)
 
@@ -118,27 +119,48 @@ def enroll_people(
 def enroll_again(
     vlm: Personal, store: ConceptStore, *, report: Report | None = None
 ) -> tuple[list[Concept], list[tuple[str, PlvmError]]]:
-    """Enrol whoever another Aligner enrolled, from the stored pictures: (those made and kept, those left out and why).
+    """Enrol whoever another Aligner enrolled, or whose tokens are damaged, from the stored pictures: (those made and kept, those
+    left out and why).
 
     Notes, pictures and times of creation stay. Whoever is forgotten meanwhile stays forgotten.
     """
-    others = [concept for concept in store.list() if concept.aligner != vlm.fingerprint]
+    entries = store.entries()
+    others = [entry for entry in entries if not entry.damage and entry.aligner != vlm.fingerprint]
+    return _made_and_kept(vlm, store, [*others, *(entry for entry in entries if entry.can_be_made_again)], report)
+
+
+def enroll_damaged(
+    vlm: Personal, store: ConceptStore, *, report: Report | None = None
+) -> tuple[list[Concept], list[tuple[str, PlvmError]]]:
+    """Enrol whoever has damaged tokens, by the Aligner that made them, from the stored pictures that are whole: (those made and
+    kept, those left out and why)."""
+    damaged = [entry for entry in store.entries() if entry.can_be_made_again]
+    own = [entry for entry in damaged if entry.aligner == vlm.fingerprint]
+    made, left_out = _made_and_kept(vlm, store, own, report)
+    hint = "Name the folder of that Aligner with --model, or make it with this one: `plvm add --re-enrol`."
+    error = RequestError("Another Aligner made its tokens.", hint)
+    return made, [*left_out, *((entry.name, error) for entry in damaged if entry not in own)]
+
+
+def _made_and_kept(
+    vlm: Personal, store: ConceptStore, old_ones: Sequence[Entry], report: Report | None
+) -> tuple[list[Concept], list[tuple[str, PlvmError]]]:
     made: list[Concept] = []
     left_out: list[tuple[str, PlvmError]] = []
-    for i, old in enumerate(others):
+    for i, old in enumerate(old_ones):
         try:
             made.append(_enrolled_again(vlm, old))
         except PlvmError as error:
             left_out.append((old.name, error))
         if report is not None:
-            report(i + 1, len(others))
+            report(i + 1, len(old_ones))
     still = set(store.names())
     made = [concept for concept in made if concept.name in still]
     store.add_all(made, replace=True)
     return made, left_out
 
 
-def _enrolled_again(vlm: Personal, old: Concept) -> Concept:
+def _enrolled_again(vlm: Personal, old: Entry) -> Concept:
     if not old.references:
         raise RequestError(f"<{old.name}> came without pictures.", f"Run `plvm add {old.name} PICTURE --replace`.")
     made = vlm.enroll(old.name, *old.references, notes=old.notes)

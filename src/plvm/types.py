@@ -116,8 +116,8 @@ def with_display_names(text: str, concepts: Iterable[Concept]) -> str:
 
 def check_text(text: str, what: str) -> str:
     """`text`, if it can be written down. Raises RequestError, which says `what` it is, where it holds half of a character (a lone
-    surrogate): it was typed in another encoding than UTF-8, or cut in the middle."""
-    wrong = next((c for c in text if "\ud800" <= c <= "\udfff"), None)
+    surrogate: it was typed in another encoding than UTF-8, or cut in the middle) or a NUL, which ends texts elsewhere."""
+    wrong = next((c for c in text if "\ud800" <= c <= "\udfff" or c == "\0"), None)
     if wrong is not None:
         raise RequestError(
             f"{what} contains {ascii(wrong)}, which is no character.", "Type it anew, or convert the text to UTF-8."

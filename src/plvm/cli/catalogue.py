@@ -15,6 +15,7 @@ HOMES = {  # a file of plvm.cli: its verbs, as the help lists them
     "add": ("add",),
     "concepts": ("list", "show", "rename", "forget"),
     "transfer": ("export", "import"),
+    "store": ("store",),
     "ask": ("ask",),
     "chat": ("chat",),
     "recognize": ("recognize",),

@@ -15,6 +15,7 @@ from plvm.errors import RequestError
 from plvm.naming.display import label
 
 if TYPE_CHECKING:
+    from plvm.store.entry import Entry
     from plvm.types import Concept
 
 Name = Annotated[str, Argument(metavar="NAME", help='A concept\'s name: billie, <billie> or "Anna Maria".')]
@@ -31,15 +32,15 @@ def list_(store: o.StoreOptions, json: o.Json = False) -> None:
     """List everyone who is enrolled."""
     with store.open() as opened:
         if json:
-            out_json([_facts(concept) for concept in opened.list()])
+            found = [_facts(concept) for concept in opened.list()] + [_damaged(entry) for entry in opened.damaged]
+            out_json(sorted(found, key=lambda facts: str(facts["name"])))
             return
         entries = opened.entries()
     if not entries:
         say("Nobody is enrolled yet: `plvm add NAME PICTURE`.")
         return
-    rows = [(label(e.name, e.display) if e.display else e.name, e.pictures, e.created[:10], e.notes) for e in entries]
-    out(table(rows, ("NAME", "PICTURES", "ADDED", "NOTES")))
-    makers = {entry.aligner for entry in entries}
+    out(table([_line(entry) for entry in entries], ("NAME", "PICTURES", "ADDED", "NOTES")))
+    makers = {entry.aligner for entry in entries if not entry.damage}
     if len(makers) > 1:
         say(f"They were made by {len(makers)} Aligners; `plvm add --re-enrol` makes them anew with the one in use.")
 
@@ -109,6 +110,13 @@ def forget(
             out(f"Forgot {label(name, people[name])}.")
 
 
+def _line(entry: Entry) -> tuple[Any, ...]:
+    """One line of the list."""
+    name = label(entry.name, entry.display) if entry.display else entry.name
+    mark = " (damaged)" if entry.damage else ""
+    return name + mark, len(entry.references), entry.created[:10], entry.notes
+
+
 def _confirmed(names: list[str]) -> bool:
     who = ", ".join(names)
     print(f"Forget {who} and every stored picture of them for good? [y/N] ", end="", file=sys.stderr, flush=True)
@@ -139,7 +147,14 @@ def _facts(concept: Concept) -> dict[str, Any]:
         "notes": concept.notes,
         "references": references,
         "tokens": shapes,
+        "damaged": [],
     }
+
+
+def _damaged(entry: Entry) -> dict[str, Any]:
+    """The same of a damaged concept, of which nothing but the name is to be used."""
+    nothing: dict[str, Any] = {"display": "", "created": "", "aligner": "", "notes": "", "references": [], "tokens": {}}
+    return {"name": entry.name, **nothing, "damaged": list(entry.damage)}
 
 
 def _save_references(concept: Concept, file: Path) -> None:

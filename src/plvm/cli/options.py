@@ -58,17 +58,21 @@ class StoreOptions:
         Option("--namespace", metavar="NAME", help="Whose concepts: nothing crosses from one namespace to another."),
     ] = "default"
 
-    def open(self) -> ConceptStore:
-        """The store, made if it is not there. Raises StoreError, RequestError."""
+    def place(self) -> str | Path:
+        """Where the store is: the path of an SQLite file, or the URL of another database."""
+        if self.store is None:
+            return home_folder(os.environ).value / STORE_FILE
+        if self.store.startswith("sqlite:///") and "?" not in self.store:
+            return Path(self.store.removeprefix("sqlite:///"))
+        return self.store if "://" in self.store else Path(self.store).expanduser()
+
+    def open(self, *, quiet: bool = False) -> ConceptStore:
+        """The store, made if it is not there; damaged concepts that are left out are told on stderr unless `quiet`. Raises
+        StoreError, RequestError."""
         with resting():
             from plvm.store import ConceptStore
 
-        place: str | Path
-        if self.store is None:
-            place = home_folder(os.environ).value / STORE_FILE
-        else:
-            place = self.store if "://" in self.store else Path(self.store).expanduser()
-        return ConceptStore.open(place, namespace=self.namespace)
+        return ConceptStore.open(self.place(), namespace=self.namespace, warn=None if quiet else say)
 
 
 @dataclass(frozen=True)

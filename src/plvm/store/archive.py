@@ -1,11 +1,12 @@
 """One portable file of concepts: a zip of a JSON manifest, safetensors and reference images. Nothing is ever unpickled.
 
-    manifest.json                     format, version, and for every concept its name, aligner, notes, created, files
+    manifest.json                     format, version, and for every concept its name, display, aligner, notes, created, files
     concepts/<n>/tokens.safetensors
     concepts/<n>/reference-<i>.png    (or .jpg, .webp)
 
 An archive comes from somebody else, so reading trusts nothing: entries stay in memory, their names must be exactly
-those above, and their sizes and number are limited before anything is unpacked.
+those above, each belongs to one concept, and their sizes and number are limited before anything is unpacked. What is
+inside the tokens is for `plvm.store.fitting` to compare with the Aligner's other concepts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -23,17 +23,20 @@ from typing import Any
 from plvm.errors import PlvmError, StoreError
 from plvm.images import open_image, sniff_format
 from plvm.store.tokens import tokens_from_bytes, tokens_to_bytes
-from plvm.types import Concept, check_name
+from plvm.store.unfinished import unfinished
+from plvm.types import Concept, check_name, check_text
 
-FORMAT, VERSION = "plvm-concepts", 1
+FORMAT, VERSION = "plvm-concepts", 2
+_OLD = 1  # of plvm 0.1, without display names
 MANIFEST = "manifest.json"
 MAX_ENTRY_BYTES = 16 * 1024**2
 MAX_TOTAL_BYTES = 1024**3
 MAX_ENTRIES = 50_000
+MAX_REFERENCES = 1_000  # of one concept
 _ENTRY = re.compile(r"manifest\.json|concepts/\d{1,6}/(tokens\.safetensors|reference-\d{1,3}\.(png|jpg|webp))")
 _SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same concepts give the same bytes
-_LENGTHS = {"name": 64, "aligner": 256, "notes": 100_000, "created": 64, "display": 64}
+_LENGTHS = {"name": 64, "display": 64, "aligner": 256, "notes": 100_000, "created": 64}
 
 
 def write_archive(path: Path, concepts: Sequence[Concept], *, replace: bool = False) -> None:
@@ -49,21 +52,15 @@ def write_archive(path: Path, concepts: Sequence[Concept], *, replace: bool = Fa
             f"These concepts take {total / 1024**2:,.0f} MiB, more than one file may hold.",
             "Export some names at a time.",
         )
-    temporary: str | None = None
     try:
-        # mkstemp gives the file to its owner alone, and the same folder makes the replacement atomic.
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".plvm-export-")
-        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-            for name, data in files.items():
-                compression = zipfile.ZIP_DEFLATED if name == MANIFEST else zipfile.ZIP_STORED
-                archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, compress_type=compression)
-        os.replace(temporary, path)
-        temporary = None
+        with unfinished(path.parent, ".plvm-export-") as temporary:
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for name, data in files.items():
+                    compression = zipfile.ZIP_DEFLATED if name == MANIFEST else zipfile.ZIP_STORED
+                    archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, compress_type=compression)
+            os.replace(temporary, path)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.", "Name a file in a folder of yours.") from None
-    finally:
-        if temporary is not None:
-            os.unlink(temporary)
 
 
 def read_archive(path: Path) -> list[Concept]:
@@ -73,6 +70,7 @@ def read_archive(path: Path) -> list[Concept]:
         with zipfile.ZipFile(path) as archive:
             entries = _check_entries(archive, path)
             manifest = _parse_manifest(_unpack(archive, entries, MANIFEST), path)
+            _check_files(manifest)
             return [_read_concept(archive, entries, record) for record in manifest]
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist.", "Check the path of the exported file.") from None
@@ -100,6 +98,8 @@ def _files(concepts: Sequence[Concept]) -> dict[str, bytes]:
                 )
             pictures.append(f"concepts/{number}/reference-{position}.{_SUFFIXES[kind]}")
             files[pictures[-1]] = picture
+        if len(pictures) > MAX_REFERENCES:
+            raise StoreError(f"<{concept.name}> has {len(pictures):,} pictures, over {MAX_REFERENCES:,}.", "Add it with fewer.")
         text = {key: getattr(concept, key) for key in _LENGTHS}
         records.append({**text, "tokens": tokens, "references": pictures})
     manifest = {"format": FORMAT, "version": VERSION, "concepts": records}
@@ -139,7 +139,7 @@ def _parse_manifest(data: bytes, path: Path) -> list[dict[str, Any]]:
         raise _refused(path, f"its {MANIFEST} is not JSON") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _refused(path, f'its {MANIFEST} is not of the format "{FORMAT}"')
-    if manifest.get("version") != VERSION:
+    if manifest.get("version") not in (_OLD, VERSION):
         raise StoreError(
             f"{path} has version {str(manifest.get('version'))[:20]}; this plvm knows version {VERSION}.",
             "If a newer plvm wrote it: `pip install --upgrade plvm`.",
@@ -150,12 +150,24 @@ def _parse_manifest(data: bytes, path: Path) -> list[dict[str, Any]]:
     names = [record.get("name") for record in records]
     if len({str(name) for name in names}) != len(names):
         raise _refused(path, "it holds two concepts of one name")
-    return records
+    return [{"display": "", **record} for record in records] if manifest["version"] == _OLD else records
+
+
+def _check_files(manifest: list[dict[str, Any]]) -> None:
+    """Every concept has files of its own, and not too many: else a short list could unpack one picture a million times."""
+    for number, record in enumerate(manifest):
+        files = record.get("references")
+        if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+            raise ValueError("the references of a concept are not a list of files")
+        if len(files) > MAX_REFERENCES:
+            raise ValueError(f"a concept has {len(files):,} references, over {MAX_REFERENCES:,}")
+        own = [*files, record.get("tokens")]
+        if len(set(own)) != len(own) or not all(str(file).startswith(f"concepts/{number}/") for file in own):
+            raise ValueError("a concept names files that are not its own, or one twice")
 
 
 def _read_concept(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], record: dict[str, Any]) -> Concept:
     """One checked concept. Raises ValueError, KeyError or TypeError for a record that is not one."""
-    record.setdefault("display", "")
     expected = {*_LENGTHS, "tokens", "references"}
     if set(record) != expected:
         raise ValueError(f"a concept has the fields {', '.join(map(str, record))[:200]}")
@@ -164,6 +176,8 @@ def _read_concept(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo],
             raise ValueError(f'the field "{key}" of a concept is not a text of at most {limit:,} characters')
     name = record["name"]
     try:
+        for key in _LENGTHS:
+            check_text(record[key], f'The field "{key}"')
         if check_name(name) != name:
             raise ValueError(f"the name {name!r} is not in its usual form")
         references = tuple(_unpack(archive, entries, file) for file in record["references"])
@@ -172,7 +186,8 @@ def _read_concept(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo],
     except PlvmError as error:
         raise ValueError(f"of the concept {name[:64]!r}: {error.message}") from None
     tokens = tokens_from_bytes(_unpack(archive, entries, record["tokens"]))
-    return Concept(name, tokens, record["aligner"], references, record["notes"], record["created"], record["display"])
+    notes, created, display = (record[key] for key in ("notes", "created", "display"))
+    return Concept(name, tokens, record["aligner"], references, notes, created, display)
 
 
 def _refused(path: Path, reason: str) -> StoreError:

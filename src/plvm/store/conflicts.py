@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from plvm.errors import AlignerMismatchError, DuplicateConceptError, UnknownConceptError
+from plvm.errors import AlignerMismatchError, DuplicateConceptError, StoreError, UnknownConceptError
 from plvm.naming.display import People, bare, hint_of, nearest_words, typed
 from plvm.naming.lookalikes import lookalike, unknown_lookalike
+from plvm.store.entry import Entry
 from plvm.types import Concept
 
 
@@ -50,4 +51,23 @@ def unknown(name: str, people: People) -> UnknownConceptError:
     return UnknownConceptError(
         f"There is no concept called <{called}>.",
         f"{hint_of(nearest_words(called, people))}`plvm list` shows all; `plvm add {typed(called)} PICTURE` adds it.",
+    )
+
+
+def set_aside(entry: Entry) -> StoreError:
+    """The error for a damaged concept: what is wrong with it, and how to get it back."""
+    hint = "Run `plvm store check --repair`"
+    if entry.can_be_made_again:
+        hint += ": it is made again from its kept picture."
+    else:
+        hint += f"; if that does not help: `plvm add {entry.name} PICTURE --replace`, or put a backup in place."
+    return StoreError(f"{entry}. It is not used.", hint)
+
+
+def missing(count: int) -> StoreError:
+    """The error for a name that is not there, in a store that has lost `count` concepts."""
+    verb = "is" if count == 1 else "are"
+    return StoreError(
+        f"The store is damaged: {count:,} of its concepts {verb} not to be found.",
+        "Run `plvm store check --repair`: it finds those that are whole. Or put a backup in place.",
     )

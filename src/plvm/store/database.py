@@ -12,19 +12,20 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from plvm.errors import StoreError
-from plvm.store.schema import damaged, is_unscrubbed, mark_scrubbed, prepare
+from plvm.errors import DamagedStoreError, StoreError
+from plvm.store.header import HEADER, MAGIC, header_flaw
+from plvm.store.schema import damaged, prepare
+from plvm.store.store_tables import is_unscrubbed, mark_scrubbed
 
 BUSY_SECONDS = 15.0
-_SQLITE_MAGIC = b"SQLite format 3\0"
-_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")  # an error in our own statements: tables not as they were made
 
 
 class Database:
@@ -39,9 +40,11 @@ class Database:
             event.listen(engine, "begin", _begin)
 
     @classmethod
-    def open(cls, path_or_url: str | Path) -> Database:
-        """Open, or make, the database at a path or SQLAlchemy URL. Raises StoreError; then the file is as it was."""
-        url, label = _locate(path_or_url)
+    def open(cls, path_or_url: str | Path, label: str | None = None) -> Database:
+        """Open, or make, the database at a path or SQLAlchemy URL, which messages call `label`. Raises StoreError; then the
+        file is as it was."""
+        url, place = _locate(path_or_url)
+        label = place if label is None else label
         if url.get_backend_name() == "sqlite" and url.database:
             _claim_file(Path(url.database), label)
         try:
@@ -93,6 +96,36 @@ class Database:
         """Let go of the file. May be called twice."""
         self.engine.dispose()
 
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def flaws(self) -> list[str]:
+        """What SQLite finds wrong with its file when it looks at every page; [] where it is sound."""
+        if not self._sqlite:
+            return []
+        try:
+            found = [str(row[0]) for row in self._all("PRAGMA integrity_check(20)")]
+            orphans = self._all("PRAGMA foreign_key_check")
+        except DamagedStoreError as error:
+            return [error.message]
+        return [text for text in found if text != "ok"] + (["pictures that belong to nobody"] if orphans else [])
+
+    def copy_to(self, path: Path) -> None:
+        """Copy an SQLite database as it is at one moment, also while others use it, to a file that is empty or not there.
+        Raises StoreError."""
+        if not self._sqlite:
+            raise StoreError(f"{self.label} is no file.", "Use its own tool, for example pg_dump.")
+        with self._explained(), closing(sqlite3.connect(path)) as target:
+            source = self.engine.raw_connection()
+            try:
+                source.driver_connection.backup(target)  # type: ignore[union-attr]
+                target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+            finally:
+                source.close()
+
     def _use_log(self) -> None:
         if not self._sqlite or self._run("PRAGMA journal_mode")[0] in ("wal", "memory"):
             return
@@ -106,13 +139,15 @@ class Database:
 
     def _run(self, statement: str) -> tuple[Any, ...]:
         """The first row of an SQLite statement run outside any transaction; () where it gives none."""
+        return next(iter(self._all(statement)), ())
+
+    def _all(self, statement: str) -> list[tuple[Any, ...]]:
         with self._explained():
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
                 cursor.execute(statement)
-                row = cursor.fetchone()
-                return tuple(row) if row is not None else ()
+                return [tuple(row) for row in cursor.fetchall()]
             finally:
                 connection.close()
 
@@ -124,6 +159,8 @@ class Database:
             raise _explain(error.orig, self.label) from error
         except sqlite3.Error as error:
             raise _explain(error, self.label) from error
+        except UnicodeDecodeError as error:  # from SQLite's own message, which quotes a damaged table definition
+            raise damaged(self.label, "its tables are not as they were made") from error
 
 
 def _locate(path_or_url: str | Path) -> tuple[URL, str]:
@@ -151,17 +188,19 @@ def _claim_file(path: Path, label: str) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600)
         with os.fdopen(descriptor, "rb") as file:
             regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            start = file.read(len(_SQLITE_MAGIC)) if regular else b"not a file"
+            start = file.read(HEADER) if regular else b"not a file"
     except OSError as error:
         raise StoreError(
             f"The concept store {label} cannot be opened: {error.strerror}.",
             "Name a file that you may write with --store.",
         ) from None
-    if start not in (b"", _SQLITE_MAGIC):  # an empty file is a new store whose maker was interrupted
-        raise StoreError(
+    if start and not start.startswith(MAGIC):  # an empty file is a new store whose maker was interrupted
+        raise DamagedStoreError(
             f"{label} is not a concept store, or a damaged one. It was not touched.",
-            "Name another file with --store, or move it away and `plvm import` what you exported before.",
+            "Name another file with --store; if it was a store, run `plvm store check --repair` or put a backup in its place.",
         )
+    if start and (flaw := header_flaw(path)) is not None:
+        raise damaged(label, flaw)
 
 
 def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
@@ -193,7 +232,17 @@ def _explain(error: BaseException | None, label: str) -> StoreError:
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
         return StoreError(
             f"The concept store {label} cannot be written: {error}.",
-            "Check the permissions of the file and its folder.",
+            "Check the permissions of the file and its folder, and whether the disk has room.",
+        )
+    if code in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"):
+        return StoreError(
+            f"The concept store {label} cannot be written: the disk is full.",
+            "Nothing was changed. Make room, then try again.",
+        )
+    if code.startswith("SQLITE_IOERR"):  # the disk gave no answer: what was asked of it may be done or not
+        return StoreError(
+            f"The concept store {label} failed: {error}.",
+            "Whether it was changed, `plvm list` tells. Check the disk, then try again.",
         )
     return StoreError(
         f"The concept store {label} failed: {error}.", "Nothing was changed. Correct this, then try again."

@@ -1,33 +1,34 @@
-"""What a list of concepts says of each: read without the numbers and the pictures, so that a long list is quick."""
+"""What is known of a concept without its tokens: what a listing shows, and what enrolling again needs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, select
-
-from plvm.store.schema import concepts, references
+ROW = "its name, notes or dates changed since they were written"
+TOKENS = "its tokens changed since they were written"
+PICTURE = "a picture changed since it was written"
+LOST = "a picture is missing"
+UNREADABLE = "its row in the file cannot be read"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A stored concept without its tokens and pictures: `pictures` says how many there are, `display` is "" where the name is
-    what people call it, `aligner` the fingerprint of the Aligner that made it, `created` an ISO 8601 time in UTC."""
+    """A stored concept without its tokens. `display` is "" where the name is what people call it, `aligner` the fingerprint of
+    the Aligner that made it, `created` an ISO 8601 time in UTC, `references` are the pictures that are what was written.
+    `damage` says what of it is not, () where all is; a damaged name is given as far as it can be read."""
 
     name: str
-    display: str
-    aligner: str
-    pictures: int
-    notes: str
-    created: str
+    display: str = ""
+    aligner: str = ""
+    notes: str = ""
+    created: str = ""
+    references: tuple[bytes, ...] = field(default=(), repr=False)
+    damage: tuple[str, ...] = ()
 
+    @property
+    def can_be_made_again(self) -> bool:
+        """Whether all that is damaged are tokens, perhaps pictures too, and a picture is whole to make new ones from."""
+        return TOKENS in self.damage and ROW not in self.damage and bool(self.references)
 
-def read_entries(connection: Connection, chosen: Any) -> Sequence[Entry]:
-    """The entries of the rows of `concepts` that the condition `chosen` holds for, sorted by name."""
-    kept = concepts.c
-    pictures = select(func.count()).where(references.c.concept_id == kept.id).scalar_subquery()
-    columns = (kept.name, func.coalesce(kept.display, ""), kept.aligner, pictures, kept.notes, kept.created)
-    rows = connection.execute(select(*columns).where(chosen))
-    return sorted((Entry(*row) for row in rows), key=lambda entry: entry.name)
+    def __str__(self) -> str:
+        return f"<{self.name}> is damaged: {', '.join(self.damage)}" if self.damage else f"<{self.name}>"

@@ -12,9 +12,9 @@ from plvm.types import Concept, check_name, check_text
 
 
 def checked(concept: Concept) -> Concept:
-    """The concept with word and display name in their usual form. Raises ConceptNameError, and RequestError for notes that are
-    no text."""
-    check_text(concept.notes, f"What is noted of <{concept.name}>")
+    """The concept with word and display name in their usual form. Raises ConceptNameError, and RequestError for what is no
+    text."""
+    check_text(concept.notes + concept.aligner + concept.created, f"What is noted of <{concept.name}>")
     if concept.display:
         name, display = check_name(concept.name), check_display(concept.display)
         return with_fields(concept, name=name, display="" if display == name else display)

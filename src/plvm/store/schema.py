@@ -1,115 +1,107 @@
-"""The tables of a concept store, their version, and the check that a database is one of ours.
-
-A concept is one row of `plvm_concepts` (its tokens as safetensors bytes) and one row of `plvm_references` for every
-reference image. Names are unique, case-sensitively, within a namespace.
-"""
+"""The version of a concept store: its tables made, checked that they are ours, brought from an older version to today's."""
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    delete,
-    insert,
-    inspect,
-    select,
-)
+import hashlib
 
-from plvm.errors import StoreError
-from plvm.types import MAX_NAME_LENGTH
+from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
 
-SCHEMA_VERSION = 1
-UNSCRUBBED = "unscrubbed"
-
-metadata = MetaData()
-
-properties = Table(
-    "plvm_store",
+from plvm.errors import DamagedStoreError, StoreError
+from plvm.store.record import TEXTS
+from plvm.store.store_tables import (
+    concepts,
+    get_property,
+    mark_unscrubbed,
     metadata,
-    Column("key", String(64), primary_key=True),
-    Column("value", Text, nullable=False),
+    properties,
+    references,
+    set_property,
 )
-concepts = Table(
-    "plvm_concepts",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("namespace", String(128), nullable=False),
-    Column("name", String(MAX_NAME_LENGTH), nullable=False),
-    Column("aligner", String(256), nullable=False),
-    Column("tokens", LargeBinary, nullable=False),
-    Column("notes", Text, nullable=False),
-    Column("created", String(64), nullable=False),
-    Column("display", String(MAX_NAME_LENGTH)),
-    UniqueConstraint("namespace", "name"),
-)
-references = Table(
-    "plvm_references",
-    metadata,
-    Column("concept_id", ForeignKey(concepts.c.id), primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("picture", LargeBinary, nullable=False),
-)
+from plvm.store.tokens import tokens_from_bytes
+from plvm.store.writer import NewRow, write
+
+SCHEMA_VERSION = 2
+_VERSION, _SHAPE = "schema", "shape"
 
 
 def prepare(connection: Connection, label: str) -> None:
-    """Make the tables in an empty database; in any other, check that they are there in a version that is known.
+    """Make the tables in an empty database; in any other, check that they are there in a version that is known, and turn
+    those of plvm 0.1 into today's.
 
-    Runs inside the caller's transaction and writes nothing unless the database is empty. Raises StoreError.
+    Runs inside the caller's transaction; in a database of today it writes nothing. Raises StoreError.
     """
     tables = set(inspect(connection).get_table_names())
     if properties.name in tables:
-        _check_version(connection, label)
+        version = _version(connection, label)
+    elif tables & {concepts.name, references.name}:
+        raise damaged(label, f"it has no table {properties.name}")
     elif tables and connection.dialect.name == "sqlite":  # a server's database may hold other programs' tables too
         raise StoreError(f"{label} is another program's database.", "Name another file with --store.")
     else:
         metadata.create_all(connection)
-        connection.execute(insert(properties).values(key="schema", value=str(SCHEMA_VERSION)))
+        connection.execute(insert(properties).values(key=_VERSION, value=str(SCHEMA_VERSION)))
+        set_property(connection, _SHAPE, _shape(connection))
         return
     missing = sorted(table.name for table in metadata.sorted_tables if table.name not in tables)
     if missing:
         raise damaged(label, f"it has no table {missing[0]}")
-    if concepts.c.display.name not in {column["name"] for column in inspect(connection).get_columns(concepts.name)}:
-        connection.exec_driver_sql(f"ALTER TABLE {concepts.name} ADD COLUMN display VARCHAR({MAX_NAME_LENGTH})")
+    if version == 1:
+        _migrate(connection)
+    elif get_property(connection, _SHAPE) != _shape(connection):
+        raise damaged(label, "its tables are not as they were made")
 
 
-def mark_unscrubbed(connection: Connection) -> None:
-    """Note, in the transaction that removes something, that its bytes may still be in the file."""
-    connection.execute(delete(properties).where(properties.c.key == UNSCRUBBED))
-    connection.execute(insert(properties).values(key=UNSCRUBBED, value="yes"))
-
-
-def is_unscrubbed(connection: Connection) -> bool:
-    """Whether something was removed and nobody came to overwrite it: its remover was killed or could not."""
-    return connection.execute(select(properties.c.key).where(properties.c.key == UNSCRUBBED)).first() is not None
-
-
-def mark_scrubbed(connection: Connection) -> None:
-    """Note that nothing of what was removed is left in the file."""
-    connection.execute(delete(properties).where(properties.c.key == UNSCRUBBED))
-
-
-def damaged(label: str, reason: str) -> StoreError:
+def damaged(label: str, reason: str) -> DamagedStoreError:
     """The error for a store that cannot be read: which one, why, and how to get a good one back."""
-    return StoreError(
+    return DamagedStoreError(
         f"The concept store {label} is damaged: {reason}. Nothing in it was changed.",
-        "Move the file away and put a copy of it back, or start anew and `plvm import` what you exported before.",
+        "Run `plvm store check --repair`: it saves every concept that is whole. Or put a backup in its place.",
     )
 
 
-def _check_version(connection: Connection, label: str) -> None:
-    version = connection.execute(select(properties.c.value).where(properties.c.key == "schema")).scalar_one_or_none()
-    if not isinstance(version, str) or not version.isdecimal():
+def _version(connection: Connection, label: str) -> int:
+    version = get_property(connection, _VERSION)
+    if not isinstance(version, str) or not version.isdecimal() or int(version) == 0:
         raise damaged(label, "it does not say its version")
-    if int(version) != SCHEMA_VERSION:
+    if int(version) > SCHEMA_VERSION:
+        if get_property(connection, _SHAPE) == _shape(connection):  # all but this digit is of today
+            raise damaged(label, "it does not say its version")
         raise StoreError(
             f"The concept store {label} has version {version[:20]}; this plvm knows version {SCHEMA_VERSION}.",
             "Use the plvm that wrote it (a newer one: `pip install --upgrade plvm`), or another file with --store.",
         )
+    return int(version)
+
+
+def _shape(connection: Connection) -> str:
+    """A digest of how SQLite wrote down the tables: a flipped bit there could change what every value means."""
+    if connection.dialect.name != "sqlite":
+        return ""
+    found = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE tbl_name LIKE 'plvm_%'")
+    return hashlib.sha256(repr(sorted(map(repr, found))).encode()).hexdigest()
+
+
+def _migrate(connection: Connection) -> None:
+    """Make the tables of 0.1 anew with every row of theirs, sealed as it is now."""
+    old, pictures = MetaData(), dict[int, list[bytes]]()
+    found, images = (Table(table.name, old, autoload_with=connection) for table in (concepts, references))
+    for image in connection.execute(select(images).order_by(images.c.position)):
+        pictures.setdefault(image.concept_id, []).append(image.picture)
+    rows = []
+    for row in connection.execute(select(found)).mappings():
+        texts = {column: row.get(column) or "" for column in TEXTS}
+        rows.append(NewRow(texts, row["tokens"], pictures.get(row["id"], []), _are_tokens(row["tokens"])))
+    metadata.drop_all(connection, tables=[references, concepts])
+    metadata.create_all(connection, tables=[concepts, references])
+    write(connection, rows)
+    set_property(connection, _VERSION, str(SCHEMA_VERSION))
+    set_property(connection, _SHAPE, _shape(connection))
+    mark_unscrubbed(connection)  # the room of the old tables is given back
+
+
+def _are_tokens(data: bytes) -> bool:
+    try:
+        tokens_from_bytes(data)
+    except (ValueError, TypeError):
+        return False
+    return True

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace as with_fields
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection
 
-from plvm.errors import DuplicateConceptError, RequestError, StoreError
-from plvm.store.archive import read_archive, write_archive
-from plvm.store.conflicts import check_aligner, duplicate, joined
+from plvm.errors import DuplicateConceptError, RequestError, StoreError, UnknownConceptError
+from plvm.naming.display import bare
+from plvm.store.conflicts import check_aligner, duplicate, joined, missing, set_aside
 from plvm.store.database import Database
-from plvm.store.entry import Entry, read_entries
+from plvm.store.entry import Entry
+from plvm.store.reader import Found, Reader
+from plvm.store.record import TEXTS
 from plvm.store.roster import checked, placed, refuse_taken, renamed, word_of
-from plvm.store.schema import concepts, damaged, mark_unscrubbed, references
-from plvm.store.tokens import tokens_from_bytes, tokens_to_bytes
+from plvm.store.tokens import tokens_to_bytes
+from plvm.store.writer import NewRow, remove, rename, write
 from plvm.types import Concept
 
-_NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+if TYPE_CHECKING:
+    from plvm.store.health import Health
+    from plvm.store.salvage import Salvaged
 
+_NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 Names = list[str]  # spelled out here because the class has a method called `list`
 Concepts = list[Concept]
@@ -35,10 +39,14 @@ class ConceptStore:
     """The concepts of one namespace; nothing of another namespace can be read, changed or noticed through it.
 
     Every method is one transaction: it happens whole or not at all, also beside other processes. All raise StoreError
-    where the database cannot be used. Also a context manager.
+    where the database cannot be used. What is read is compared with its seal: a concept that is not what was written is
+    never returned; `get` refuses it, `list` leaves it out, says so to `warn` and keeps it in `damaged`. Also a context
+    manager.
     """
 
-    def __init__(self, database: Database, *, namespace: str = "default") -> None:
+    def __init__(
+        self, database: Database, *, namespace: str = "default", warn: Callable[[str], object] | None = None
+    ) -> None:
         if not _NAMESPACE.fullmatch(namespace):
             raise RequestError(
                 f"The namespace {namespace[:40]!r} cannot be used.",
@@ -46,11 +54,16 @@ class ConceptStore:
             )
         self._database = database
         self.namespace = namespace
+        self.damaged: tuple[Entry, ...] = ()  # those whom the last `list`, `entries` or `export` met
+        self._warn = warn
 
     @classmethod
-    def open(cls, path_or_url: str | Path, *, namespace: str = "default") -> ConceptStore:
-        """The store in an SQLite file (made if there is none) or at a SQLAlchemy URL. Raises StoreError for what is no store."""
-        return cls(Database.open(path_or_url), namespace=namespace)
+    def open(
+        cls, path_or_url: str | Path, *, namespace: str = "default", warn: Callable[[str], object] | None = None
+    ) -> ConceptStore:
+        """The store in an SQLite file (made if there is none) or at a SQLAlchemy URL; `warn` is told, in a line each, which
+        concepts are damaged. Raises StoreError for what is no store, DamagedStoreError for one that has to be repaired."""
+        return cls(Database.open(path_or_url), namespace=namespace, warn=warn)
 
     def close(self) -> None:
         """Let go of the database. May be called twice."""
@@ -59,9 +72,7 @@ class ConceptStore:
     def __enter__(self) -> ConceptStore:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def add(self, concept: Concept, *, replace: bool = False) -> Concept:
@@ -69,8 +80,7 @@ class ConceptStore:
         ... where somebody of another display name has it.
 
         Raises DuplicateConceptError if its name is taken and not `replace`, ConceptNameError, RequestError for tokens
-        whose shapes do not fit together.
-        """
+        whose shapes do not fit together."""
         return self.add_all([concept], replace=replace)[0]
 
     def add_all(self, new: Sequence[Concept], *, replace: bool = False) -> Concepts:
@@ -78,38 +88,33 @@ class ConceptStore:
         concepts are replaced.
 
         Raises DuplicateConceptError if a name is taken and not `replace`, or comes twice; ConceptNameError; RequestError for
-        tokens whose shapes do not fit together.
-        """
+        tokens whose shapes do not fit together."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         kept = [with_fields(checked(c), created=c.created if c.created else now) for c in new]
         try:
             blobs = [tokens_to_bytes(concept.tokens) for concept in kept]
         except ValueError as error:
             raise RequestError(f"A concept cannot be kept: {error}.", "Enrol it again.") from None
-        replaced: set[str] = set()
         with self._database.transaction(write=True) as connection:
-            people = self._people(connection)
+            people = self._reader(connection).people()
             kept = placed(kept, people)
             names = [concept.name for concept in kept]
             twice = [name for name, times in Counter(names).items() if times > 1]
             if twice:
                 raise DuplicateConceptError(f"{joined(twice)} came twice.", "Give every concept a name of its own.")
-            taken = set(names) & set(people)
-            if taken and not replace:
-                raise duplicate(sorted(taken))
-            if replace:
-                replaced = taken
-                self._delete(connection, replaced)
-            for concept, blob in zip(kept, blobs, strict=True):
-                self._insert(connection, concept, blob)
-        self._finish(replaced)
+            replaced = set(names) & set(people)
+            if replaced and not replace:
+                raise duplicate(sorted(replaced))
+            remove(connection, self.namespace, replaced)
+            write(connection, [self._row(concept, blob) for concept, blob in zip(kept, blobs, strict=True)])
+        self._finish(replaced, f"{joined(sorted(replaced))} got new tokens and pictures")
         return kept
 
     def get(self, name: str, *, aligner: str | None = None) -> Concept:
         """The concept called `name`: its word or its display name. Raises UnknownConceptError; AlignerMismatchError if an
-        Aligner made it that is not the one with the fingerprint `aligner`."""
+        Aligner made it that is not the one with the fingerprint `aligner`; StoreError if it is damaged."""
         with self._database.transaction(write=False) as connection:
-            found = self._load(connection, [self._known(connection, name)])
+            found = self._whole(connection, [name])
         check_aligner(found, aligner)
         return found[0]
 
@@ -120,12 +125,15 @@ class ConceptStore:
     def people(self) -> dict[str, str]:
         """{name: display name, or "" where that is the name} of all concepts, sorted by name."""
         with self._database.transaction(write=False) as connection:
-            return dict(sorted(self._people(connection).items()))
+            return dict(sorted(self._reader(connection).people().items()))
 
     def entries(self) -> Sequence[Entry]:
-        """What is known of all concepts but their tokens and pictures, sorted by name: quick, and it needs no torch."""
+        """What is known of all concepts but their tokens, sorted by name; damaged ones are marked. It needs no torch."""
         with self._database.transaction(write=False) as connection:
-            return read_entries(connection, concepts.c.namespace == self.namespace)
+            reader = self._reader(connection)
+            entries, fewer = reader.entries(), reader.missing()
+        self._tell(Found([], [entry for entry in entries if entry.damage], fewer))
+        return entries
 
     def check_free(self, *names: str) -> None:
         """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name or can only by
@@ -135,8 +143,8 @@ class ConceptStore:
     def check_known(self, *names: str) -> Names:
         """The words of those who are called `names`, each once. Raises UnknownConceptError for the first that no concept
         has, ConceptNameError if one cannot be a name."""
-        people = self.people()
-        return list(dict.fromkeys(word_of(name, people) for name in names))
+        with self._database.transaction(write=False) as connection:
+            return list(dict.fromkeys(self._known(connection, name) for name in names))
 
     def check_not_empty(self) -> None:
         """Raise RequestError if nobody is enrolled."""
@@ -144,125 +152,149 @@ class ConceptStore:
             raise RequestError("Nobody is enrolled yet.", "Enrol someone first: `plvm add NAME PICTURE`.")
 
     def list(self, *, aligner: str | None = None) -> Concepts:
-        """All concepts, sorted by name. Raises AlignerMismatchError, naming all that another Aligner made than the one with the
-        fingerprint `aligner` (None: any may have)."""
+        """All concepts that are whole, sorted by name; the others are in `damaged` then.
+
+        Raises AlignerMismatchError, naming all that another Aligner made than the one with the fingerprint `aligner`
+        (None: any may have)."""
         with self._database.transaction(write=False) as connection:
-            found = self._load(connection)
-        check_aligner(found, aligner)
-        return found
+            found = self._reader(connection).found()
+        self._tell(found)
+        check_aligner(found.whole, aligner)
+        return found.whole
 
     def rename(self, old: str, new: str) -> str:
         """Call the concept `old` `new`; returns its word from now on. Raises UnknownConceptError, DuplicateConceptError,
-        ConceptNameError."""
+        ConceptNameError, and StoreError if it is damaged."""
         with self._database.transaction(write=True) as connection:
-            people = self._people(connection)
-            known = word_of(old, people)
+            people = self._reader(connection).people()
+            known = self._known(connection, old)
             word, display = renamed(known, new, people)
+            self._whole(connection, [known])
             if (word, display) == (known, people[known]):
                 return word
-            mark_unscrubbed(connection)
-            connection.execute(update(concepts).where(self._named([known])).values(name=word, display=display or None))
-        self._finish([known])
+            rename(connection, self.namespace, known, word, display)
+        self._finish([known], f"{joined([known])} is called {joined([word])} now")
         return word
 
     def forget(self, name: str) -> None:
         """Remove the concept with its references; afterwards their bytes are in no file of the (SQLite) store.
 
-        Raises UnknownConceptError, and StoreError if another process kept the log from being emptied in time.
-        """
+        Raises UnknownConceptError, and StoreError if the old bytes could not be overwritten yet, because another process
+        kept the log from being emptied in time or the disk is full."""
         with self._database.transaction(write=True) as connection:
             known = self._known(connection, name)
-            self._delete(connection, [known])
-        self._finish([known])
+            remove(connection, self.namespace, [known])
+        self._finish([known], f"<{known}> left the store")
 
     def export(self, path: str | Path, names: Iterable[str] | None = None, *, replace: bool = False) -> Names:
-        """Write the concepts called `names` (default: all) to one portable file, and return their names.
+        """Write the concepts called `names` (default: all that are whole) to one portable file, and return their names.
 
-        Raises UnknownConceptError, and StoreError if there is nothing to write or `path` exists and not `replace`.
-        """
+        Raises UnknownConceptError, and StoreError if there is nothing to write, one of `names` is damaged, or `path` exists
+        and not `replace`."""
+        from plvm.store.archive import write_archive
+
         with self._database.transaction(write=False) as connection:
-            wanted = None if names is None else [self._known(connection, name) for name in names]
-            found = self._load(connection, wanted)
-        if not found:
+            found = self._reader(connection).found() if names is None else Found(self._whole(connection, names), [])
+        self._tell(found)
+        if not found.whole:
             raise StoreError("There is no concept to export.", "Add one first: `plvm add NAME PICTURE`.")
-        write_archive(Path(path), found, replace=replace)
-        return [concept.name for concept in found]
+        write_archive(Path(path), found.whole, replace=replace)
+        return [concept.name for concept in found.whole]
 
     def import_(self, path: str | Path, *, replace: bool = False) -> Names:
         """Add all concepts of an exported file, or none: nothing changes on any failure. Returns their names.
 
-        Raises StoreError for a file that is not a whole export; DuplicateConceptError if names are taken and not
-        `replace`.
-        """
-        return [concept.name for concept in self.add_all(read_archive(Path(path)), replace=replace)]
+        Raises StoreError for a file that is not a whole export, and for tokens that are not such as their Aligner makes, by
+        the file's others and the store's; DuplicateConceptError if names are taken and not `replace`."""
+        from plvm.store.archive import read_archive
+        from plvm.store.fitting import check_fitting
+
+        new = read_archive(Path(path))
+        with self._database.transaction(write=False) as connection:
+            check_fitting(new, self._reader(connection).found().whole)
+        return [concept.name for concept in self.add_all(new, replace=replace)]
 
     def same_pictures(self, pictures: Sequence[bytes]) -> Names:
         """The names of all concepts that keep one of `pictures`, bytes that `Concept.references` gave, sorted."""
-        found: set[str] = set()
         with self._database.transaction(write=False) as connection:
-            for picture in pictures:
-                same = (func.length(references.c.picture) == len(picture)) & (references.c.picture == picture)
-                own = (concepts.c.namespace == self.namespace) & same
-                found |= set(connection.execute(select(concepts.c.name).join(references).where(own)).scalars())
-        return sorted(found)
+            return sorted(self._reader(connection).with_pictures(pictures))
 
-    def _insert(self, connection: Connection, concept: Concept, tokens: bytes) -> None:
-        fields = {key: getattr(concept, key) for key in ("name", "aligner", "notes", "created", "display")}
-        try:
-            row = connection.execute(insert(concepts).values(namespace=self.namespace, tokens=tokens, **fields))
-        except IntegrityError:  # another writer came between; cannot happen in SQLite, where writers wait in line
-            raise duplicate([concept.name]) from None
-        (concept_id,) = row.inserted_primary_key or (None,)
-        for position, picture in enumerate(concept.references):
-            values = {"concept_id": concept_id, "position": position, "picture": picture}
-            connection.execute(insert(references).values(values))
+    def check(self) -> Health:
+        """Look at every page, row and picture. Raises StoreError where the store cannot be read for other reasons than
+        damage."""
+        from plvm.store.health import examine
 
-    def _delete(self, connection: Connection, names: Collection[str]) -> None:
-        if not names:
-            return
-        mark_unscrubbed(connection)
-        owned = select(concepts.c.id).where(self._named(names))
-        connection.execute(delete(references).where(references.c.concept_id.in_(owned)))
-        connection.execute(delete(concepts).where(self._named(names)))
+        return examine(self._database, self.namespace)
 
-    def _finish(self, gone: Collection[str]) -> None:
-        """After a write: empty the log, and where something is `gone`, leave no byte of it."""
+    def back_up(self, path: str | Path, *, replace: bool = False) -> Health:
+        """Copy the whole (SQLite) store, all namespaces, to the file `path`, as it is at one moment, and check the copy.
+
+        Returns the copy's health. Raises StoreError where it cannot be written, or `path` exists and not `replace`."""
+        from plvm.store.backup import back_up
+
+        return back_up(self._database, Path(path), self.namespace, replace=replace)
+
+    @staticmethod
+    def salvage(path: str | Path) -> Salvaged:
+        """Make a damaged SQLite file, which nobody has open, a store again, of every concept in it that is whole or can be
+        mended; the damaged file is kept beside it. Raises StoreError where there is nothing to save."""
+        from plvm.store.salvage import salvage
+
+        return salvage(path)
+
+    def _finish(self, gone: Collection[str], done: str = "") -> None:
+        """After a write: empty the log, and where something is `gone`, leave no byte of it. `done` is what has happened, as a
+        sentence, for the message where that fails."""
         if not gone:
-            self._database.empty_log()  # if it fails: the log holds nothing that should not be there
+            with suppress(StoreError):  # what was written is safe in the log; whoever comes next empties it
+                self._database.empty_log()
             return
         try:
             self._database.scrub()
         except StoreError as error:
             raise StoreError(
-                f"{joined(gone)} left the store, but the old bytes are still in its files: {error.message}",
-                "Close other programs that use it, then run `plvm list`: opening the store again finishes the job.",
+                f"{done}, but the old bytes are still in the store's files: {error.message}",
+                "Close other programs that use it and make room on the disk, then run `plvm list`: opening the store again "
+                "finishes the job.",
             ) from error
 
-    def _named(self, names: Collection[str]) -> Any:
-        return (concepts.c.namespace == self.namespace) & concepts.c.name.in_(names)
+    def _row(self, concept: Concept, tokens: bytes) -> NewRow:
+        texts = {column: getattr(concept, column) for column in TEXTS if column != "namespace"}
+        return NewRow({"namespace": self.namespace, **texts}, tokens, concept.references)
 
-    def _people(self, connection: Connection) -> dict[str, str]:
-        own = concepts.c.namespace == self.namespace
-        rows = connection.execute(select(concepts.c.name, concepts.c.display).where(own))
-        return {row.name: row.display or "" for row in rows}
+    def _reader(self, connection: Connection) -> Reader:
+        return Reader(connection, self.namespace)
+
+    def _tell(self, found: Found) -> None:
+        """Note what is damaged, and say it to whoever listens."""
+        self.damaged = tuple(found.damaged)
+        if self._warn is None:
+            return
+        for entry in found.damaged:
+            self._warn(set_aside(entry).line)
+        if found.missing:
+            self._warn(missing(found.missing).line)
 
     def _known(self, connection: Connection, name: str) -> str:
-        """The word of whoever is called `name`. Raises UnknownConceptError."""
-        return word_of(name, self._people(connection))
-
-    def _load(self, connection: Connection, names: Collection[str] | None = None) -> Concepts:
-        """The concepts called `names`, or all, sorted by name."""
-        chosen = concepts.c.namespace == self.namespace if names is None else self._named(names)
-        rows = connection.execute(select(concepts).where(chosen)).all()
-        pictures: dict[int, list[bytes]] = {row.id: [] for row in rows}
-        found = select(references).join(concepts).where(chosen).order_by(references.c.concept_id, references.c.position)
-        for row in connection.execute(found):
-            pictures[row.concept_id].append(row.picture)
-        return sorted((self._concept(row, pictures[row.id]) for row in rows), key=lambda concept: concept.name)
-
-    def _concept(self, row: Row[Any], pictures: Sequence[bytes]) -> Concept:
+        """The word of whoever is called `name`. Raises UnknownConceptError; StoreError where that may be a damaged concept."""
+        reader = self._reader(connection)
         try:
-            tokens = tokens_from_bytes(row.tokens)
-        except (ValueError, TypeError) as error:
-            raise damaged(self._database.label, f"of <{row.name}>, {error}") from None
-        return Concept(row.name, tokens, row.aligner, tuple(pictures), row.notes, row.created, row.display or "")
+            return word_of(name, reader.people())
+        except UnknownConceptError:
+            found = reader.found()
+            for entry in found.damaged:
+                if entry.name == bare(name):
+                    raise set_aside(entry) from None
+            if found.missing:
+                raise missing(found.missing) from None
+            raise
+
+    def _whole(self, connection: Connection, names: Iterable[str]) -> Concepts:
+        """The concepts called `names`, sorted by name. Raises UnknownConceptError; StoreError for the first damaged one."""
+        reader = self._reader(connection)
+        known = dict.fromkeys(self._known(connection, name) for name in names)
+        ids = reader.ids()
+        found = reader.found([ids[name] for name in known])
+        if found.damaged:
+            raise set_aside(found.damaged[0])
+        return found.whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plvm.types import ConceptTokens
 
+MAX_WIDTH, MAX_CONTEXT = 65_536, 4_096  # far beyond any model: so no file can ask for rows without bound
 _AXES = {"word": 1, "head": 1, "context": 2, "key": 1}
 
 
@@ -42,3 +43,5 @@ def _check_shapes(tokens: ConceptTokens) -> None:
     fit = all(len(shapes[name]) == axes and min(shapes[name]) > 0 for name, axes in _AXES.items())
     if not fit or shapes["word"] != shapes["head"] or shapes["context"][-1:] != shapes["word"]:
         raise ValueError(f"its concept tokens do not fit together: {shapes}")
+    if max(max(shape) for shape in shapes.values()) > MAX_WIDTH or shapes["context"][0] > MAX_CONTEXT:
+        raise ValueError(f"its concept tokens are larger than those of any model: {shapes}")

@@ -1,0 +1,149 @@
+"""Reading concepts so that damage to one of them is damage to that one alone, and is noticed.
+
+In SQLite rows are looked up in the tables themselves, not in an index that may be damaged apart from them, and values are
+taken as bytes and numbers whatever a damaged row calls them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Integer, LargeBinary, String, cast, func, select
+from sqlalchemy.exc import DatabaseError
+
+from plvm.store.entry import UNREADABLE, Entry
+from plvm.store.record import Record, as_text
+from plvm.store.store_tables import concepts, count_of, references
+from plvm.types import Concept
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a namespace holds: whole concepts and damaged ones, each by name; `missing`: how many more there should be."""
+
+    whole: list[Concept]
+    damaged: list[Entry]
+    missing: int = 0
+
+
+class Reader:
+    """Reads the concepts of one namespace within a transaction."""
+
+    def __init__(self, connection: Connection, namespace: str) -> None:
+        self._connection = connection
+        self.namespace = namespace
+        self._sqlite = connection.dialect.name == "sqlite"
+
+    def rows(self) -> list[tuple[str, int, str]]:
+        """(name, row's number, display name, "" where there is none) of all, as they stand there."""
+        rows = self._connection.execute(self._select(concepts, "id", "name", "display").where(self._own()))
+        return [(as_text(row.name), row.id, as_text(row.display)) for row in rows]
+
+    def people(self) -> dict[str, str]:
+        """Name -> display name, "" where there is none."""
+        return {name: display for name, _, display in self.rows()}
+
+    def ids(self) -> dict[str, int]:
+        """Name -> its row's number."""
+        return {name: number for name, number, _ in self.rows()}
+
+    def missing(self) -> int:
+        """How many concepts there should be more than there are: their rows are damaged beyond being found."""
+        expected = count_of(self._connection, self.namespace) if self._sqlite else None
+        return 0 if expected is None else max(0, expected - len(self.rows()))
+
+    def found(self, chosen: Sequence[int] | None = None) -> Found:
+        """The concepts with the row numbers `chosen`, or all; each list is sorted by name."""
+        whole: list[Concept] = []
+        damaged: list[Entry] = []
+        for entry, record in self._records(chosen):
+            if record is None or entry.damage:
+                damaged.append(entry)
+                continue
+            try:
+                whole.append(record.concept(entry))
+            except ValueError as error:
+                damaged.append(replace(entry, damage=(str(error),)))
+        whole.sort(key=lambda concept: concept.name)
+        damaged.sort(key=lambda entry: entry.name)
+        return Found(whole, damaged, self.missing() if chosen is None else 0)
+
+    def entries(self) -> Sequence[Entry]:
+        """All concepts without their tokens, damaged ones too, sorted by name; it needs no torch."""
+        return sorted((entry for entry, _ in self._records()), key=lambda entry: entry.name)
+
+    def record(self, number: int) -> Record | None:
+        """One row with its pictures, damaged or not; None where the database cannot read it."""
+        place = concepts.c.id == number
+        record = self._read(place).get(number)
+        if self._sqlite and record is not None and len(record.pictures) != record.row["pictures"]:  # the index may have lost one
+            record = self._read(place, indexed=False).get(number, record)
+        return record
+
+    def with_pictures(self, pictures: Sequence[bytes]) -> set[str]:
+        """The names of those who keep one of `pictures`."""
+        found: set[str] = set()
+        for picture in pictures:
+            same = (func.length(references.c.picture) == len(picture)) & (references.c.picture == picture)
+            rows = self._connection.execute(self._select(concepts, "name").join(references).where(same & self._own()))
+            found |= {as_text(row.name) for row in rows}
+        return found
+
+    def _records(self, chosen: Sequence[int] | None = None) -> Iterator[tuple[Entry, Record | None]]:
+        """What each concept is, and its rows, None where they cannot be read."""
+        names = {number: name for name, number, _ in self.rows()}
+        records = self._read(self._own() if chosen is None else concepts.c.id.in_(chosen))
+        for number in names if chosen is None else chosen:
+            record = records.get(number)
+            entry = None if record is None else record.entry()
+            if entry is None or entry.damage:  # look closer, at this one alone
+                record = self.record(number)
+                entry = Entry(names[number], damage=(UNREADABLE,)) if record is None else record.entry()
+            yield entry, record
+
+    def _read(self, place: Any, *, indexed: bool = True) -> dict[int, Record]:
+        """The rows of `place` with their pictures, by number; {} where damage in the file is in the way."""
+        try:
+            rows = self._connection.execute(self._select(concepts).where(place)).mappings()
+            records = {row["id"]: Record(dict(row)) for row in rows}
+            owner = references.c.concept_id if indexed else self._unindexed(references.c.concept_id)
+            theirs = owner.in_(select(concepts.c.id).where(place))
+            for row in self._connection.execute(self._select(references).where(theirs)).mappings():
+                if row["concept_id"] in records:
+                    records[row["concept_id"]].pictures[row["position"]] = dict(row)
+        except DatabaseError as error:
+            if not self._sqlite or is_busy(error):
+                raise
+            return {}
+        return records
+
+    def _own(self) -> Any:
+        return self._unindexed(concepts.c.namespace) == self.namespace
+
+    def _unindexed(self, column: Any) -> Any:
+        if not self._sqlite:
+            return column
+        return column + ("" if isinstance(column.type, String) else 0)
+
+    def _select(self, table: Any, *names: str) -> Any:
+        columns = [column for column in table.c if not names or column.name in names]
+        if not self._sqlite:
+            return select(*columns)
+        kinds = [Integer if isinstance(column.type, Integer) else LargeBinary for column in columns]
+        taken: list[Any] = [cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)]
+        return select(*taken)
+
+
+def namespaces(connection: Connection) -> Counter[str]:
+    """Every namespace, as it stands there, and how many concepts it has."""
+    column: Any = concepts.c.namespace
+    rows = connection.execute(select(cast(column, LargeBinary) if connection.dialect.name == "sqlite" else column))
+    return Counter(as_text(row[0]) for row in rows)
+
+
+def is_busy(error: DatabaseError) -> bool:
+    """Whether another program stands in the way: then nothing is known of the row that was asked for."""
+    return getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_NOMEM"))

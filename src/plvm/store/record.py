@@ -1,0 +1,80 @@
+"""What is kept of one concept, as it was found, and whether it is what was written.
+
+A row's number is part of its seals, and a picture's seal has its concept's: so no value can be taken for another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from plvm.store.entry import LOST, PICTURE, ROW, TOKENS, Entry
+from plvm.store.seal import Value, is_whole, mended, seal
+from plvm.store.tokens import tokens_from_bytes
+from plvm.types import Concept
+
+TEXTS = ("namespace", "name", "display", "aligner", "notes", "created")
+Row = dict[str, Any]
+
+
+@dataclass
+class Record:
+    """A row of `plvm_concepts`, and by position its rows of `plvm_references`; texts are UTF-8."""
+
+    row: Row
+    pictures: dict[int, Row] = field(default_factory=dict)
+
+    def entry(self) -> Entry:
+        """What it says, and what of it is damaged."""
+        values, damage = row_values(self.row), []
+        if not is_whole(values, self.row["seal"]):
+            damage.append(ROW)
+            values = mended(values, self.row["seal"]) or values
+        if not is_whole(token_values(self.row), self.row["tokens_seal"]):
+            damage.append(TOKENS)
+        whole = [row["picture"] for row in self._in_order() if is_whole(picture_values(row), row["seal"])]
+        if len(whole) < len(self.pictures):
+            damage.append(PICTURE)
+        if ROW not in damage and len(self.pictures) != self.row["pictures"]:
+            damage.append(LOST)
+        texts = {column: as_text(value) for column, value in zip(TEXTS[1:], values[2:], strict=False)}
+        return Entry(**texts, references=tuple(whole), damage=tuple(damage))
+
+    def concept(self, entry: Entry) -> Concept:
+        """The concept that it is, where it is whole; `entry` is its own. Raises ValueError for tokens that are none."""
+        tokens = tokens_from_bytes(self.row["tokens"])
+        return Concept(entry.name, tokens, entry.aligner, entry.references, entry.notes, entry.created, entry.display)
+
+    def _in_order(self) -> list[Row]:
+        return [self.pictures[position] for position in sorted(self.pictures)]
+
+
+def row_values(row: Mapping[str, Any]) -> list[Value]:
+    """What the seal of a concept's row is made of: everything but its tokens."""
+    count = -1 if row["pictures"] is None else int(row["pictures"])
+    return [row["id"], *(_bytes(row[column]) for column in TEXTS), count]
+
+
+def token_values(row: Mapping[str, Any]) -> list[Value]:
+    """What the seal of a concept's tokens is made of."""
+    return [row["id"], _bytes(row["tokens"])]
+
+
+def picture_values(row: Mapping[str, Any]) -> list[Value]:
+    """What the seal of a picture is made of."""
+    return [row["concept_id"], row["position"], _bytes(row["picture"])]
+
+
+def seals_of(row: Mapping[str, Any]) -> dict[str, bytes]:
+    """The two seals of a concept's row."""
+    return {"seal": seal(row_values(row)), "tokens_seal": seal(token_values(row))}
+
+
+def as_text(value: Any) -> str:
+    """A value of a text column, with what is not UTF-8 replaced; "" where there is none."""
+    return _bytes(value).decode(errors="replace")
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
