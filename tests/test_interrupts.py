@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 import plvm
 from plvm.cli.interrupts import INTERRUPTS, orderly
@@ -26,8 +27,8 @@ from toys import picture
 pytest_plugins = ["family"]
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = "import sys; print('up', file=sys.stderr, flush=True); from plvm.cli.program import run; run()"
-MOMENTS = (0.1, 0.3, 0.6, 1.0, 1.6, 2.4, 3.5)  # seconds after the interpreter is there
+PROGRAM = "import sys; from plvm.cli.program import run; print('up', file=sys.stderr, flush=True); run()"
+MOMENTS = (0.1, 0.3, 0.6, 1.0, 1.6, 2.4, 3.5)  # seconds after the program is there
 
 
 @contextmanager
@@ -164,3 +165,31 @@ def test_synthesis_goes_on_where_it_was_interrupted(times: int, tmp_path: Path) 
             assert ended(synth)[0] == 0
         made.append({p.name: p.read_bytes() for p in (tmp_path / folder).rglob("*.tar")})
     assert made[0] and made[0] == made[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 2])
+def test_training_goes_on_where_it_was_interrupted(times: int, shell: Shell, tmp_path: Path) -> None:
+    """However often Ctrl-C was pressed, started again the training ends with the weights of one that nothing happened to."""
+    data = str(tmp_path / "data")
+    people = ("synth", "--no-filters", "--identities", "60", "--per-identity", "1", "--size", "48", "--out", data)
+    with started(*people) as synth:
+        assert ended(synth)[0] == 0
+    settings = ("train.steps=40", "train.save=0", "train.trackers=", "train.pictures=2", "train.packs=2")
+    words = ("train", data, "--model", str(shell.family), *settings, "--out")
+    with started(*words, str(tmp_path / "cut")) as cut:
+        until = time.monotonic() + 120
+        while not (tmp_path / "cut" / "run" / "aligner.pt").exists() and cut.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        for _ in range(times):
+            if cut.poll() is None:
+                interrupt(cut)
+                time.sleep(0.1)
+        code, _, complained = ended(cut)
+        assert code == 130 and "Traceback" not in complained, complained
+    for folder in ("cut", "whole"):
+        with started(*words, str(tmp_path / folder)) as again:
+            code, _, complained = ended(again)
+            assert code == 0, complained
+    ends = [load_file(tmp_path / folder / "aligner.safetensors") for folder in ("cut", "whole")]
+    assert ends[0].keys() == ends[1].keys() and all(ends[0][k].equal(ends[1][k]) for k in ends[0])

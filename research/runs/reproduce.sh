@@ -42,6 +42,7 @@ make research/results/five_seeds.json "$PYTHON" research/benchmarks/five_seeds.p
 make research/results/descriptions.json "$PYTHON" research/benchmarks/descriptions.py                                             # 1 minute
 make research/results/dialogues.json "$PYTHON" research/benchmarks/dialogues.py --choose                                           # 10 minutes
 make research/results/start_up.json "$PYTHON" research/benchmarks/start_up.py --repeat 8                                                 # 2 minutes
+make research/results/everyday_inputs.json "$PYTHON" research/benchmarks/manners.py                                                     # 3 minutes
 make research/results/store_faults.json "$PYTHON" research/benchmarks/store_faults.py                                                 # 6 minutes
 make research/results/enroll.json "$PYTHON" research/benchmarks/enroll.py                                                         # 10 s
 make research/results/enrolled.json "$PYTHON" research/benchmarks/enrolled.py                                                     # 10 minutes
