@@ -40,8 +40,14 @@ SHOWN_MIX = DialogueMix(
     ),
 )  # fmt: skip
 COUNTS = {0: 0.12, **{count: 0.88 * share for count, share in CONCEPTS.items()}}  # how many people a dialogue names
-SHOWN_COUNTS = {1: 0.65, 2: 0.35}
-TEXT, PORTRAITS, SHOWN = 0.1, 0.04, 0.22  # shares of steps: without a picture, single faces, people introduced by a picture
+CHAT_MIX = DialogueMix(
+    turns=7, partial=1.0, wordings=LEARNED, typed=True,
+    kinds=(("manners", 6.0), ("who_present", 1.0), ("scene", 1.0), ("recognize", 0.7), ("named", 1.3), ("who", 0.5)),
+)  # fmt: skip
+MIXES = {"portraits": PORTRAIT_MIX, "shown": SHOWN_MIX, "chat": CHAT_MIX}
+WHOM = {"portraits": CONCEPTS, "shown": {1: 0.65, 2: 0.35}, "chat": {0: 0.4, 1: 0.5, 2: 0.1}}
+# Shares of steps: without a picture; single faces; people introduced by a picture; much talk, little told of anybody; as before.
+STEPS = {"text": 0.1, "portraits": 0.04, "shown": 0.14, "chat": 0.3, "usual": 0.42}
 
 
 def train_conversation(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:
@@ -60,17 +66,16 @@ def train_conversation(recipe: Recipe, pretrainer: Pretrainer, folder: Path, rep
         return tokens[[list(portraits).index(person) for person in people]]
 
     def losses(step: int, rng: random.Random) -> Mapping[str, Tensor]:
-        kind = rng.choices(("text", "portraits", "shown", "usual"), (TEXT, PORTRAITS, SHOWN, 1 - TEXT - PORTRAITS - SHOWN))[0]
+        kind = rng.choices(*zip(*STEPS.items(), strict=True))[0]
         if kind == "text":
             return pretrainer([None] * recipe.images, None, recipe.packs, MIX, rng, COUNTS, read_outs=False)
         scene = portrait_scene_of if kind == "portraits" else scene_of
         scenes = [scene(FRESH + rng.randrange(FRESH), recipe.seed) for _ in range(recipe.images)]
         images = vlm.model.multi_modal_projector(seen(scenes))
-        mix = {"portraits": PORTRAIT_MIX, "shown": SHOWN_MIX}.get(kind, MIX)
-        counts = {"portraits": CONCEPTS, "shown": SHOWN_COUNTS}.get(kind, COUNTS)
         out = pretrainer(
-            list(scenes), images, recipe.packs, mix, rng, counts, show=show if kind == "shown" else None, read_outs=False
-        )
+            list(scenes), images, recipe.packs, MIXES.get(kind, MIX), rng, WHOM.get(kind, COUNTS),
+            show=show if kind == "shown" else None, read_outs=False,
+        )  # fmt: skip
         target = words.embed(scenes)
         said = F.mse_loss(images.float(), target) / target.var()
         told = {f"{k}_{kind}": out[k] for k in ("yes_no", "first")}
@@ -84,5 +89,5 @@ def train_conversation(recipe: Recipe, pretrainer: Pretrainer, folder: Path, rep
     }
     for part in parts.values():
         part.requires_grad_(True)
-    settings = StageSettings(recipe.conversation_steps, recipe.learning_rate / 2, recipe.seed)
+    settings = StageSettings(recipe.conversation_steps, 0.8 * recipe.learning_rate, recipe.seed)
     run_stage("conversation", parts, losses, settings, folder=folder, report=report)
