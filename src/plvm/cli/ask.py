@@ -8,6 +8,7 @@ from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, out_json, say
+from plvm.cli.unlike import rounded, warn
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 from plvm.naming.display import label
@@ -71,11 +72,15 @@ def ask(
             "computed_tokens": answer.computed_tokens,
             "new_tokens": answer.new_tokens,
             "seconds": round(answer.seconds, 4),
+            "unlike": rounded(answer.unlike),
         }
         out_json(facts)
+        warn(vlm, {file or "": answer.unlike})
         return
+    seen = vlm.look(image, namespace=store.namespace)
+    warn(vlm, {file or "": seen.unlike})
     chunks = vlm.stream(
-        image, question, choice.concepts, params, exact_names=naming.exact_names, namespace=store.namespace
+        seen, question, choice.concepts, params, exact_names=naming.exact_names, namespace=store.namespace
     )
     for chunk in chunks:
         out(naming.shown(chunk, choice.concepts), end="")
