@@ -84,8 +84,8 @@ class Personal:
         for name, own in zip(names, pictures, strict=True):
             if not own:
                 raise ImageError(f"There is no reference image of <{name}>.", "Give at least one picture.")
-        z_ref = self._encoded(pictures, batch)
-        tokens, unlike = self._tokens_of(z_ref, pictures), self._unlike(z_ref, pictures)
+        z_ref, glances = self._encoded(pictures, batch)
+        tokens, unlike = self._tokens_of(z_ref, pictures), self._unlike(glances, pictures)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         remarks = [check_text("" if notes is None else notes.get(name, ""), "The notes") for name in references]
         return [
@@ -98,19 +98,22 @@ class Personal:
     def tokens_of(self, references: Sequence[Sequence[Image.Image]], *, batch: int = 32) -> list[ConceptTokens]:
         """Concept tokens (float32, CPU) from the RGB reference images of each concept: the model's share of
         enrolling."""
-        return self._tokens_of(self._encoded(references, batch), references)
+        return self._tokens_of(self._encoded(references, batch)[0], references)
 
-    def _encoded(self, references: Sequence[Sequence[Image.Image]], batch: int) -> Tensor:
-        """z_ref [N, L, E] of all pictures, one concept's after the other."""
+    def _encoded(self, references: Sequence[Sequence[Image.Image]], batch: int) -> tuple[Tensor, Tensor]:
+        """z_ref [N, L, E] and glances [N, F] of all pictures, one concept's after the other."""
         flat = [picture for own in references for picture in own]
-        features = [self.encoder.features(self.encoder.pixels(flat[i : i + batch])) for i in range(0, len(flat), batch)]
-        return torch.cat(features) if features else torch.zeros(0)
+        if not flat:
+            return torch.zeros(0), torch.zeros(0)
+        batches = [flat[i : i + batch] for i in range(0, len(flat), batch)]
+        z_ref, glances = zip(*(self.encoder.features_and_glance(self.encoder.pixels(b)) for b in batches), strict=True)
+        return torch.cat(z_ref), torch.cat(glances)
 
-    def _unlike(self, z_ref: Tensor, references: Sequence[Sequence[Image.Image]]) -> list[tuple[float, ...]]:
+    def _unlike(self, glances: Tensor, references: Sequence[Sequence[Image.Image]]) -> list[tuple[float, ...]]:
         """How unlike the training each concept's pictures are; () where nobody can tell."""
-        if self.familiarity is None:
+        if self.familiarity is None or not len(glances):
             return [()] * len(references)
-        scores = iter(self.familiarity.of_references(z_ref))
+        scores = iter(self.familiarity.references.scores(glances))
         return [tuple(islice(scores, len(own))) for own in references]
 
     def _tokens_of(self, z_ref: Tensor, references: Sequence[Sequence[Image.Image]]) -> list[ConceptTokens]:

@@ -111,7 +111,7 @@ def compute_prefixes(
         rows = seen[start : start + batch]
         pictures = [image for i in rows if (image := images[i]) is not None]
         tokens = backbone.image_tokens(backbone.pixels(pictures))
-        unlike = familiarity.of_queries([t.rows for t in tokens]) if familiarity is not None else [None] * len(rows)
+        unlike = _unlike(familiarity, tokens)
         if prompt.definitions_first:
             for i, image, own, score in zip(rows, pictures, tokens, unlike, strict=True):
                 found[i] = replace(bare, digest=digest_of(image), features=backbone.features(own), unlike=score)
@@ -120,6 +120,13 @@ def compute_prefixes(
         for row, (i, image, score) in enumerate(zip(rows, pictures, unlike, strict=True)):
             found[i] = replace(_single(prefixes, row, digest_of(image)), unlike=score)
     return [found[i] for i in range(len(images))]
+
+
+def _unlike(familiarity: Familiarity | None, tokens: Sequence[ImageTokens]) -> Sequence[float | None]:
+    glances = [own.glance for own in tokens if own.glance is not None]
+    if familiarity is None or len(glances) < len(tokens):
+        return [None] * len(tokens)
+    return familiarity.queries.scores(torch.stack(glances))
 
 
 def _single(prefixes: Prefixes, row: int, digest: str) -> ImagePrefix:

@@ -136,9 +136,9 @@ def _check_fit(
             f"{'one' if encoder.global_token else 'none'}.",
             "Name the one it was trained on in its config.json.",
         )
-    if familiarity is not None and familiarity.widths != (config.width, config.encoder_width):
+    widths = backbone.family.glance_width, encoder.glance_width
+    if familiarity is not None and familiarity.widths != widths:
         raise CheckpointError(
-            f"{folder / FAMILIARITY} was made for features of widths {familiarity.widths}, not "
-            f"{(config.width, config.encoder_width)}.",
+            f"{folder / FAMILIARITY} was made for features of widths {familiarity.widths}, not {widths}.",
             "Remove it, or copy the one of this Aligner: it judges how unlike the training a picture is.",
         )

@@ -2,10 +2,10 @@
 
     aligner/familiarity.safetensors    two densities, of query pictures and of references; in its header whom it is of
 
-A picture's features are the mean of its tokens: of a query picture what the backbone hands to the language model, of a
-reference the encoder's z_ref. A Gaussian was fitted to those of training pictures: exact along as many axes as there were
-pictures for, alike along all others. The score of a picture is 0 where it is no farther from the middle than half of the
-validation pictures, and 1 at the limit that 1 % of them passed; beyond it goes on in the same units.
+A picture's features are a glance at it: the mean of its tokens halfway up the vision half of the backbone or up the encoder.
+A Gaussian was fitted to those of training pictures: exact along as many axes as there were pictures for, alike along all
+others. The score of a picture is 0 where it is no farther from the middle than half of the validation pictures, and 1 at the
+limit that 1 % of them passed; beyond it goes on in the same units.
 
 The score says that a picture is of another kind, never that an answer about it is wrong, or about another one right.
 """
@@ -13,7 +13,7 @@ The score says that a picture is of another kind, never that an answer about it 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,16 +72,8 @@ class Familiarity:
 
     @property
     def widths(self) -> tuple[int, int]:
-        """The widths of image tokens and of encoder features that it is made for."""
+        """The widths of the glances that it is made for."""
         return len(self.queries.centre), len(self.references.centre)
-
-    def of_queries(self, tokens: Sequence[Tensor]) -> list[float]:
-        """The score of each query picture, of its image tokens [P, D]."""
-        return self.queries.scores(torch.stack([pooled(rows) for rows in tokens])) if tokens else []
-
-    def of_references(self, z_ref: Tensor) -> list[float]:
-        """The score of each reference picture, of z_ref [N, L, E]."""
-        return self.references.scores(pooled(z_ref)) if len(z_ref) else []
 
     def warning(self, scores: Mapping[str, float | None]) -> str:
         """One sentence about pictures, {what each is called: its score}, that are unlike the training, and the advice; "" where
@@ -95,11 +87,6 @@ class Familiarity:
         worst = f"{most}{max(far.values()):.1f} times the limit"
         told = f"{', '.join(called)}{more} {verb} unlike the pictures that {self.name} was trained on ({worst})."
         return f"{told} {self.advice}".strip()
-
-
-def pooled(tokens: Tensor) -> Tensor:
-    """Tokens [.., P, D] -> features [.., D] of the picture, float32."""
-    return tokens.detach().float().mean(-2)
 
 
 def fit_density(train: Tensor, validation: Tensor) -> Density:

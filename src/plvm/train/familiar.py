@@ -21,11 +21,11 @@ from plvm.data.shards import REFERENCE
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
-from plvm.model.familiarity import Density, Familiarity, fit_density, pooled
+from plvm.model.familiarity import Density, Familiarity, fit_density
 
 NAME = "this Aligner"
 ADVICE = "It knows pictures like those alone; for others train an Aligner on pictures like them: `plvm train`."
-MOST: Mapping[str, int] = {"train": 2000, "val": 1000}  # pictures of each kind at most
+MOST: Mapping[str, int] = {"train": 1000, "val": 800}  # pictures of each kind at most
 BATCH = 8
 Report = Callable[[int, int], None]  # pictures done, pictures in all
 T = TypeVar("T")
@@ -51,10 +51,11 @@ def fit_familiarity(
 
     def seen(pictures: list[Image.Image]) -> Tensor:
         with torch.no_grad():
-            return torch.stack([pooled(own.rows) for own in backbone.image_tokens(backbone.pixels(pictures))])
+            tokens = backbone.image_tokens(backbone.pixels(pictures))
+        return torch.stack([own.glance for own in tokens if own.glance is not None])
 
     def encoded(pictures: list[Image.Image]) -> Tensor:
-        return pooled(encoder.features(encoder.pixels(pictures)))
+        return encoder.features_and_glance(encoder.pixels(pictures))[1]
 
     total = len(queries) + len(references)
     first = _density(queries, seen, lambda done: report(done, total))
@@ -80,7 +81,7 @@ def _density(album: Album[T], compute: Callable[[list[Image.Image]], Tensor], re
 def fit_on_dataset(
     backbone: Backbone, encoder: Encoder, dataset: Dataset, splits: Mapping[str, Split], report: Report
 ) -> Familiarity:
-    """The familiarity of an Aligner that was trained on `dataset`: of at most 2,000 training and 1,000 validation pictures of
+    """The familiarity of an Aligner that was trained on `dataset`: of at most 1,000 training and 800 validation pictures of
     each kind, evenly taken from all."""
     pictures = {name: evenly([key for key, _ in split.pictures], MOST[name]) for name, split in splits.items()}
     people = {name: evenly([f"{p}-{REFERENCE}" for p in split.people], MOST[name]) for name, split in splits.items()}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch import Tensor
+
 from plvm.model.backbone_family import Family
 from plvm.prompt.template import Template
 
@@ -13,6 +17,16 @@ class Llava(Family):
 
     def template(self) -> Template:
         return Template(begin=f"{self.tokenizer.bos_token or ''}USER: ", after_image=" \n", first_gap="")
+
+    @property
+    def glance_width(self) -> int:
+        return int(self.model.config.vision_config.hidden_size)
+
+    def glance(self, looked: Any, index: int) -> Tensor:
+        """The mean of the patches halfway up the tower: there pictures of another kind are farther away than at its end, which
+        says of every picture what it was trained to say."""
+        halfway = looked.hidden_states[len(looked.hidden_states) // 2][index]
+        return halfway[1:].detach().float().mean(0)
 
 
 FAMILY = Llava

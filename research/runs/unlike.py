@@ -1,0 +1,172 @@
+"""Ours: how well pictures unlike the training are noticed, as query pictures and as references. Fits nothing, only measures.
+
+    python research/runs/unlike.py --photos PHOTOS    # research/results/unlike.json
+
+PHOTOS is a folder with a folder of photographs for each kind; without it those rows are left out, and that is said. Everything else is drawn: portraits of the published benchmark and of further people of its
+split as they are, resized, and compressed; noise, flat colours, screenshots of text, drawings of another style.
+
+Claim, of both kinds of pictures: AUC >= .99 between portraits and each of the others; at most 2 % false alarms on portraits.
+Hardware: 1 core. Time: 3 minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+import plvm
+from plvm.errors import PlvmError
+from plvm.images import open_image
+from plvm.model.familiarity import LIMIT
+from plvm.personal import Personal
+from plvm_lab.evaluate.drawings import Drawings
+from plvm_lab.evaluate.portraits_benchmark import portraits
+from plvm_lab.evaluate.result_table import Table
+from plvm_lab.families.mini.familiar_pictures import drawn, query, reference
+from plvm_lab.families.mini.recipe import FULL
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, progress, write_result
+from unlike_pictures import KINDS
+
+FURTHER = 30_000_000  # from this number on: people whom neither training nor the limit has seen
+Makers = Sequence[Callable[[], Image.Image]]
+
+
+def scores(vlm: Personal, makers: Makers, what: str) -> dict[str, list[float]]:
+    """How unlike the training each picture is, as a query picture and as a reference."""
+    found: dict[str, list[float]] = {"queries": [], "references": []}
+    assert vlm.familiarity is not None
+    for start in range(0, len(makers), 16):
+        pictures = [make() for make in makers[start : start + 16]]
+        tokens = vlm.backbone.image_tokens(vlm.backbone.pixels(pictures))
+        glances = torch.stack([own.glance for own in tokens if own.glance is not None])
+        found["queries"] += vlm.familiarity.queries.scores(glances)
+        encoded = vlm.encoder.features_and_glance(vlm.encoder.pixels(pictures))[1]
+        found["references"] += vlm.familiarity.references.scores(encoded)
+        progress(what, min(start + 16, len(makers)), len(makers))
+    return found
+
+
+def resized(picture: Image.Image, rng: random.Random) -> Image.Image:
+    """A copy of half to one and a half times the size."""
+    side = round(picture.width * rng.uniform(0.5, 1.5))
+    return picture.resize((side, side), Image.Resampling.LANCZOS)
+
+
+def compressed(picture: Image.Image, rng: random.Random) -> Image.Image:
+    """A copy that went through a JPEG of quality 40 to 90."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=rng.randint(40, 90))
+    return Image.open(file).convert("RGB")
+
+
+def cropped(picture: Image.Image, rng: random.Random) -> Image.Image:
+    """A copy without up to a tenth on each side."""
+    side = picture.width
+    return picture.crop((*(round(rng.uniform(0, 0.1) * side) for _ in "lt"), *(round(rng.uniform(0.9, 1) * side) for _ in "rb")))
+
+
+WORN: Mapping[str, Callable[[Image.Image, random.Random], Image.Image]] = {
+    "as they are": lambda picture, _: picture, "resized": resized, "as JPEG": compressed, "cropped": cropped,
+}  # fmt: skip
+
+
+def familiar(split: str, count: int) -> Iterator[tuple[str, dict[str, Makers]]]:
+    """(what it is, {queries, references}) of the pictures that are like the training."""
+    album = Drawings(portraits(split, 0), keep=0)
+    people, pictures = album.benchmark.names, range(len(album.benchmark.pictures))
+    yield "of the benchmark", {
+        "queries": [lambda i=i: album.query(i) for i in pictures],  # type: ignore[misc]
+        "references": [lambda n=n: album.reference(n) for n in people],  # type: ignore[misc]
+    }
+    for how, wear in WORN.items():
+        yield how, {
+            kind: [
+                lambda i=i, of=of, wear=wear: wear(drawn(of, FULL, (split, i)), random.Random(f"unlike/{i}"))  # type: ignore[misc]
+                for i in range(FURTHER, FURTHER + count)
+            ]
+            for kind, of in (("queries", query), ("references", reference))
+        }
+
+
+def photographs(folder: Path, most: int) -> dict[str, Makers]:
+    """Up to `most` photographs of each folder of `folder`, drawn at random."""
+    found: dict[str, Makers] = {}
+    for kind in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+        files = sorted(f for f in kind.rglob("*") if f.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        random.Random(0).shuffle(files)
+        found[f"photographs: {kind.name}"] = [lambda f=f: open_image(f) for f in files[:most]]  # type: ignore[misc]
+    return found
+
+
+def auc(like: Sequence[float], unlike: Sequence[float]) -> float:
+    """How often a picture of `unlike` has a higher score than one of `like`; ties count half."""
+    a, b = torch.tensor(like), torch.tensor(unlike)[:, None]
+    return float(((b > a).double() + 0.5 * (b == a).double()).mean())
+
+
+def measured(vlm: Personal, split: str, count: int, photos: Path | None) -> dict[str, Any]:
+    """All figures."""
+    like: dict[str, dict[str, list[float]]] = {}
+    for how, makers in familiar(split, count):
+        like[how] = {kind: scores(vlm, own, f"{how}, {kind}")[kind] for kind, own in makers.items()}
+    others: dict[str, Makers] = {k: [lambda i=i, make=make: make(i) for i in range(count)] for k, make in KINDS.items()}  # type: ignore[misc]
+    others |= photographs(photos, count) if photos is not None else {}
+    unlike = {name: scores(vlm, makers, name) for name, makers in others.items()}
+    all_like = {kind: [s for own in like.values() for s in own[kind]] for kind in ("queries", "references")}
+
+    def beyond(found: Sequence[float]) -> dict[str, Any]:
+        return {"n": len(found), "warned": sum(s > LIMIT for s in found) / len(found), "median": sorted(found)[len(found) // 2]}
+
+    return {
+        kind: {
+            "like": {how: beyond(own[kind]) for how, own in like.items()} | {"all": beyond(all_like[kind])},
+            "unlike": {name: beyond(own[kind]) | {"auc": auc(all_like[kind], own[kind])} for name, own in unlike.items()},
+        }
+        for kind in ("queries", "references")
+    }
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """A table of each kind of picture."""
+    tables = []
+    for kind, title in (("queries", "pictures that are asked about"), ("references", "reference pictures")):
+        own = figures[kind]
+        rows = [(f"portraits, {how}", f["n"], None, f["warned"], f"{f['median']:.1f}") for how, f in own["like"].items()]
+        rows += [(name, f["n"], f["auc"], f["warned"], f"{f['median']:.1f}") for name, f in own["unlike"].items()]
+        header = ("pictures", "n", "AUC", "warned", "median score")
+        note = "AUC is against all portraits; warned are those beyond the limit; the score is 1 at the limit."
+        tables.append(Table(f"Unlike the training: {title}", header, tuple(rows), note))
+    return Shown(tuple(tables))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--split", default="test", choices=("test", "val"))
+    parser.add_argument("--count", type=int, default=300, help="pictures of a kind")
+    parser.add_argument("--photos", type=Path, help="a folder with folders of photographs")
+    parser.add_argument("--out", type=Path, default=RESULTS / "unlike.json")
+    arguments = parser.parse_args()
+    if arguments.photos is None or not arguments.photos.is_dir():
+        print("No photographs (--photos): their rows are left out.", file=sys.stderr)
+        arguments.photos = None
+    vlm = plvm.load(arguments.model)
+    if vlm.familiarity is None:
+        raise PlvmError(f"{arguments.model} cannot tell what is unlike its training.", "Run `plvm mini familiarity FOLDER`.")
+    figures = {"split": arguments.split, "aligner": vlm.fingerprint}
+    figures |= measured(vlm, arguments.split, arguments.count, arguments.photos)
+    write_result(arguments.out, 0, figures, shown(figures))
+
+
+if __name__ == "__main__":
+    main()
