@@ -2,8 +2,9 @@
 
     python research/runs/unlike.py --photos PHOTOS    # research/results/unlike.json
 
-PHOTOS is a folder with a folder of photographs for each kind; without it those rows are left out, and that is said. Everything else is drawn: portraits of the published benchmark and of further people of its
-split as they are, resized, and compressed; noise, flat colours, screenshots of text, drawings of another style.
+PHOTOS is a folder with a folder of photographs for each kind; without it those rows are left out, and that is said. Everything
+else is drawn: portraits of the published benchmark, and of further people of its split as they are, resized, compressed, cropped;
+noise, flat colours, screenshots of text, drawings of another style.
 
 Claim, of both kinds of pictures: AUC >= .99 between portraits and each of the others; at most 2 % false alarms on portraits.
 Hardware: 1 core. Time: 3 minutes.

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from plvm.errors import CheckpointError
 from plvm.model import backbones
+from plvm.model.glance import glance_of
 from plvm.prompt.template import Template
 
 
@@ -80,11 +81,11 @@ class Family(ABC):
     @property
     def glance_width(self) -> int:
         """How many features a glance has."""
-        return int(self.model.config.text_config.hidden_size)
+        return 2 * int(self.model.config.text_config.hidden_size)
 
     def glance(self, looked: Any, index: int) -> Tensor:
-        """Features [F] of picture `index` as a whole, float32, of what `looked` gave: here the mean of its tokens' embeddings."""
-        return looked.pooler_output[index].detach().float().mean(0)
+        """Features [F] of picture `index` as a whole, float32, of what `looked` gave: here of its tokens' embeddings."""
+        return glance_of(looked.pooler_output[index].detach())
 
     def image_tokens(self, pixels: Pixels) -> list[ImageTokens]:
         """Pixel inputs -> what stands for each picture in a prompt."""

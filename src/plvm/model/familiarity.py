@@ -2,10 +2,10 @@
 
     aligner/familiarity.safetensors    two densities, of query pictures and of references; in its header whom it is of
 
-A picture's features are a glance at it: the mean of its tokens halfway up the vision half of the backbone or up the encoder.
-A Gaussian was fitted to those of training pictures: exact along as many axes as there were pictures for, alike along all
-others. The score of a picture is 0 where it is no farther from the middle than half of the validation pictures, and 1 at the
-limit that 1 % of them passed; beyond it goes on in the same units.
+A picture's features are a glance at it: mean and spread of its tokens halfway up the vision half of the backbone, or up the
+encoder. A Gaussian was fitted to those of training pictures: exact along as many axes as there were pictures for, alike
+along all others. The score of a picture is 0 where it is no farther from the middle than half of the validation pictures,
+and 1 at the limit that 1 % of them passed; beyond it goes on in the same units.
 
 The score says that a picture is of another kind, never that an answer about it is wrong, or about another one right.
 """
@@ -23,7 +23,7 @@ from torch import Tensor
 from plvm.errors import CheckpointError
 
 VERSION = "1"
-PER_AXIS = 5  # training pictures that an axis takes, for its variance to be known
+PER_AXIS = 4  # training pictures that an axis takes, for its variance to be known
 AXES = 512  # of a wide model that would be most of the file
 FALSE_ALARMS = 0.01  # share of the validation pictures beyond the limit
 LIMIT = 1.0  # the score from which on a picture is said to be unlike the training

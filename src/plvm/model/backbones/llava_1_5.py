@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from plvm.model.backbone_family import Family
+from plvm.model.backbone_family import Family, Pixels
+from plvm.model.glance import glance_of
 from plvm.prompt.template import Template
 
 
@@ -18,15 +19,18 @@ class Llava(Family):
     def template(self) -> Template:
         return Template(begin=f"{self.tokenizer.bos_token or ''}USER: ", after_image=" \n", first_gap="")
 
+    def looked(self, pixels: Pixels) -> Any:
+        return self.model.get_image_features(**pixels.inputs, output_hidden_states=True)
+
     @property
     def glance_width(self) -> int:
-        return int(self.model.config.vision_config.hidden_size)
+        return 2 * int(self.model.config.vision_config.hidden_size)
 
     def glance(self, looked: Any, index: int) -> Tensor:
-        """The mean of the patches halfway up the tower: there pictures of another kind are farther away than at its end, which
+        """Of the patches halfway up the tower: there pictures of another kind are farther away than at its end, which
         says of every picture what it was trained to say."""
         halfway = looked.hidden_states[len(looked.hidden_states) // 2][index]
-        return halfway[1:].detach().float().mean(0)
+        return glance_of(halfway[1:].detach())
 
 
 FAMILY = Llava
