@@ -17,6 +17,7 @@ import io
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +40,24 @@ from result import RESULTS, Shown, progress, write_result
 from unlike_pictures import KINDS
 
 FURTHER = 30_000_000  # from this number on: people whom neither training nor the limit has seen
+KIND_OF = ("queries", "references")
 Makers = Sequence[Callable[[], Image.Image]]
 
 
-def scores(vlm: Personal, makers: Makers, what: str) -> dict[str, list[float]]:
-    """How unlike the training each picture is, as a query picture and as a reference."""
-    found: dict[str, list[float]] = {"queries": [], "references": []}
+@torch.no_grad()
+def scores(vlm: Personal, makers: Makers, what: str, kinds: Sequence[str] = KIND_OF) -> dict[str, list[float]]:
+    """How unlike the training each picture is, as a picture of each kind."""
+    found: dict[str, list[float]] = {kind: [] for kind in kinds}
     assert vlm.familiarity is not None
     for start in range(0, len(makers), 16):
         pictures = [make() for make in makers[start : start + 16]]
-        tokens = vlm.backbone.image_tokens(vlm.backbone.pixels(pictures))
-        glances = torch.stack([own.glance for own in tokens if own.glance is not None])
-        found["queries"] += vlm.familiarity.queries.scores(glances)
-        encoded = vlm.encoder.features_and_glance(vlm.encoder.pixels(pictures))[1]
-        found["references"] += vlm.familiarity.references.scores(encoded)
+        if "queries" in kinds:
+            tokens = vlm.backbone.image_tokens(vlm.backbone.pixels(pictures))
+            glances = torch.stack([own.glance for own in tokens if own.glance is not None])
+            found["queries"] += vlm.familiarity.queries.scores(glances)
+        if "references" in kinds:
+            encoded = vlm.encoder.features_and_glance(vlm.encoder.pixels(pictures))[1]
+            found["references"] += vlm.familiarity.references.scores(encoded)
         progress(what, min(start + 16, len(makers)), len(makers))
     return found
 
@@ -81,22 +86,20 @@ WORN: Mapping[str, Callable[[Image.Image, random.Random], Image.Image]] = {
 }  # fmt: skip
 
 
-def familiar(split: str, count: int) -> Iterator[tuple[str, dict[str, Makers]]]:
-    """(what it is, {queries, references}) of the pictures that are like the training."""
+def familiar(split: str, count: int) -> Iterator[tuple[str, str, Makers]]:
+    """(what it is, "queries" or "references", pictures) of what is like the training."""
     album = Drawings(portraits(split, 0), keep=0)
     people, pictures = album.benchmark.names, range(len(album.benchmark.pictures))
-    yield "of the benchmark", {
-        "queries": [lambda i=i: album.query(i) for i in pictures],  # type: ignore[misc]
-        "references": [lambda n=n: album.reference(n) for n in people],  # type: ignore[misc]
-    }
-    for how, wear in WORN.items():
-        yield how, {
-            kind: [
-                lambda i=i, of=of, wear=wear: wear(drawn(of, FULL, (split, i)), random.Random(f"unlike/{i}"))  # type: ignore[misc]
-                for i in range(FURTHER, FURTHER + count)
-            ]
-            for kind, of in (("queries", query), ("references", reference))
-        }
+    yield "of the benchmark", "queries", [partial(album.query, i) for i in pictures]
+    yield "of the benchmark", "references", [partial(album.reference, name) for name in people]
+    for kind, of in (("queries", query), ("references", reference)):
+        once = lru_cache(maxsize=count)(partial(drawn, of, FULL))  # drawn once for all ways of wearing
+        for how, wear in WORN.items():
+            yield how, kind, [partial(_worn, once, wear, split, i) for i in range(FURTHER, FURTHER + count)]
+
+
+def _worn(once: Callable[..., Image.Image], wear: Callable[..., Image.Image], split: str, number: int) -> Image.Image:
+    return wear(once((split, number)), random.Random(f"unlike/{number}"))
 
 
 def photographs(folder: Path, most: int) -> dict[str, Makers]:
@@ -105,7 +108,7 @@ def photographs(folder: Path, most: int) -> dict[str, Makers]:
     for kind in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
         files = sorted(f for f in kind.rglob("*") if f.suffix.lower() in (".jpg", ".jpeg", ".png"))
         random.Random(0).shuffle(files)
-        found[f"photographs: {kind.name}"] = [lambda f=f: open_image(f) for f in files[:most]]  # type: ignore[misc]
+        found[f"photographs: {kind.name}"] = [partial(open_image, file) for file in files[:most]]
     return found
 
 
@@ -118,12 +121,12 @@ def auc(like: Sequence[float], unlike: Sequence[float]) -> float:
 def measured(vlm: Personal, split: str, count: int, photos: Path | None) -> dict[str, Any]:
     """All figures."""
     like: dict[str, dict[str, list[float]]] = {}
-    for how, makers in familiar(split, count):
-        like[how] = {kind: scores(vlm, own, f"{how}, {kind}")[kind] for kind, own in makers.items()}
-    others: dict[str, Makers] = {k: [lambda i=i, make=make: make(i) for i in range(count)] for k, make in KINDS.items()}  # type: ignore[misc]
+    for how, kind, own in familiar(split, count):
+        like.setdefault(how, {}).update(scores(vlm, own, f"{how}, {kind}", (kind,)))
+    others: dict[str, Makers] = {name: [partial(make, i) for i in range(count)] for name, make in KINDS.items()}
     others |= photographs(photos, count) if photos is not None else {}
     unlike = {name: scores(vlm, makers, name) for name, makers in others.items()}
-    all_like = {kind: [s for own in like.values() for s in own[kind]] for kind in ("queries", "references")}
+    all_like = {kind: [s for own in like.values() for s in own[kind]] for kind in KIND_OF}
 
     def beyond(found: Sequence[float]) -> dict[str, Any]:
         return {"n": len(found), "warned": sum(s > LIMIT for s in found) / len(found), "median": sorted(found)[len(found) // 2]}
@@ -133,7 +136,7 @@ def measured(vlm: Personal, split: str, count: int, photos: Path | None) -> dict
             "like": {how: beyond(own[kind]) for how, own in like.items()} | {"all": beyond(all_like[kind])},
             "unlike": {name: beyond(own[kind]) | {"auc": auc(all_like[kind], own[kind])} for name, own in unlike.items()},
         }
-        for kind in ("queries", "references")
+        for kind in KIND_OF
     }
 
 

@@ -205,15 +205,11 @@ class Trainer:
         return best.record
 
     def _familiarize(self, report: Report) -> None:
-        """Fit what says how unlike the training a picture is, where that is not done; parts that are spread need all
-        processes."""
-        if (self.out / FAMILIARITY).exists() or not (self.team.main or self.settings.train.shard):
-            return
-        found = fit_on_dataset(
-            self.backbone, self.encoder, self.dataset, self.splits, lambda done, of: report("familiarity", done, of, {})
-        )
-        if self.team.main:
-            save_familiarity(self.out, found)
+        """Fit what says how unlike the training a picture is, where that is not done; one process can, since the vision
+        halves are nowhere spread."""
+        if self.team.main and not (self.out / FAMILIARITY).exists():
+            parts, splits = (self.backbone, self.encoder, self.dataset), self.splits
+            save_familiarity(self.out, fit_on_dataset(*parts, splits, lambda done, of: report("familiarity", done, of, {})))
 
     def step_of_checkpoint(self) -> int:
         """How many steps the checkpoint in the run's folder has behind it; 0 without one."""
