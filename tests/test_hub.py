@@ -48,8 +48,8 @@ class Hub:
         self, *, repo_id: str, folder_path: Path, allow_patterns: Sequence[str], commit_message: str
     ) -> None:
         assert commit_message
-        for name in allow_patterns:
-            shutil.copy(folder_path / name, self.root / repo_id)
+        for file in (path for pattern in allow_patterns for path in folder_path.glob(pattern)):
+            shutil.copy(file, self.root / repo_id)
 
     def snapshot_download(self, repo_id: str, **_: Any) -> str:
         return str(self.root / repo_id)

@@ -56,17 +56,16 @@ def ask(
         vlm = model.load()
         choice = choose(vlm, opened, names, image)
     tell(choice)
+    asked = choice.concepts
     if json:
-        answer = vlm.ask(
-            image, question, choice.concepts, params, exact_names=naming.exact_names, namespace=store.namespace
-        )
+        answer = vlm.ask(image, question, asked, params, exact_names=naming.exact_names, namespace=store.namespace)
         facts = {
             "image": file,
             "question": question,
             "answer": answer.text,
-            "shown": naming.shown(answer.text, choice.concepts),
+            "shown": naming.shown(answer.text, asked),
             "names": list(answer.names),
-            "concepts": [concept.name for concept in choice.concepts],
+            "concepts": [concept.name for concept in asked],
             "finish": answer.finish,
             "prompt_tokens": answer.prompt_tokens,
             "computed_tokens": answer.computed_tokens,
@@ -79,11 +78,8 @@ def ask(
         return
     seen = vlm.look(image, namespace=store.namespace)
     warn(vlm, {file or "": seen.unlike})
-    chunks = vlm.stream(
-        seen, question, choice.concepts, params, exact_names=naming.exact_names, namespace=store.namespace
-    )
-    for chunk in chunks:
-        out(naming.shown(chunk, choice.concepts), end="")
+    for chunk in vlm.stream(seen, question, asked, params, exact_names=naming.exact_names, namespace=store.namespace):
+        out(naming.shown(chunk, asked), end="")
     out()
 
 
