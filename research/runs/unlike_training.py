@@ -1,6 +1,6 @@
 """Ours: how well pictures unlike the training are noticed, as query pictures and as references. Fits nothing, only measures.
 
-    python research/runs/unlike.py --photos PHOTOS    # research/results/unlike.json
+    python research/runs/unlike_training.py --photos PHOTOS    # research/results/unlike_training.json
 
 PHOTOS is a folder with a folder of photographs for each kind; without it those rows are left out, and that is said. Everything
 else is drawn: portraits of the published benchmark, and of further people of its split as they are, resized, compressed, cropped;
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--split", default="test", choices=("test", "val"))
     parser.add_argument("--count", type=int, default=300, help="pictures of a kind")
     parser.add_argument("--photos", type=Path, help="a folder with folders of photographs")
-    parser.add_argument("--out", type=Path, default=RESULTS / "unlike.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "unlike_training.json")
     arguments = parser.parse_args()
     if arguments.photos is None or not arguments.photos.is_dir():
         print("No photographs (--photos): their rows are left out.", file=sys.stderr)
