@@ -88,7 +88,7 @@ WORN: Mapping[str, Callable[[Image.Image, random.Random], Image.Image]] = {
 
 def familiar(split: str, count: int) -> Iterator[tuple[str, str, Makers]]:
     """(what it is, "queries" or "references", pictures) of what is like the training."""
-    album = Drawings(portraits(split, 0), keep=0)
+    album = Drawings(portraits(split, 0), keep=1)
     people, pictures = album.benchmark.names, range(len(album.benchmark.pictures))
     yield "of the benchmark", "queries", [partial(album.query, i) for i in pictures]
     yield "of the benchmark", "references", [partial(album.reference, name) for name in people]
@@ -145,12 +145,17 @@ def shown(figures: Mapping[str, Any]) -> Shown:
     tables = []
     for kind, title in (("queries", "pictures that are asked about"), ("references", "reference pictures")):
         own = figures[kind]
-        rows = [(f"portraits, {how}", f["n"], None, f["warned"], f"{f['median']:.1f}") for how, f in own["like"].items()]
-        rows += [(name, f["n"], f["auc"], f["warned"], f"{f['median']:.1f}") for name, f in own["unlike"].items()]
+        rows = [(f"portraits, {how}", *_cells(found)) for how, found in own["like"].items()]
+        rows += [(name, *_cells(found)) for name, found in own["unlike"].items()]
         header = ("pictures", "n", "AUC", "warned", "median score")
         note = "AUC is against all portraits; warned are those beyond the limit; the score is 1 at the limit."
         tables.append(Table(f"Unlike the training: {title}", header, tuple(rows), note))
     return Shown(tuple(tables))
+
+
+def _cells(found: Mapping[str, Any]) -> tuple[str, ...]:
+    auc_of = f"{found['auc']:.4f}" if "auc" in found else "-"
+    return f"{found['n']:,}", auc_of, f"{100 * found['warned']:.1f} %", f"{found['median']:.1f}"
 
 
 def main() -> None:
