@@ -96,18 +96,17 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
 
 
 def worn(picture: Image.Image, number: int) -> Image.Image:
-    """Every second picture as it is, of the others a copy of another size, compressed as a JPEG; half of the copies were cut
-    by up to a tenth on each side."""
+    """Every second picture as it is, of the others a copy that was cut by up to a tenth on each side, is of another size
+    and was compressed as a JPEG."""
     if number % 2 == 0:
         return picture
     rng = random.Random(f"worn/{number}")
-    if rng.random() < 0.5:
-        box = (*(rng.uniform(0, 0.1) for _ in range(2)), *(rng.uniform(0.9, 1) for _ in range(2)))
-        w, h = picture.size
-        picture = picture.crop((round(box[0] * w), round(box[1] * h), round(box[2] * w), round(box[3] * h)))
+    w, h = picture.size
+    left, top, right, bottom = (rng.uniform(0, 0.1) for _ in range(4))
+    picture = picture.crop((round(left * w), round(top * h), round((1 - right) * w), round((1 - bottom) * h)))
     share = rng.uniform(0.6, 1.6)
     size = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
     file = io.BytesIO()
-    resized = picture.resize(size, rng.choice((Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)))
-    resized.save(file, "JPEG", quality=rng.randint(40, 95))
+    copy = picture.resize(size, rng.choice((Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)))
+    copy.save(file, "JPEG", quality=rng.randint(40, 95))
     return Image.open(file).convert("RGB")
