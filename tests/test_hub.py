@@ -17,8 +17,9 @@ from plvm.cli.main import app
 from plvm.errors import CheckpointError, RequestError
 from plvm.hub import model_card, push
 from plvm.model.aligner import build_aligner
-from plvm.model.checkpoint import FILES, fingerprint, load_aligner, save_aligner
+from plvm.model.checkpoint import FAMILIARITY, FILES, fingerprint, load_aligner, save_aligner, save_familiarity
 from plvm.prompt.template import Template
+from plvm.train.familiar import Album, fit_familiarity
 from toys import picture
 
 pytest_plugins = ["family"]
@@ -47,8 +48,8 @@ class Hub:
         self, *, repo_id: str, folder_path: Path, allow_patterns: Sequence[str], commit_message: str
     ) -> None:
         assert commit_message
-        for name in allow_patterns:
-            shutil.copy(folder_path / name, self.root / repo_id)
+        for file in (path for pattern in allow_patterns for path in folder_path.glob(pattern)):
+            shutil.copy(file, self.root / repo_id)
 
     def snapshot_download(self, repo_id: str, **_: Any) -> str:
         return str(self.root / repo_id)
@@ -88,14 +89,19 @@ def summary(folder: Path, tmp_path: Path) -> Path:
 
 
 def test_what_was_pushed_loads_and_enrols_the_same(hub: Hub, folder: Path, family: Path) -> None:
+    vlm = plvm.load(family, device="cpu")
+    knows = Album(range(8), range(8, 12), picture)
+    shown = fit_familiarity(vlm.backbone, vlm.encoder, knows, knows, name="mine", advice="", report=lambda *_: None)
+    save_familiarity(folder, shown)
     assert push(folder, "me/mine", licence="apache-2.0", private=True) == "https://huggingface.co/me/mine"
-    assert sorted(p.name for p in (hub.root / "me/mine").iterdir()) == sorted([*FILES, "README.md"])
+    assert sorted(p.name for p in (hub.root / "me/mine").iterdir()) == sorted([*FILES, FAMILIARITY, "README.md"])
     assert hub.private == {"me/mine": True}
     for part, name in (("backbone", BACKBONE), ("encoder", ENCODER)):  # where `load` looks first: beside the Aligner
         shutil.copytree(family.parent / part, hub.root / "me/mine" / name)
     loaded, local = plvm.load("me/mine", device="cpu"), plvm.load(family, device="cpu")
     a, b = (vlm.enroll("billie", picture(1)).tokens for vlm in (loaded, local))
     assert (a.word == b.word).all() and (a.context == b.context).all()
+    assert loaded.familiarity is not None and loaded.familiarity.name == "mine"
 
 
 def test_the_card_says_what_it_is_how_it_was_trained_and_how_good_it_is(folder: Path, summary: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("accelerate")
 
 from plvm.errors import PlvmError
-from plvm.model.checkpoint import load_aligner
+from plvm.model.checkpoint import FAMILIARITY, load_aligner, load_familiarity
 from plvm.train import trainer as training
 from plvm.train.memory import peak_bytes
 from plvm.train.tasks import Group, Sample, Turn
@@ -47,6 +48,24 @@ def test_a_run_leaves_an_aligner_folder_with_its_record_and_changes_nothing_froz
     assert record["content"] == t.dataset.content and record["train"]["w"] == 20.0
     assert math.isfinite(record["validation"]["loss"]) and record["samples"] == 4 * record["step"]
     assert curve(tmp_path / "out") == curve(whole)
+
+
+def test_a_run_ends_with_a_familiarity_of_its_dataset_and_fits_it_once(data: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    file, told = out / FAMILIARITY, list[tuple[str, int, int]]()
+    bits = file.read_bytes()
+    a_trainer(data, out, small()).run(lambda stage, done, of, _: told.append((stage, done, of)))
+    assert not told
+    file.unlink()  # as if it had been interrupted there
+    t = a_trainer(data, out, small())
+    t.run(lambda stage, done, of, _: told.append((stage, done, of)))
+    assert file.read_bytes() == bits and {stage for stage, _, _ in told} == {"familiarity"} and told[-1][1] == told[-1][2]
+    found = load_familiarity(out)
+    assert found is not None
+    seen = t.backbone.image_tokens(t.backbone.pixels([t.dataset.image(key) for key, _ in t.splits["train"].pictures]))
+    near = found.queries.scores(torch.stack([own.glance for own in seen if own.glance is not None]))
+    assert sorted(near)[len(near) // 2] < 1 and "plvm train" in found.warning({"photo.jpg": 2.0})
 
 
 def test_killed_at_a_random_step_and_resumed_it_ends_with_the_same_bits(

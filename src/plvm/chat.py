@@ -59,6 +59,11 @@ class Chat:
         return (*self._joined, *self._waiting)
 
     @property
+    def unlike(self) -> float | None:
+        """How unlike the training the picture at hand is, as in `Answer`."""
+        return self._start.unlike
+
+    @property
     def turns(self) -> tuple[Turn, ...]:
         """What was said about the picture at hand."""
         return self._turns

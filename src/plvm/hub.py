@@ -14,7 +14,7 @@ from typing import Any
 
 from plvm.errors import CheckpointError, RequestError
 from plvm.model.aligner import Aligner
-from plvm.model.checkpoint import FILES, fingerprint, load_aligner
+from plvm.model.checkpoint import FAMILIARITY, FILES, fingerprint, load_aligner
 
 CARD = "README.md"
 _PARAGRAPHS = """## Intended use
@@ -84,7 +84,7 @@ def _upload(folder: Path, repo: str, private: bool) -> None:
     try:
         api.create_repo(repo, private=private, exist_ok=True)
         api.upload_folder(
-            repo_id=repo, folder_path=folder, allow_patterns=[*FILES, CARD], commit_message="Upload a PLVM Aligner"
+            repo_id=repo, folder_path=folder, allow_patterns=[*FILES, FAMILIARITY, CARD], commit_message="Upload a PLVM Aligner"
         )
     except Exception as error:  # the network, the Hub and its client have many errors
         reason = next(iter(str(error).strip().splitlines()), "")

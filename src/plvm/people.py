@@ -32,12 +32,13 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", "
 class Group:
     """One person's folder. `name` is what its folder says, in the form that counts, `word` what it is called in the store;
     `problem`: why nobody can be enrolled from it; `bad`: (picture, why it was left out); `same`: the names of others who have
-    one of its pictures."""
+    one of its pictures; `unlike` the training its pictures are at most, where that is known."""
 
     folder: Path
     name: str = ""
     word: str = ""
     same: list[str] = field(default_factory=list)
+    unlike: float | None = None
     files: list[Path] = field(default_factory=list)
     problem: str = ""
     bad: list[tuple[Path, str]] = field(default_factory=list)
@@ -105,7 +106,10 @@ def enroll_people(
         good = {group: good_pictures(group) for group in groups[first : first + BATCH]}
         ready = {group: pictures for group, pictures in good.items() if pictures}
         if ready:
-            kept = store.add_all(vlm.enroll_many({g.name: own for g, own in ready.items()}), replace=replace)
+            made = vlm.enroll_many({g.name: own for g, own in ready.items()})
+            kept = store.add_all(made, replace=replace)
+            for group, concept in zip(ready, made, strict=True):
+                group.unlike = max(concept.unlike, default=None)
             for group, concept in zip(ready, kept, strict=True):
                 group.word = concept.name
             for group, concept in zip(ready, kept, strict=True):

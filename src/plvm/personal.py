@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from plvm.model.aligner import Aligner
 from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder, key_of
+from plvm.model.familiarity import Familiarity
 from plvm.model.recording import Replayed
 from plvm.naming.display import word_and_display, words_for
 from plvm.prompt.image_first import Prompt
@@ -37,7 +39,8 @@ class Personal:
     """A backbone, an encoder and the Aligner between them.
 
     Pictures are anything `images.open_image` takes, or an `ImagePrefix` that `look` returned; None is no picture.
-    `namespace` keeps cached pictures of different owners apart. `notes` are what its user has to know about the model.
+    `namespace` keeps cached pictures of different owners apart. `notes` are what its user has to know about the model;
+    `familiarity` says how unlike the training a picture is (None: nobody can tell).
     """
 
     def __init__(
@@ -50,13 +53,15 @@ class Personal:
         *,
         prefixes: PrefixCache | None = None,
         notes: Sequence[str] = (),
+        familiarity: Familiarity | None = None,
     ) -> None:
         self.backbone = backbone
         self.encoder = encoder
         self.aligner = aligner
         self.prompt = prompt
         self.fingerprint = fingerprint
-        self.engine = Engine(backbone, prompt, fingerprint, prefixes)
+        self.familiarity = familiarity
+        self.engine = Engine(backbone, prompt, fingerprint, prefixes, familiarity)
         self.notes = tuple(notes)
         self.rows = Replayed(aligner.tokens_from_features)  # z_ref [N, R, L, E] -> word, head, context
 
@@ -79,20 +84,40 @@ class Personal:
         for name, own in zip(names, pictures, strict=True):
             if not own:
                 raise ImageError(f"There is no reference image of <{name}>.", "Give at least one picture.")
-        tokens = self.tokens_of(pictures, batch=batch)
+        z_ref, glances = self._encoded(pictures, batch)
+        tokens, unlike = self._tokens_of(z_ref, pictures), self._unlike(glances, pictures)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         remarks = [check_text("" if notes is None else notes.get(name, ""), "The notes") for name in references]
         return [
-            Concept(name, t, self.fingerprint, KeptImages(own), remark, created, display)
-            for name, (_, display), t, own, remark in zip(names, called, tokens, pictures, remarks, strict=True)
+            Concept(name, t, self.fingerprint, KeptImages(own), remark, created, display, scores)
+            for name, (_, display), t, own, remark, scores in zip(
+                names, called, tokens, pictures, remarks, unlike, strict=True
+            )
         ]
 
     def tokens_of(self, references: Sequence[Sequence[Image.Image]], *, batch: int = 32) -> list[ConceptTokens]:
         """Concept tokens (float32, CPU) from the RGB reference images of each concept: the model's share of
         enrolling."""
+        return self._tokens_of(self._encoded(references, batch)[0], references)
+
+    def _encoded(self, references: Sequence[Sequence[Image.Image]], batch: int) -> tuple[Tensor, Tensor]:
+        """z_ref [N, L, E] and glances [N, F] of all pictures, one concept's after the other."""
         flat = [picture for own in references for picture in own]
-        features = [self.encoder.features(self.encoder.pixels(flat[i : i + batch])) for i in range(0, len(flat), batch)]
-        z_ref = torch.cat(features) if features else torch.zeros(0)
+        if not flat:
+            return torch.zeros(0), torch.zeros(0)
+        batches = [flat[i : i + batch] for i in range(0, len(flat), batch)]
+        z_ref, glances = zip(*(self.encoder.features_and_glance(self.encoder.pixels(b)) for b in batches), strict=True)
+        return torch.cat(z_ref), torch.cat(glances)
+
+    def _unlike(self, glances: Tensor, references: Sequence[Sequence[Image.Image]]) -> list[tuple[float, ...]]:
+        """How unlike the training each concept's pictures are; () where nobody can tell."""
+        if self.familiarity is None or not len(glances):
+            return [()] * len(references)
+        scores = iter(self.familiarity.references.scores(glances))
+        return [tuple(islice(scores, len(own))) for own in references]
+
+    def _tokens_of(self, z_ref: Tensor, references: Sequence[Sequence[Image.Image]]) -> list[ConceptTokens]:
+        """z_ref [N, L, E] of all pictures -> the tokens of each concept."""
         starts = [sum(len(own) for own in references[:i]) for i in range(len(references))]
         found: dict[int, ConceptTokens] = {}
         for count in sorted({len(own) for own in references}):
@@ -218,4 +243,7 @@ def load(
     """
     place = shipped(name_or_folder) or name_or_folder
     parts = load_parts(place, device, dtype, bits=bits, device_map=device_map, offline=offline)
-    return Personal(parts.backbone, parts.encoder, parts.aligner, parts.prompt, parts.fingerprint, notes=parts.notes)
+    return Personal(
+        parts.backbone, parts.encoder, parts.aligner, parts.prompt, parts.fingerprint, notes=parts.notes,
+        familiarity=parts.familiarity,
+    )  # fmt: skip

@@ -42,6 +42,8 @@ class Concept:
     `aligner` is the fingerprint of the Aligner that made the tokens; `references` are the encoded pictures it was
     enrolled from (kept so that another Aligner can enrol it again); `created` is an ISO 8601 time in UTC. `name` is the
     word that stands as `<name>` in questions and answers, `display` what people call it: "" where that is the same.
+    `unlike` says of each reference how unlike the training it is, as `Answer.unlike` does of a picture; it is known where it was
+    enrolled, and not stored.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Concept:
     notes: str = ""
     created: str = ""
     display: str = ""
+    unlike: tuple[float, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -92,7 +95,8 @@ class Answer:
 
     prompt_tokens counts the tokens of the whole prompt; computed_tokens those that went through the backbone for this
     answer's prompt, which is less when an image prefix or earlier turns were reused; new_tokens those that were written in
-    `seconds`. `names` are the concepts that the text mentions.
+    `seconds`. `names` are the concepts that the text mentions. `unlike` says how unlike the training the picture is: 0 not at
+    all, above 1 more than the limit; None where there is no picture, or the Aligner cannot tell.
     """
 
     text: str
@@ -102,6 +106,7 @@ class Answer:
     new_tokens: int = 0
     seconds: float = 0.0
     names: tuple[str, ...] = field(default=())
+    unlike: float | None = None
 
     def shown(self, concepts: Iterable[Concept]) -> str:
         """The text with the display names of `concepts` in place of their `<name>`s."""

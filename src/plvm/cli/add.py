@@ -10,6 +10,7 @@ from typer import Argument, Exit, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json, progress, say, table
+from plvm.cli.unlike import farthest, rounded, warn
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 from plvm.naming.display import label, typed, word_and_display
@@ -90,9 +91,11 @@ def _add_one(
     kept = store.add(concept, replace=replace)
     same = [other for other in store.same_pictures(kept.references) if other != kept.name]
     tell_same(kept.name, same)
+    warn(vlm, dict(zip(files, concept.unlike, strict=False)))
     if json:
         facts = {"name": kept.name, "display": kept.shown, "pictures": len(files), "seconds": round(seconds, 4)}
-        out_json({"enrolled": [facts | {"same_picture_as": same}], "skipped": []})
+        facts |= {"same_picture_as": same, "unlike": rounded(farthest(concept.unlike))}
+        out_json({"enrolled": [facts], "skipped": []})
     else:
         called = label(kept.name, kept.display)
         out(f"Enrolled {called} from {count(len(files), 'picture')} in {1000 * seconds:.0f} ms.")
@@ -119,6 +122,7 @@ def _add_folder(store: ConceptStore, model: o.ModelOptions, folder: Path, *, rep
             enrolled = enroll_people(
                 vlm, store, new, replace=replace, report=lambda done, total: advance("people", done, total)
             )
+        warn(vlm, {group.name: group.unlike for group in enrolled})
     _summarise(groups, enrolled, there, json=json)
 
 
@@ -130,9 +134,10 @@ def _summarise(groups: list[Group], enrolled: dict[Group, int], there: list[Grou
     skipped += [{"name": g.folder.name, "file": str(g.folder), "reason": g.problem} for g in failed if g.problem]
     if json:
         done = [
-            {"name": g.word, "display": g.name, "pictures": number, "same_picture_as": g.same}
+            {"name": g.word, "display": g.name, "pictures": number, "same_picture_as": g.same,
+             "unlike": rounded(g.unlike)}
             for g, number in enrolled.items()
-        ]
+        ]  # fmt: skip
         out_json({"enrolled": done, "already_there": [g.word for g in there], "skipped": skipped})
     else:
         for item in skipped:

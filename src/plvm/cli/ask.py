@@ -8,6 +8,7 @@ from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, out_json, say
+from plvm.cli.unlike import rounded, warn
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 from plvm.naming.display import label
@@ -55,30 +56,30 @@ def ask(
         vlm = model.load()
         choice = choose(vlm, opened, names, image)
     tell(choice)
+    asked = choice.concepts
     if json:
-        answer = vlm.ask(
-            image, question, choice.concepts, params, exact_names=naming.exact_names, namespace=store.namespace
-        )
+        answer = vlm.ask(image, question, asked, params, exact_names=naming.exact_names, namespace=store.namespace)
         facts = {
             "image": file,
             "question": question,
             "answer": answer.text,
-            "shown": naming.shown(answer.text, choice.concepts),
+            "shown": naming.shown(answer.text, asked),
             "names": list(answer.names),
-            "concepts": [concept.name for concept in choice.concepts],
+            "concepts": [concept.name for concept in asked],
             "finish": answer.finish,
             "prompt_tokens": answer.prompt_tokens,
             "computed_tokens": answer.computed_tokens,
             "new_tokens": answer.new_tokens,
             "seconds": round(answer.seconds, 4),
+            "unlike": rounded(answer.unlike),
         }
         out_json(facts)
+        warn(vlm, {file or "": answer.unlike})
         return
-    chunks = vlm.stream(
-        image, question, choice.concepts, params, exact_names=naming.exact_names, namespace=store.namespace
-    )
-    for chunk in chunks:
-        out(naming.shown(chunk, choice.concepts), end="")
+    seen = vlm.look(image, namespace=store.namespace)
+    warn(vlm, {file or "": seen.unlike})
+    for chunk in vlm.stream(seen, question, asked, params, exact_names=naming.exact_names, namespace=store.namespace):
+        out(naming.shown(chunk, asked), end="")
     out()
 
 

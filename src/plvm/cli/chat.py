@@ -15,6 +15,7 @@ from plvm.cli.add import tell_same
 from plvm.cli.ask import tell
 from plvm.cli.console import complain, count, out, say, table
 from plvm.cli.interrupts import INTERRUPTS
+from plvm.cli.unlike import warn
 from plvm.cli.verbs import add_verb
 from plvm.errors import DuplicateConceptError, PlvmError, RequestError
 from plvm.naming.display import bare, label, resolve, typed, unused
@@ -66,6 +67,8 @@ def chat(
         opened.check_known(*(with_ or ()))
         dialogue = Dialogue(model.load(), opened, params, picture, naming)
         dialogue.begin(with_ or [])
+        if image is not None:
+            dialogue.warn({image: dialogue.chat.unlike})
         dialogue.run()
 
 
@@ -79,6 +82,7 @@ class Dialogue:
     picture: Image.Image | None
     naming: o.NameOptions
     chat: Chat = field(init=False)
+    warned: set[str] = field(default_factory=set)  # pictures that were said to be unlike the training
 
     def begin(self, names: list[str]) -> None:
         """Open the dialogue with these people, or with those that `choose` finds."""
@@ -163,7 +167,9 @@ class Dialogue:
         except DuplicateConceptError as error:
             hint = f"Choose another name, or say /add {typed(bare(name))} to let it join."
             raise DuplicateConceptError(error.message, hint) from None
-        concept = self.store.add(self._unlike_those_here(self.vlm.enroll(name, *pictures)))
+        made = self.vlm.enroll(name, *pictures)
+        self.warn(dict(zip(words[1:], made.unlike, strict=False)))
+        concept = self.store.add(self._unlike_those_here(made))
         self.chat.add(concept)
         same = [other for other in self.store.same_pictures(concept.references) if other != concept.name]
         tell_same(concept.name, same)
@@ -178,6 +184,11 @@ class Dialogue:
             raise DuplicateConceptError(f"<{concept.name}> is in the dialogue already.", "Choose another name.")
         return replace(concept, name=unused(concept.name, {*here, *self.store.names()}))
 
+    def warn(self, scores: dict[str, float | None]) -> None:
+        """Say which pictures, {file: score}, are unlike the training, of each once."""
+        warn(self.vlm, {file: score for file, score in scores.items() if file not in self.warned})
+        self.warned |= scores.keys()
+
     def join(self, name: str) -> None:
         """Let someone from the store join."""
         concept = self.store.get(name, aligner=self.vlm.fingerprint)
@@ -191,10 +202,12 @@ class Dialogue:
         words = _words(rest)
         if not words:
             raise RequestError("Which picture?", "Say /image FILE.")
-        picture = open_image(words[0] if len(words) == 1 else rest)  # a path with blanks needs no quotation marks
+        file = words[0] if len(words) == 1 else rest  # a path with blanks needs no quotation marks
+        picture = open_image(file)
         self.chat.look_at(picture)
         self.picture = picture
         say("Looking at it; everyone stays in the dialogue.")
+        self.warn({file: self.chat.unlike})
 
     def who(self, _: str) -> None:
         """`/who`: how likely everyone who is enrolled is in the picture."""

@@ -8,6 +8,7 @@ from typer import Argument, Typer
 
 from plvm.cli import options as o
 from plvm.cli.console import out, out_json, progress, say, table
+from plvm.cli.unlike import rounded, warn
 from plvm.cli.verbs import add_verb
 
 COLUMNS = 8  # concepts in the table of several pictures
@@ -37,12 +38,19 @@ def recognize(
         concepts = opened.list(aligner=vlm.fingerprint)
     names = [concept.name for concept in concepts]
     chances: list[list[float]] = []
+    unlike: list[float | None] = []
     with progress() as advance:
         for i in range(0, len(images), 8):
-            chances += vlm.recognize(images[i : i + 8], concepts, namespace=opened.namespace)
+            seen = vlm.engine.look(images[i : i + 8], namespace=opened.namespace)
+            unlike += [prefix.unlike for prefix in seen]
+            chances += vlm.recognize(seen, concepts, namespace=opened.namespace)
             advance("pictures", min(i + 8, len(images)), len(images))
+    warn(vlm, dict(zip(images, unlike, strict=True)))
     if json:
-        out_json([{"image": f, "present": _best_first(names, row)} for f, row in zip(images, chances, strict=True)])
+        out_json([
+            {"image": f, "present": _best_first(names, row), "unlike": rounded(score)}
+            for f, row, score in zip(images, chances, unlike, strict=True)
+        ])  # fmt: skip
     elif len(images) == 1:
         shown = {concept.name: concept.shown for concept in concepts}
         rows = [(shown[name], f"{p:.3f}") for name, p in _best_first(names, chances[0]).items()]

@@ -100,7 +100,7 @@ def _run(trainer: Trainer) -> dict[str, Any]:
         def report(stage: str, step: int, steps: int, values: Mapping[str, float]) -> None:
             if team.main:
                 advance(stage, step, steps)
-                if stage == "validation" or step == steps:
+                if values and (stage == "validation" or step == steps):
                     say(f"{stage} at step {step:,}: {figures(values)}")
 
         return trainer.run(report)

@@ -19,6 +19,7 @@ from plvm.engine.score import BATCH, yes_probability
 from plvm.engine.window import Said, window_of
 from plvm.images import Source, open_image
 from plvm.model.backbone import Backbone
+from plvm.model.familiarity import Familiarity
 from plvm.prompt.image_first import Prompt
 from plvm.types import Answer, Concept, SamplingParams
 
@@ -27,15 +28,18 @@ LOOKED = 16  # so many pictures are looked at together in `recognize`
 
 
 class Engine:
-    """`fingerprint` names the Aligner whose concepts the backbone reads; `prefixes` keeps what was computed of pictures."""
+    """`fingerprint` names the Aligner whose concepts the backbone reads; `prefixes` keeps what was computed of pictures;
+    `familiarity` says how unlike the training they are."""
 
     def __init__(
-        self, backbone: Backbone, prompt: Prompt, fingerprint: str, prefixes: PrefixCache | None = None
-    ) -> None:
+        self, backbone: Backbone, prompt: Prompt, fingerprint: str, prefixes: PrefixCache | None = None,
+        familiarity: Familiarity | None = None,
+    ) -> None:  # fmt: skip
         self.backbone = backbone
         self.prompt = prompt
         self.fingerprint = fingerprint
         self.prefixes = prefixes if prefixes is not None else PrefixCache()
+        self.familiarity = familiarity
 
     # ---- questions -> requests
 
@@ -96,7 +100,8 @@ class Engine:
                 found[i] = known
             else:
                 new.setdefault(digest, (picture, []))[1].append(i)
-        computed = compute_prefixes(self.backbone, self.prompt, [picture for picture, _ in new.values()])
+        pictures = [picture for picture, _ in new.values()]
+        computed = compute_prefixes(self.backbone, self.prompt, pictures, familiarity=self.familiarity)
         for prefix, (_, rows) in zip(computed, new.values(), strict=True):
             settled = prefix.settled
             self.prefixes.put(namespace, settled)

@@ -141,6 +141,7 @@ class _Row:
             names=tuple(
                 sorted((n for n in self.request.names if f"<{n}>" in text), key=lambda n: text.index(f"<{n}>"))
             ),
+            unlike=session.unlike,
         )
         after = Session(
             tuple((k[:, :, : start + cached], v[:, :, : start + cached]) for k, v in past),
@@ -149,6 +150,7 @@ class _Row:
             concepts=self.request.everyone,
             turns=session.turns + len(self.request.history) + 1,
             shift=session.shift,
+            unlike=session.unlike,
         )
         return Completion(answer, after)
 

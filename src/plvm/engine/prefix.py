@@ -25,6 +25,7 @@ from torch import Tensor
 
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.backbone_family import ImageTokens
+from plvm.model.familiarity import Familiarity
 from plvm.prompt.image_first import Prompt
 
 NO_IMAGE = ""  # the digest of the prefix that holds no picture
@@ -35,7 +36,7 @@ class ImagePrefix:
     """Keys and values [1, heads, length, width] per layer of `length` tokens, and the digest of the picture's
     pixels; `features` [P, D] are the picture's tokens where they are not among those keys and values. The next token's
     position is `length + shift`. `computed` tokens of it were computed for whoever got this value first; 0 once they are
-    counted, or where it was there already."""
+    counted, or where it was there already. `unlike`: how unlike the training the picture is, None where that is not known."""
 
     past: KeyValues
     length: int
@@ -43,6 +44,7 @@ class ImagePrefix:
     features: Tensor | None = None
     shift: int = 0
     computed: int = 0
+    unlike: float | None = None
 
     @property
     def settled(self) -> ImagePrefix:
@@ -92,8 +94,9 @@ def prefill(backbone: Backbone, prompt: Prompt, images: Sequence[ImageTokens]) -
 
 @torch.no_grad()
 def compute_prefixes(
-    backbone: Backbone, prompt: Prompt, images: Sequence[Image.Image | None], *, batch: int = 16
-) -> list[ImagePrefix]:
+    backbone: Backbone, prompt: Prompt, images: Sequence[Image.Image | None], *, batch: int = 16,
+    familiarity: Familiarity | None = None,
+) -> list[ImagePrefix]:  # fmt: skip
     """The prefix of each picture, in order, `batch` pictures at a time; None stands for no picture (text alone).
 
     Raises RequestError where the prompt defines concepts before the picture and the backbone needs it first.
@@ -108,14 +111,22 @@ def compute_prefixes(
         rows = seen[start : start + batch]
         pictures = [image for i in rows if (image := images[i]) is not None]
         tokens = backbone.image_tokens(backbone.pixels(pictures))
+        unlike = _unlike(familiarity, tokens)
         if prompt.definitions_first:
-            for i, image, own in zip(rows, pictures, tokens, strict=True):
-                found[i] = replace(bare, digest=digest_of(image), features=backbone.features(own))
+            for i, image, own, score in zip(rows, pictures, tokens, unlike, strict=True):
+                found[i] = replace(bare, digest=digest_of(image), features=backbone.features(own), unlike=score)
             continue
         prefixes = prefill(backbone, prompt, tokens)
-        for row, (i, image) in enumerate(zip(rows, pictures, strict=True)):
-            found[i] = _single(prefixes, row, digest_of(image))
+        for row, (i, image, score) in enumerate(zip(rows, pictures, unlike, strict=True)):
+            found[i] = replace(_single(prefixes, row, digest_of(image)), unlike=score)
     return [found[i] for i in range(len(images))]
+
+
+def _unlike(familiarity: Familiarity | None, tokens: Sequence[ImageTokens]) -> Sequence[float | None]:
+    glances = [own.glance for own in tokens if own.glance is not None]
+    if familiarity is None or len(glances) < len(tokens):
+        return [None] * len(tokens)
+    return familiarity.queries.scores(torch.stack(glances))
 
 
 def _single(prefixes: Prefixes, row: int, digest: str) -> ImagePrefix:

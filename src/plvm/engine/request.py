@@ -24,7 +24,7 @@ from plvm.types import Concept
 @dataclass(frozen=True, eq=False)
 class Session:
     """`past` holds keys and values [1, heads, length, width] of `length` tokens; the next one's position is `length +
-    shift`; `pending` ids come next; `turns` were taken."""
+    shift`; `pending` ids come next; `turns` were taken; `unlike` the training the picture is, as in `ImagePrefix`."""
 
     past: KeyValues
     length: int
@@ -32,6 +32,7 @@ class Session:
     concepts: tuple[Concept, ...] = ()
     turns: int = 0
     shift: int = 0
+    unlike: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Request:
     def session(self) -> Session:
         """The state as a session; a prefix is one without turns."""
         s = self.state
-        return s if isinstance(s, Session) else Session(s.past, s.length, shift=s.shift)
+        return s if isinstance(s, Session) else Session(s.past, s.length, shift=s.shift, unlike=s.unlike)
 
     @property
     def owed(self) -> int:

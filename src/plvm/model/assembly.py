@@ -12,8 +12,9 @@ import torch
 from plvm.errors import CheckpointError, RequestError
 from plvm.model.aligner import Aligner, build_aligner
 from plvm.model.backbone import Backbone
-from plvm.model.checkpoint import fingerprint, load_aligner
+from plvm.model.checkpoint import FAMILIARITY, fingerprint, load_aligner, load_familiarity
 from plvm.model.encoder import Encoder
+from plvm.model.familiarity import Familiarity
 from plvm.model.fetch import fetch, is_hub_id
 from plvm.model.pretrained import load_backbone, load_encoder
 from plvm.model.untrained import aligner_config
@@ -27,7 +28,8 @@ from plvm.types import nearest_names
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """The parts of a personal model that fit each other. `fingerprint` names the Aligner; `notes` are what a user has to know."""
+    """The parts of a personal model that fit each other. `fingerprint` names the Aligner; `familiarity` says how unlike the
+    training a picture is, where that is known; `notes` are what a user has to know."""
 
     backbone: Backbone
     encoder: Encoder
@@ -35,6 +37,7 @@ class Parts:
     prompt: Prompt
     fingerprint: str
     notes: tuple[str, ...] = ()
+    familiarity: Familiarity | None = None
 
 
 def load_parts(
@@ -60,11 +63,12 @@ def load_parts(
     preset = PRESETS.get(str(name)) if not Path(name).is_dir() else None
     template: Template | None
     if preset is not None:
-        aligner, template, folder = _untrained(preset), _template(preset), Path(preset.name)
+        aligner, template, folder, familiarity = _untrained(preset), _template(preset), Path(preset.name), None
     else:
         _refuse_misspelt(name)
         folder = fetch(str(name), offline=offline) if is_hub_id(name) else Path(name)
         aligner, template, _ = load_aligner(folder)
+        familiarity = load_familiarity(folder)
     backbone = load_backbone(
         _part(folder, aligner.config.backbone, "backbone"),
         device=where, dtype=number, bits=quantised, device_map=device_map, offline=offline,
@@ -72,7 +76,7 @@ def load_parts(
     encoder = load_encoder(
         _part(folder, aligner.config.encoder, "encoder"), device=where, dtype=number, offline=offline
     )
-    _check_fit(folder, aligner, backbone, encoder)
+    _check_fit(folder, aligner, backbone, encoder, familiarity)
     template = template if template is not None else backbone.template()
     digest = fingerprint(aligner, template)
     aligner = aligner.to(where)
@@ -82,7 +86,7 @@ def load_parts(
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{folder}: its template does not fit its backbone: {error}.", "Copy it again.") from None
     notes = () if preset is None else (f"The Aligner of {preset.name} is untrained: it has to be trained before use.",)
-    return Parts(backbone, encoder, aligner, prompt, digest, notes)
+    return Parts(backbone, encoder, aligner, prompt, digest, notes, familiarity)
 
 
 def _refuse_misspelt(name: str | Path) -> None:
@@ -116,7 +120,9 @@ def _part(folder: Path, name: str, what: str) -> str:
     return str(beside.resolve()) if beside.exists() or name.startswith(".") else name
 
 
-def _check_fit(folder: Path, aligner: Aligner, backbone: Backbone, encoder: Encoder) -> None:
+def _check_fit(
+    folder: Path, aligner: Aligner, backbone: Backbone, encoder: Encoder, familiarity: Familiarity | None
+) -> None:
     config = aligner.config
     if (config.width, config.encoder_width) != (backbone.width, encoder.width):
         raise CheckpointError(
@@ -129,4 +135,10 @@ def _check_fit(folder: Path, aligner: Aligner, backbone: Backbone, encoder: Enco
             f"{folder} was made for an encoder {'with' if config.global_token else 'without'} a global token; {encoder.name} has "
             f"{'one' if encoder.global_token else 'none'}.",
             "Name the one it was trained on in its config.json.",
+        )
+    widths = backbone.family.glance_width, encoder.glance_width
+    if familiarity is not None and familiarity.widths != widths:
+        raise CheckpointError(
+            f"{folder / FAMILIARITY} was made for features of widths {familiarity.widths}, not {widths}.",
+            "Remove it, or copy the one of this Aligner: it judges how unlike the training a picture is.",
         )

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from plvm.errors import CheckpointError
 from plvm.model import backbones
+from plvm.model.glance import glance_of
 from plvm.prompt.template import Template
 
 
@@ -38,13 +39,15 @@ class ImageTokens:
     """One picture as the language model takes it.
 
     ids [T]: what stands for it in a prompt, image tokens written out; rows [P, D]: embeddings of the image tokens among them;
-    places int64[A, T]: position of each id on every axis, relative to the first; advance: the next token's position, likewise.
+    places int64[A, T]: position of each id on every axis, relative to the first; advance: the next token's position, likewise;
+    glance [F]: features of the whole picture, where the family computed them with the rows.
     """
 
     ids: tuple[int, ...]
     rows: Tensor
     places: Tensor
     advance: int
+    glance: Tensor | None = None
 
 
 class Family(ABC):
@@ -71,16 +74,25 @@ class Family(ABC):
         """Pictures -> pixel inputs, by the family's own image processor, on the CPU."""
         return Pixels(self._processed(list(images)))
 
-    def rows(self, pixels: Pixels) -> list[Tensor]:
-        """Pixel inputs -> embeddings [P, D] of each picture's image tokens."""
-        return list(self.model.get_image_features(**pixels.inputs).pooler_output)
+    def looked(self, pixels: Pixels) -> Any:
+        """Pixel inputs -> what the vision half says of them: `pooler_output` holds embeddings [P, D] of each picture's tokens."""
+        return self.model.get_image_features(**pixels.inputs)
+
+    @property
+    def glance_width(self) -> int:
+        """How many features a glance has."""
+        return 2 * int(self.model.config.text_config.hidden_size)
+
+    def glance(self, looked: Any, index: int) -> Tensor:
+        """Features [F] of picture `index` as a whole, float32, of what `looked` gave: here of its tokens' embeddings."""
+        return glance_of(looked.pooler_output[index].detach())
 
     def image_tokens(self, pixels: Pixels) -> list[ImageTokens]:
         """Pixel inputs -> what stands for each picture in a prompt."""
-        found = []
-        for i, rows in enumerate(self.rows(pixels)):
+        found, looked = [], self.looked(pixels)
+        for i, rows in enumerate(looked.pooler_output):
             ids = self._ids(pixels, i, len(rows))
-            found.append(ImageTokens(ids, rows, *self._places(ids, pixels, i)))
+            found.append(ImageTokens(ids, rows, *self._places(ids, pixels, i), self.glance(looked, i)))
         return found
 
     def _ids(self, pixels: Pixels, index: int, count: int) -> tuple[int, ...]:

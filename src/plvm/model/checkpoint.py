@@ -5,6 +5,7 @@
       config.json           AlignerConfig: shapes, and which backbone and encoder it was trained on
       template.json         how prompts are written: chat cannot use another template than training did
       training.json         the record of how it was made
+      familiarity.safetensors  where there is one: how unlike the training a picture is
 
 The frozen parts are loaded in `pretrained.py`.
 
@@ -27,6 +28,7 @@ from torch import Tensor
 
 from plvm.errors import CheckpointError
 from plvm.model.aligner import Aligner, AlignerConfig, build_aligner
+from plvm.model.familiarity import Familiarity, read, written
 from plvm.model.unfilled import unfilled
 from plvm.prompt.template import Template
 from plvm.types import nearest_names
@@ -34,6 +36,7 @@ from plvm.types import nearest_names
 VERSION = 1
 WEIGHTS, CONFIG, TEMPLATE, TRAINING = "aligner.safetensors", "config.json", "template.json", "training.json"
 FILES = (WEIGHTS, CONFIG, TEMPLATE, TRAINING)
+FAMILIARITY = "familiarity.safetensors"
 AGAIN = "Copy or download the folder again, or train it again."
 _NON_NEGATIVE = ("free_tokens", "row_rms", "turns")
 
@@ -47,8 +50,10 @@ def save_aligner(
     record: Mapping[str, Any],
     *,
     dtype: torch.dtype = torch.float32,
+    familiarity: Familiarity | None = None,
 ) -> None:
-    """Write the Aligner's folder, its weights as `dtype`; `record` (JSON values) says how it was trained.
+    """Write the Aligner's folder, its weights as `dtype`; `record` (JSON values) says how it was trained. A
+    `familiarity` that the folder has of another Aligner goes.
 
     Each file appears whole or not at all, the config last: a folder that has one is complete.
     """
@@ -60,6 +65,10 @@ def save_aligner(
     _replace(folder / WEIGHTS, save(weights))
     _replace(folder / TEMPLATE, _json(dataclasses.asdict(template)))
     _replace(folder / TRAINING, _json(record))
+    if familiarity is not None:
+        save_familiarity(folder, familiarity)
+    else:
+        (folder / FAMILIARITY).unlink(missing_ok=True)
     _replace(folder / CONFIG, _json(dataclasses.asdict(aligner.config)))
 
 
@@ -84,6 +93,17 @@ def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]
         if buffer.is_meta:
             setattr(aligner, name, torch.zeros(buffer.shape))
     return aligner.eval(), template, record
+
+
+def save_familiarity(folder: str | Path, familiarity: Familiarity) -> None:
+    """Write a familiarity into an Aligner's folder; the Aligner's fingerprint stays."""
+    _replace(Path(folder) / FAMILIARITY, written(familiarity))
+
+
+def load_familiarity(folder: str | Path) -> Familiarity | None:
+    """The familiarity of an Aligner's folder, None where it has none. Raises CheckpointError where it is damaged."""
+    path = Path(folder) / FAMILIARITY
+    return read(path) if path.is_file() else None
 
 
 def fingerprint(aligner: Aligner, template: Template) -> str:

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from plvm.model.glance import glance_of
 from plvm.model.recording import Replayed
 
 KINDS: Mapping[
@@ -54,14 +55,26 @@ class Encoder:
         values = self.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
         return values.to(self.device, next(self.model.parameters()).dtype)
 
-    @torch.inference_mode()
+    @property
+    def glance_width(self) -> int:
+        """How many features a glance has."""
+        return 2 * int(self.model.config.hidden_size)
+
     def features(self, pixels: Tensor) -> Tensor:
         """Pixel values [N, 3, H, W] -> z_ref [N, L, E], the encoder's last hidden state; a grid is read row by row."""
+        return self.features_and_glance(pixels)[0]
+
+    @torch.inference_mode()
+    def features_and_glance(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixel values [N, 3, H, W] -> z_ref [N, L, E], and features float32[N, F] of each picture as a whole: a glance
+        at its tokens halfway up the encoder."""
         return self._read(pixels)
 
-    def _forward(self, pixels: Tensor) -> Tensor:
-        hidden = self.model(pixel_values=pixels).last_hidden_state
-        return (hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden).clone()
+    def _forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.model(pixel_values=pixels, output_hidden_states=True)
+        hidden, halfway = out.last_hidden_state, out.hidden_states[len(out.hidden_states) // 2]
+        z_ref = (hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden).clone()
+        return z_ref, glance_of(halfway.flatten(1, -2))
 
 
 def key_of(z_ref: Tensor) -> Tensor:

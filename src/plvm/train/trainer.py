@@ -1,6 +1,7 @@
 """An Aligner trained on a dataset of `plvm synth` between the frozen parts of any model.
 
-    out/                 the best Aligner so far by its loss on validation identities: a folder that `plvm.load` reads
+    out/                 the best Aligner so far by its loss on validation identities: a folder that `plvm.load` reads; at the end
+                         also how unlike the training a picture is, fitted on the dataset's pictures
     out/run/             run.json (what is trained on what), aligner.pt (the checkpoint), aligner.jsonl (the log), trackers
 
 Every step is a function of the seed and its number, and every process draws all of it and computes its share: the run is
@@ -26,11 +27,12 @@ from plvm.data.files import whole_file
 from plvm.data.manifest import versions
 from plvm.errors import RequestError
 from plvm.model.aligner import Aligner
-from plvm.model.checkpoint import save_aligner
+from plvm.model.checkpoint import FAMILIARITY, save_aligner, save_familiarity
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.turns import VERDICT
 from plvm.runtime import choose_dtype
 from plvm.train.batch import pack, pieces
+from plvm.train.familiar import fit_on_dataset
 from plvm.train.features import Features
 from plvm.train.loop import Callback, Report, StageSettings, run_stage
 from plvm.train.loss import answer_loss
@@ -197,9 +199,17 @@ class Trainer:
                 ),
                 folder=self.out / RUN, report=tell, scaler=scaler, team=self.team, callback=best,
             )  # fmt: skip
+            self._familiarize(report)
         finally:
             self.team.end()
         return best.record
+
+    def _familiarize(self, report: Report) -> None:
+        """Fit what says how unlike the training a picture is, where that is not done; one process can, since the vision
+        halves are nowhere spread."""
+        if self.team.main and not (self.out / FAMILIARITY).exists():
+            parts, splits = (self.backbone, self.encoder, self.dataset), self.splits
+            save_familiarity(self.out, fit_on_dataset(*parts, splits, lambda done, of: report("familiarity", done, of, {})))
 
     def step_of_checkpoint(self) -> int:
         """How many steps the checkpoint in the run's folder has behind it; 0 without one."""

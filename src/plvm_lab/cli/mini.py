@@ -21,6 +21,7 @@ mini = Typer(
 
 def register(app: Typer) -> None:
     add_verb(mini, "build", build)
+    add_verb(mini, "familiarity", familiarity)
     add_verb(mini, "judge", judge, usage="DATA")
     app.add_typer(mini, name="mini", rich_help_panel="The laboratory")
 
@@ -75,6 +76,31 @@ def build(
             destination, scale, stages, report=report, workers=workers, threads=threads, device=device, family=family
         )  # fmt: skip
     out(str(weights))
+
+
+def familiarity(
+    aligner: Annotated[
+        Path | None,
+        Argument(metavar="ALIGNER", help="The Aligner folder of an exported family.", show_default="the shipped one"),
+    ] = None,
+) -> None:
+    """Fit anew what says how unlike mini's training a picture is.
+
+    Draws training pictures and takes a few minutes; the Aligner and its fingerprint stay.
+
+    \b
+    Example:
+      plvm mini familiarity build/mini/weights/aligner
+    """
+    from plvm.families import shipped
+    from plvm_lab.families.mini.familiar_pictures import write_familiarity
+    from plvm_lab.families.mini.recipe import FULL
+
+    folder = aligner if aligner is not None else shipped("mini")
+    assert folder is not None
+    with progress() as advance:
+        write_familiarity(folder, FULL, lambda done, total: advance("pictures", done, total))
+    out(str(folder))
 
 
 def judge(

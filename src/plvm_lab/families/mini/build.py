@@ -29,6 +29,7 @@ from plvm.train.trainer import Trainer
 from plvm_lab.families.mini import align, conversation, language, parts, vision, vision_language
 from plvm_lab.families.mini.adoption import adopt_family, adopted
 from plvm_lab.families.mini.drawing import draw_world
+from plvm_lab.families.mini.familiar_pictures import write_familiarity
 from plvm_lab.families.mini.pretrain import Pretrainer
 from plvm_lab.families.mini.recipe import SCALES, Recipe
 from plvm_lab.families.mini.tokenizer import build_tokenizer
@@ -169,6 +170,9 @@ class Build:
     def run_export(self, arm: str = SHIPPED_ARM) -> None:
         """Write the family with the Aligner of one arm to `weights/`."""
         export(self, arm, self.folder / "weights")
+        write_familiarity(
+            self.folder / "weights" / "aligner", self.recipe, lambda done, of: self.report("familiarity", done, of, {})
+        )
 
     def run_evaluate(self) -> None:
         """Run the exported family on the portraits benchmark."""

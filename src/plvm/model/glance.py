@@ -1,0 +1,12 @@
+"""A glance at a picture: what it is like as a whole, wherever in it things are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def glance_of(tokens: Tensor) -> Tensor:
+    """Tokens [.., P, D] -> the mean and the standard deviation of each feature over them: float32[.., 2 D]."""
+    tokens = tokens.float()
+    return torch.cat([tokens.mean(-2), tokens.std(-2, correction=0)], -1)
