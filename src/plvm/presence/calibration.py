@@ -54,7 +54,8 @@ def load_calibration(folder: str | Path, aligner: str) -> Calibration:
         numbers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         made_for, with_reader = numbers.pop("aligner"), numbers.pop("reader")
         listed = ("counts", "yes", "unsure")
-        verdicts = Verdicts(**{k: tuple(v) if k in listed else v for k, v in numbers.items()})
+        values: dict[str, Any] = {k: tuple(v) if k in listed else v for k, v in numbers.items()}
+        verdicts = Verdicts(**values)
         if not verdicts.counts or len({len(getattr(verdicts, name)) for name in listed}) != 1:
             raise ValueError("its thresholds do not fit its counts")
         reader = _reader(Path(folder) / READER) if with_reader and made_for == aligner else None

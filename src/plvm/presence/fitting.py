@@ -65,8 +65,8 @@ def fit_verdicts(
         seen.append(_look(engine, read, picture, crowd, rng))
         tell("pictures judged", i + 1, len(for_judging))
     verdicts = fit_weights(_joined(s for s, _, _ in seen))
-    evidence, weights = _strangers(verdicts, seen)
-    verdicts = fit_thresholds(verdicts, evidence, weights, len(crowd), len(for_judging))
+    there = torch.cat([verdicts.evidence(s.chances, s.likeness)[s.present] for s, _, _ in seen])
+    verdicts = fit_thresholds(verdicts, there, *_strangers(verdicts, seen), len(crowd), len(for_judging))
     return Calibration(verdicts, read.reader, "")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ ASKED = 24  # so many are asked about, those whose keys are likest; of fewer, al
 COUNTS = (1, 3, 10, 30, 100, 300, 1000)  # numbers of people for which thresholds are kept
 FALSE_NAMES = 0.25  # a picture, expected of those who get a yes
 FALSE_DOUBTS = 1.0  # likewise, of those who get at least unsure
+MISSED = 5.0  # somebody missed even by unsure weighs as much as so many strangers
 RARE, RARELY = 0.01, 0.04  # with few people: the share of strangers who may get a yes, and at least unsure
 MOST = 1 - 1e-6  # P(Yes) is no surer than this
 
@@ -91,29 +92,36 @@ def fit_weights(seen: Sightings) -> Verdicts:
         curve = (x * (weights * p * (1 - p)).clamp_min(1e-12)[:, None]).T @ x + hold
         step = torch.linalg.solve(curve, x.T @ (weights * (y - p)) - hold @ beta)
         beta = beta + step * min(1.0, 2.0 / float(step.abs().max().clamp_min(1e-12)))
-    return Verdicts(*(round(float(b), 5) for b in beta))
+    offset, by_odds, by_likeness = (round(float(b), 5) for b in beta)
+    return Verdicts(offset, by_odds, by_likeness)
 
 
 def fit_thresholds(
-    verdicts: Verdicts, strangers: Tensor, weights: Tensor, people: int, pictures: int
+    verdicts: Verdicts, present: Tensor, strangers: Tensor, weights: Tensor, people: int, pictures: int
 ) -> Verdicts:
-    """`verdicts` with thresholds from the evidence [M] of `strangers`, each standing for weights [M] of them.
+    """`verdicts` with thresholds from the evidence of all who are there, and of `strangers` [M], each standing for weights [M].
 
-    With N people enrolled, N times the share of strangers at or over a threshold is at most the false names that it allows, as
-    far as there are strangers enough; beyond that it rises on, with log N, as it did before.
+    A threshold makes the fewest mistakes a picture: those who are there and missed, and strangers who reach it, of N enrolled.
+    Whatever that would be, strangers are at most as many as is allowed. What needs more people than there were goes on rising.
     """
     order = strangers.double().argsort(descending=True)
     values, share = strangers.double()[order], weights.double()[order].cumsum(0) / weights.double().sum()
+    over = torch.cat([torch.zeros(1), share[:-1]])  # the strangers that reach more than values[i]
+    there = present.double().sort().values
     counts = [n for n in COUNTS if n <= people] or [1]
-    yes = [_quantile(values, share, min(RARE, FALSE_NAMES / n)) for n in counts]
-    unsure = [min(_quantile(values, share, min(RARELY, FALSE_DOUBTS / n)), y) for n, y in zip(counts, yes, strict=True)]
-    rounded = [tuple(round(v, 5) for v in row) for row in (yes, unsure)]
-    return Verdicts(
-        verdicts.offset, verdicts.odds, verdicts.likeness, tuple(counts), rounded[0], rounded[1], people, pictures
-    )
+    needs: list[tuple[float, ...]] = []
+    for allowed, rare, missed in ((FALSE_NAMES, RARE, 1.0), (FALSE_DOUBTS, RARELY, MISSED)):
+        found: list[float] = []
+        for n in counts:
+            cost = missed * torch.searchsorted(there, values, right=True) / pictures + n * over
+            best = max(float(values[int(cost.argmin())]) + 1e-4, _reached_by(values, share, min(rare, allowed / n)))
+            found.append(round(max(best, *found[-1:], -20.0), 5))
+        needs.append(tuple(found))
+    unsure = tuple(min(pair) for pair in zip(*needs, strict=True))
+    return replace(verdicts, counts=tuple(counts), yes=needs[0], unsure=unsure, people=people, pictures=pictures)
 
 
-def _quantile(values: Tensor, share: Tensor, most: float) -> float:
+def _reached_by(values: Tensor, share: Tensor, most: float) -> float:
     """The least evidence that at most `most` of the strangers reach, who fall in `values` with the cumulated `share`."""
     passed = int((share <= most).sum())
     return float(values[min(passed, len(values) - 1)]) + 1e-4

@@ -83,8 +83,8 @@ def labelled(crowd: Crowd, pictures: int) -> list[Labelled]:
 
 
 def calibrate(
-    vlm: Personal, *, people: int = 1400, pictures: int = 1000, seed: int = SEED, report: Report | None = None
+    vlm: Personal, *, people: int = 1200, pictures: int = 700, seed: int = SEED, report: Report | None = None
 ) -> Calibration:
-    """The calibration of a model for drawn people: about four minutes on a core with these numbers."""
+    """The calibration of a model for drawn people: about three minutes on a core with these numbers."""
     crowd = Crowd(people, seed)
     return fit_verdicts(vlm.engine, crowd.enrolled(vlm, report=report), labelled(crowd, pictures), seed=seed, report=report)
