@@ -16,7 +16,6 @@ from plvm.presence.reader import Reader, fit_reader, near
 from plvm.presence.roll import Likenesses, candidates, winners
 from plvm.presence.verdicts import FALSE_NAMES, RARE, Sightings, Verdicts, fit_thresholds, fit_weights
 
-
 MISSABLE = torch.linspace(-4, 4, 200)  # of those who are there: so many are low that no threshold is worth a false name less
 
 

@@ -216,8 +216,8 @@ class Personal:
         ]
 
     def who(self, image: Source, concepts: Sequence[Concept], *, namespace: str = "default") -> list[Presence]:
-        """Those of `concepts` who are in `image`, surest first, then the unsure ones, each with what the model says of where
-        they are. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
+        """Everyone of `concepts` who is in `image`: surest first, then the unsure ones. `place` is what the model says of where
+        each one is. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
         picture = open_image(image)
         (found,) = self.verdicts([picture], concepts, namespace=namespace)
         return with_places(self.engine, picture, concepts, found, namespace=namespace)

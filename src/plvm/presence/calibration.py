@@ -18,6 +18,7 @@ from plvm.presence.reader import Reader
 from plvm.presence.verdicts import Verdicts
 
 NUMBERS, READER = "verdicts.json", "verdicts.safetensors"
+FILES = (NUMBERS, READER)
 PARTS = ("weight", "bias", "mean", "scale")
 AGAIN = "Fit it again with `plvm calibrate`, or remove both files."
 

@@ -20,6 +20,7 @@ from plvm_lab.portraits.scene import Scene, draw_portrait, draw_scene, people_co
 QUERY_SIZE, REFERENCE_SIZE = 480, 448
 KNOWN = 0.5  # the share of the people in a picture who are enrolled; the others are in no other picture
 AT_ONCE = 25  # people enrolled at a time
+SIZES = {"full": (1200, 700), "smoke": (80, 120)}  # scale of a build -> people and pictures that verdicts are fitted on
 SEED = 61  # of the calibration; a measurement takes others
 
 
@@ -83,8 +84,9 @@ def labelled(crowd: Crowd, pictures: int) -> list[Labelled]:
 
 
 def calibrate(
-    vlm: Personal, *, people: int = 1200, pictures: int = 700, seed: int = SEED, report: Report | None = None
-) -> Calibration:
+    vlm: Personal, *, people: int = SIZES["full"][0], pictures: int = SIZES["full"][1], seed: int = SEED,
+    report: Report | None = None,
+) -> Calibration:  # fmt: skip
     """The calibration of a model for drawn people: about three minutes on a core with these numbers."""
     crowd = Crowd(people, seed)
     return fit_verdicts(vlm.engine, crowd.enrolled(vlm, report=report), labelled(crowd, pictures), seed=seed, report=report)
