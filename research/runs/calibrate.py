@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help='"mini" or the folder of a trained Aligner')
     parser.add_argument("--out", type=Path, help="where to write; default: into the Aligner's folder")
-    parser.add_argument("--people", type=int, default=1200, help="how many are enrolled; each half serves another purpose")
+    parser.add_argument("--people", type=int, default=1350, help="how many are enrolled; each half serves another purpose")
     parser.add_argument("--pictures", type=int, default=700, help="how many are drawn")
     parser.add_argument("--seed", type=int, default=SEED, help="of people and pictures")
     arguments = parser.parse_args()

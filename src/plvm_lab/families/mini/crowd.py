@@ -20,7 +20,7 @@ from plvm_lab.portraits.scene import Scene, draw_portrait, draw_scene, people_co
 QUERY_SIZE, REFERENCE_SIZE = 480, 448
 KNOWN = 0.5  # the share of the people in a picture who are enrolled; the others are in no other picture
 AT_ONCE = 25  # people enrolled at a time
-SIZES = {"full": (1200, 700), "smoke": (80, 120)}  # scale of a build -> people and pictures that verdicts are fitted on
+SIZES = {"full": (1350, 700), "smoke": (80, 120)}  # scale of a build -> people and pictures that verdicts are fitted on
 SEED = 61  # of the calibration; a measurement takes others
 
 
