@@ -127,20 +127,23 @@ def main() -> None:
     whole = {"people": arguments.people, "split": world.split, "n": arguments.pictures, "n_before": arguments.before,
              "calibration": {"people": vlm.calibration.verdicts.people, "pictures": vlm.calibration.verdicts.pictures},
              "enrolled": enrolled}  # fmt: skip
-    write_result(arguments.out, arguments.seed, whole, shown(enrolled))
+    write_result(arguments.out, arguments.seed, whole, shown(whole))
 
 
-def shown(enrolled: Mapping[str, Any]) -> Shown:
+def shown(content: Mapping[str, Any]) -> Shown:
     """A row for each number of people and each way."""
     header = ("people enrolled", "who gets a name", "found", "false names a picture", "seconds a picture")
     ways = {"before": "P(Yes) of .5 or more, of everybody", "after": "a calibrated yes"}
     rows = [
         (f"{int(n):,}", told, figures[way]["found"], mean_of(figures[way]["false"]),
          lasting(figures[way]["seconds"]) if figures[way]["seconds"] is not None else "-")
-        for n, figures in enrolled.items()
+        for n, figures in content["enrolled"].items()
         for way, told in ways.items()
     ]  # fmt: skip
-    note = "Found in percent of those who are enrolled and in the picture; intervals over pictures; times on one core."
+    note = (
+        f"Found in percent of those who are enrolled and in the picture, in {content['n']} pictures, everybody being asked about in "
+        f"{content['n_before']} of them; intervals over pictures; times on one core."
+    )
     return Shown((Table("Who is named, as more people are enrolled", header, tuple(rows), note),))
 
 
