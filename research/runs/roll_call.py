@@ -141,8 +141,8 @@ def shown(content: Mapping[str, Any]) -> Shown:
         for way, told in ways.items()
     ]  # fmt: skip
     note = (
-        f"Found in percent of those who are enrolled and in the picture, in {content['n']} pictures, everybody being asked about in "
-        f"{content['n_before']} of them; intervals over pictures; times on one core."
+        f"Found in percent of those who are enrolled and in the picture, in {content['n']} pictures, everybody being asked about "
+        f"in {content['n_before']} of them; intervals over pictures; times on one core."
     )
     return Shown((Table("Who is named, as more people are enrolled", header, tuple(rows), note),))
 

@@ -28,12 +28,8 @@ from plvm.runtime import choose_device
 from plvm.train.initialization import Names, write_names
 from plvm.train.loop import Report
 from plvm.train.trainer import Trainer
-<<<<<<< HEAD
-from plvm_lab.families.mini import align, conversation, language, parts, vision, vision_language
+from plvm_lab.families.mini import align, conversation, crowd, language, parts, vision, vision_language
 from plvm_lab.families.mini.adoption import adopt_family, adopted
-=======
-from plvm_lab.families.mini import align, crowd, language, parts, vision, vision_language
->>>>>>> 6037a01 (who: guide page, calibration of mini builds and pushed folders)
 from plvm_lab.families.mini.drawing import draw_world
 from plvm_lab.families.mini.pretrain import Pretrainer
 from plvm_lab.families.mini.recipe import SCALES, Recipe
