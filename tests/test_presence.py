@@ -7,7 +7,7 @@ import json
 import pytest
 
 import plvm
-from plvm.presence.fitting import Labelled, fit_verdicts, halves
+from plvm.presence.fit_verdicts import Labelled, fit_verdicts, halves
 from plvm.presence.roll import call_roll
 from plvm_lab.families.mini.crowd import QUERY_SIZE, Crowd
 from plvm_lab.portraits.render import draw

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from plvm.errors import CheckpointError
 from plvm.presence.calibration import Calibration, load_calibration, save_calibration
-from plvm.presence.reader import Reader, fit_reader, near
+from plvm.presence.key_reader import Reader, fit_reader, near
 from plvm.presence.roll import Likenesses, candidates, winners
 from plvm.presence.verdicts import FALSE_NAMES, RARE, Sightings, Verdicts, fit_thresholds, fit_weights
 

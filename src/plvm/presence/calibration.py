@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from plvm.errors import CheckpointError
-from plvm.presence.reader import Reader
+from plvm.presence.key_reader import Reader
 from plvm.presence.verdicts import Verdicts
 
 NUMBERS, READER = "verdicts.json", "verdicts.safetensors"

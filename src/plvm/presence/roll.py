@@ -15,7 +15,7 @@ from torch import Tensor
 from plvm.engine.engine import Engine
 from plvm.images import Source, open_image
 from plvm.presence.calibration import Calibration
-from plvm.presence.reader import near
+from plvm.presence.key_reader import near
 from plvm.presence.verdicts import ASKED, NO, YES
 from plvm.types import Concept, SamplingParams
 

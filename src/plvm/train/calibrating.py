@@ -8,7 +8,7 @@ from plvm.data.dataset import Dataset, Split
 from plvm.data.shards import REFERENCE
 from plvm.personal import Personal
 from plvm.presence.calibration import Calibration
-from plvm.presence.fitting import Labelled, Report, fit_verdicts
+from plvm.presence.fit_verdicts import Labelled, Report, fit_verdicts
 from plvm.types import Concept
 
 AT_ONCE = 32  # references in memory together

@@ -11,7 +11,7 @@ from PIL import Image
 
 from plvm.personal import Personal
 from plvm.presence.calibration import Calibration
-from plvm.presence.fitting import Labelled, Report, fit_verdicts
+from plvm.presence.fit_verdicts import Labelled, Report, fit_verdicts
 from plvm.types import Concept
 from plvm_lab.portraits.person import Person, person_of
 from plvm_lab.portraits.render import draw

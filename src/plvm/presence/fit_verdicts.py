@@ -15,7 +15,7 @@ from plvm.engine.engine import Engine
 from plvm.errors import RequestError
 from plvm.images import Source
 from plvm.presence.calibration import Calibration
-from plvm.presence.reader import fit_reader, near
+from plvm.presence.key_reader import fit_reader, near
 from plvm.presence.roll import Likenesses, candidates, likenesses, tokens_of
 from plvm.presence.verdicts import Sightings, Verdicts, fit_thresholds, fit_weights
 from plvm.types import Concept
