@@ -61,8 +61,8 @@ def test_temperature_zero_is_greedy_and_a_seed_repeats(friends: Shell) -> None:
 
 def test_recognize_one_picture_and_several(friends: Shell) -> None:
     header, *rows = friends("recognize", "party.png").splitlines()
-    assert header.split() == ["NAME", "P(PRESENT)"]
-    chances = {name: float(p) for name, p in (row.split() for row in rows)}
+    assert header.split() == ["NAME", "P(PRESENT)", "VERDICT"]
+    chances = {name: float(p) for name, p, _ in (row.split() for row in rows)}
     assert set(chances) == {"avril", "billie"} and list(chances.values()) == sorted(chances.values(), reverse=True)
     found = json.loads(friends("recognize", "party.png", "avril.png", "--json"))
     assert [row["image"] for row in found] == ["party.png", "avril.png"]
@@ -87,6 +87,7 @@ def test_a_dialogue_in_which_people_join_and_errors_do_not_end_it(friends: Shell
         "Choose another name, or say /add zed to let it join.",
         "Error: missing.jpeg does not exist.",
         "Check the path.",
+        "The verdicts are not calibrated: they follow from P(Yes) alone. `plvm calibrate` fits them.",
         "Error: There is no command /wha.",
         "Did you mean /who?",
         "Error: There is no concept called <nobody>.",
@@ -95,7 +96,7 @@ def test_a_dialogue_in_which_people_join_and_errors_do_not_end_it(friends: Shell
         "<avril> joins.",
     ]
     dialogue = "in the dialogue"
-    for part in ("P(PRESENT)", "<avril>   enrolled", f"<billie>  {dialogue}", f"<zed>     {dialogue}", "/image FILE"):
+    for part in ("Nobody I know", "<avril>   enrolled", f"<billie>  {dialogue}", f"<zed>     {dialogue}", "/image FILE"):
         assert part in said
     assert [row[0] for row in friends.kept()] == ["avril", "billie", "zed"]
 

@@ -26,6 +26,7 @@ ROWS = {
         ("prompt",),
         ("model",),  # a saved Aligner keeps its template
         ("engine",),
+        ("presence",),
         ("store",),
         ("chat",),
         ("personal",),

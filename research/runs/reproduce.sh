@@ -46,6 +46,7 @@ make research/results/everyday_inputs.json "$PYTHON" research/benchmarks/manners
 make research/results/store_faults.json "$PYTHON" research/benchmarks/store_faults.py                                                 # 6 minutes
 make research/results/enroll.json "$PYTHON" research/benchmarks/enroll.py                                                         # 10 s
 make research/results/enrolled.json "$PYTHON" research/benchmarks/enrolled.py                                                     # 10 minutes
+make research/results/roll_call.json "$PYTHON" research/runs/roll_call.py                                                       # 15 minutes
 make research/results/references.json "$PYTHON" research/benchmarks/references.py                                                 # 4 minutes
 make research/results/bench_train.json plvm bench train --device cpu --json --out research/results/bench_train.json               # 3 minutes
 make research/results/planted.json "$PYTHON" research/benchmarks/planted.py                                                       # 2 minutes

@@ -15,6 +15,7 @@ from typing import Any
 from plvm.errors import CheckpointError, RequestError
 from plvm.model.aligner import Aligner
 from plvm.model.checkpoint import FAMILIARITY, FILES, fingerprint, load_aligner
+from plvm.presence.calibration import FILES as CALIBRATED
 
 CARD = "README.md"
 _PARAGRAPHS = """## Intended use
@@ -83,8 +84,9 @@ def _upload(folder: Path, repo: str, private: bool) -> None:
     api = HfApi(library_name="plvm")
     try:
         api.create_repo(repo, private=private, exist_ok=True)
+        names = [*FILES, *(name for name in (FAMILIARITY, *CALIBRATED) if (folder / name).exists()), CARD]
         api.upload_folder(
-            repo_id=repo, folder_path=folder, allow_patterns=[*FILES, FAMILIARITY, CARD], commit_message="Upload a PLVM Aligner"
+            repo_id=repo, folder_path=folder, allow_patterns=names, commit_message="Upload a PLVM Aligner"
         )
     except Exception as error:  # the network, the Hub and its client have many errors
         reason = next(iter(str(error).strip().splitlines()), "")

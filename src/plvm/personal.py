@@ -31,6 +31,8 @@ from plvm.model.encoder import Encoder, key_of
 from plvm.model.familiarity import Familiarity
 from plvm.model.recording import Replayed
 from plvm.naming.display import word_and_display, words_for
+from plvm.presence.calibration import Calibration, load_calibration
+from plvm.presence.roll import Presence, call_roll, with_places
 from plvm.prompt.image_first import Prompt
 from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_text
 
@@ -40,7 +42,8 @@ class Personal:
 
     Pictures are anything `images.open_image` takes, or an `ImagePrefix` that `look` returned; None is no picture.
     `namespace` keeps cached pictures of different owners apart. `notes` are what its user has to know about the model;
-    `familiarity` says how unlike the training a picture is (None: nobody can tell).
+    `familiarity` says how unlike the training a picture is (None: nobody can tell); `calibration` makes verdicts of evidence,
+    and its `note` says so where it was never fitted.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Personal:
         prefixes: PrefixCache | None = None,
         notes: Sequence[str] = (),
         familiarity: Familiarity | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.backbone = backbone
         self.encoder = encoder
@@ -63,6 +67,7 @@ class Personal:
         self.familiarity = familiarity
         self.engine = Engine(backbone, prompt, fingerprint, prefixes, familiarity)
         self.notes = tuple(notes)
+        self.calibration = calibration if calibration is not None else Calibration()
         self.rows = Replayed(aligner.tokens_from_features)  # z_ref [N, R, L, E] -> word, head, context
 
     # ---- enrolling
@@ -219,6 +224,29 @@ class Personal:
         concept. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
         return self.engine.recognize(images, concepts, question, namespace=namespace, batch=batch)
 
+    def verdicts(
+        self,
+        images: Sequence[Source],
+        concepts: Sequence[Concept],
+        *,
+        chances: Sequence[Sequence[float]] | None = None,
+        namespace: str = "default",
+    ) -> list[list[Presence]]:
+        """Yes, no or unsure about every concept (columns) in every picture (rows), without places. `chances` is what
+        `recognize` gave for them, where that is known. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
+        rows = [None] * len(images) if chances is None else chances
+        return [
+            call_roll(self.engine, self.calibration, image, concepts, namespace=namespace, chances=row)
+            for image, row in zip(images, rows, strict=True)
+        ]
+
+    def who(self, image: Source, concepts: Sequence[Concept], *, namespace: str = "default") -> list[Presence]:
+        """Everyone of `concepts` who is in `image`: surest first, then the unsure ones. `place` is what the model says of where
+        each one is. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
+        picture = open_image(image)
+        (found,) = self.verdicts([picture], concepts, namespace=namespace)
+        return with_places(self.engine, picture, concepts, found, namespace=namespace)
+
     def look(self, image: Picture, *, namespace: str = "default") -> ImagePrefix:
         """The image prefix of a picture: it can stand wherever a picture can, and nothing of it is computed again. Raises
         ImageError."""
@@ -246,4 +274,5 @@ def load(
     return Personal(
         parts.backbone, parts.encoder, parts.aligner, parts.prompt, parts.fingerprint, notes=parts.notes,
         familiarity=parts.familiarity,
+        calibration=load_calibration(parts.folder, parts.fingerprint),
     )  # fmt: skip

@@ -19,7 +19,9 @@ HOMES = {  # a file of plvm.cli: its verbs, as the help lists them
     "ask": ("ask",),
     "chat": ("chat",),
     "recognize": ("recognize",),
+    "who": ("who",),
     "train": ("train",),
+    "calibrate": ("calibrate",),
     "import_official": ("import-official",),
     "push": ("push",),
 }

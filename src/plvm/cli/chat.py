@@ -17,6 +17,7 @@ from plvm.cli.console import complain, count, out, say, table
 from plvm.cli.interrupts import INTERRUPTS
 from plvm.cli.unlike import warn
 from plvm.cli.verbs import add_verb
+from plvm.cli.who import told
 from plvm.errors import DuplicateConceptError, PlvmError, RequestError
 from plvm.naming.display import bare, label, resolve, typed, unused
 from plvm.types import SamplingParams, nearest_names
@@ -33,7 +34,7 @@ HELP = (
     ("/add NAME FILE...", 'enrol someone, keep the concept, and let it join; "Anna Maria" between quotation marks'),
     ("/add NAME", "let someone join who is enrolled"),
     ("/image FILE", "talk about another picture"),
-    ("/who", "P(present) of everyone who is enrolled"),
+    ("/who", "those enrolled who are in the picture, and where"),
     ("/list", "who is in the dialogue, and who is enrolled"),
     ("/help", "this"),
     ("/quit", "end the dialogue; so do Ctrl-D and Ctrl-C"),
@@ -210,15 +211,15 @@ class Dialogue:
         self.warn({file: self.chat.unlike})
 
     def who(self, _: str) -> None:
-        """`/who`: how likely everyone who is enrolled is in the picture."""
+        """`/who`: those who are enrolled and in the picture, with places."""
         if self.picture is None:
             raise RequestError("There is no picture.", "Show one with /image FILE.")
         people = self.store.list(aligner=self.vlm.fingerprint)
         if not people:
             raise RequestError("Nobody is enrolled yet.", "Say /add NAME FILE.")
-        chances = self.vlm.recognize([self.picture], people, namespace=self.store.namespace)[0]
-        ranked = sorted(zip(people, chances, strict=True), key=lambda pair: -pair[1])
-        out(table([(label(c.name, c.display), f"{p:.3f}") for c, p in ranked], ("NAME", "P(PRESENT)")))
+        if self.vlm.calibration.note:
+            say(self.vlm.calibration.note)
+        out(told(self.vlm.who(self.picture, people, namespace=self.store.namespace), people))
 
     def list(self, _: str) -> None:
         """`/list`: who is in the store."""

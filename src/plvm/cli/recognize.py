@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Typer
 
@@ -11,7 +11,13 @@ from plvm.cli.console import out, out_json, progress, say, table
 from plvm.cli.unlike import rounded, warn
 from plvm.cli.verbs import add_verb
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plvm.types import Concept
+
 COLUMNS = 8  # concepts in the table of several pictures
+MARKS = {"yes": "*", "unsure": "?", "no": " "}  # of verdicts, in that table
 
 
 def register(app: Typer) -> None:
@@ -26,7 +32,8 @@ def recognize(
 ) -> None:
     """Tell who is in pictures.
 
-    Everyone who is enrolled, with the probability of being there, best first; several pictures make a table.
+    Everyone who is enrolled, with the probability of being there, best first, and a verdict: yes, no or unsure, which
+    also weighs how many are enrolled. Several pictures make a table; a yes is marked there with *, unsure with ?.
     """
     from plvm.images import open_image
 
@@ -37,35 +44,47 @@ def recognize(
         vlm = model.load()
         concepts = opened.list(aligner=vlm.fingerprint)
     names = [concept.name for concept in concepts]
+    if vlm.calibration.note:
+        say(vlm.calibration.note)
     chances: list[list[float]] = []
     unlike: list[float | None] = []
+    verdicts: list[dict[str, str]] = []
     with progress() as advance:
         for i in range(0, len(images), 8):
-            seen = vlm.engine.look(images[i : i + 8], namespace=opened.namespace)
+            some = images[i : i + 8]
+            seen = vlm.engine.look(some, namespace=opened.namespace)
             unlike += [prefix.unlike for prefix in seen]
             chances += vlm.recognize(seen, concepts, namespace=opened.namespace)
+            found = vlm.verdicts(some, concepts, chances=chances[i:], namespace=opened.namespace)
+            verdicts += [{p.name: p.verdict for p in row} for row in found]
             advance("pictures", min(i + 8, len(images)), len(images))
     warn(vlm, dict(zip(images, unlike, strict=True)))
+    ranked = [_best_first(names, row) for row in chances]
     if json:
         out_json([
-            {"image": f, "present": _best_first(names, row), "unlike": rounded(score)}
-            for f, row, score in zip(images, chances, unlike, strict=True)
+            {"image": file, "present": row, "verdicts": {name: found[name] for name in row}, "unlike": rounded(score)}
+            for file, row, found, score in zip(images, ranked, verdicts, unlike, strict=True)
         ])  # fmt: skip
     elif len(images) == 1:
         shown = {concept.name: concept.shown for concept in concepts}
-        rows = [(shown[name], f"{p:.3f}") for name, p in _best_first(names, chances[0]).items()]
-        out(table(rows, ("NAME", "P(PRESENT)")))
+        rows = [(shown[name], f"{p:.3f}", verdicts[0][name]) for name, p in ranked[0].items()]
+        out(table(rows, ("NAME", "P(PRESENT)", "VERDICT")))
     else:
-        _out_table(images, [concept.shown for concept in concepts], chances)
+        _out_table(images, concepts, chances, verdicts)
 
 
 def _best_first(names: list[str], row: list[float]) -> dict[str, float]:
     return {name: round(p, 4) for name, p in sorted(zip(names, row, strict=True), key=lambda pair: -pair[1])}
 
 
-def _out_table(images: list[str], names: list[str], chances: list[list[float]]) -> None:
-    order = sorted(range(len(names)), key=lambda i: -max(row[i] for row in chances))[:COLUMNS]
-    rows = [(file, *(f"{row[i]:.3f}" for i in order)) for file, row in zip(images, chances, strict=True)]
-    out(table(rows, ("IMAGE", *(names[i] for i in order))))
-    if len(names) > COLUMNS:
-        say(f"The {COLUMNS} likeliest of {len(names)} are shown; --json has all.")
+def _out_table(
+    images: list[str], concepts: Sequence[Concept], chances: list[list[float]], verdicts: list[dict[str, str]]
+) -> None:
+    order = sorted(range(len(concepts)), key=lambda i: -max(row[i] for row in chances))[:COLUMNS]
+    rows = [
+        (file, *(f"{row[i]:.3f}{MARKS[found[concepts[i].name]]}" for i in order))
+        for file, row, found in zip(images, chances, verdicts, strict=True)
+    ]
+    out(table(rows, ("IMAGE", *(concepts[i].shown for i in order))))
+    if len(concepts) > COLUMNS:
+        say(f"The {COLUMNS} likeliest of {len(concepts)} are shown; --json has all.")

@@ -28,14 +28,16 @@ from plvm.types import nearest_names
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """The parts of a personal model that fit each other. `fingerprint` names the Aligner; `familiarity` says how unlike the
-    training a picture is, where that is known; `notes` are what a user has to know."""
+    """The parts of a personal model that fit each other. `fingerprint` names the Aligner; `folder` is where it lies (of a preset:
+    its name); `familiarity` says how unlike the training a picture is, where that is known; `notes` are what a user has to
+    know."""
 
     backbone: Backbone
     encoder: Encoder
     aligner: Aligner
     prompt: Prompt
     fingerprint: str
+    folder: Path
     notes: tuple[str, ...] = ()
     familiarity: Familiarity | None = None
 
@@ -86,7 +88,7 @@ def load_parts(
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{folder}: its template does not fit its backbone: {error}.", "Copy it again.") from None
     notes = () if preset is None else (f"The Aligner of {preset.name} is untrained: it has to be trained before use.",)
-    return Parts(backbone, encoder, aligner, prompt, digest, notes, familiarity)
+    return Parts(backbone, encoder, aligner, prompt, digest, folder, notes, familiarity)
 
 
 def _refuse_misspelt(name: str | Path) -> None:

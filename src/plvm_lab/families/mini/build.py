@@ -22,11 +22,13 @@ from plvm.errors import CheckpointError, RequestError
 from plvm.model.backbone import Backbone
 from plvm.model.checkpoint import load_aligner, save_aligner
 from plvm.model.encoder import Encoder
+from plvm.personal import load
+from plvm.presence.calibration import save_calibration
 from plvm.runtime import choose_device
 from plvm.train.initialization import Names, write_names
 from plvm.train.loop import Report
 from plvm.train.trainer import Trainer
-from plvm_lab.families.mini import align, conversation, language, parts, vision, vision_language
+from plvm_lab.families.mini import align, conversation, crowd, language, parts, vision, vision_language
 from plvm_lab.families.mini.adoption import adopt_family, adopted
 from plvm_lab.families.mini.drawing import draw_world
 from plvm_lab.families.mini.familiar_pictures import write_familiarity
@@ -168,11 +170,17 @@ class Build:
         self.trainer(arm).run(report)
 
     def run_export(self, arm: str = SHIPPED_ARM) -> None:
-        """Write the family with the Aligner of one arm to `weights/`."""
+        """Write the family with the Aligner of one arm to `weights/`, and fit its verdicts."""
         export(self, arm, self.folder / "weights")
         write_familiarity(
             self.folder / "weights" / "aligner", self.recipe, lambda done, of: self.report("familiarity", done, of, {})
         )
+        vlm = load(self.folder / "weights" / "aligner", device="cpu")
+        people, pictures = crowd.SIZES[self.recipe.name]
+        found = crowd.calibrate(
+            vlm, people=people, pictures=pictures, report=lambda what, done, of: self.report(what, done, of, {})
+        )
+        save_calibration(self.folder / "weights" / "aligner", found, vlm.fingerprint)
 
     def run_evaluate(self) -> None:
         """Run the exported family on the portraits benchmark."""
