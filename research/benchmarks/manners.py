@@ -93,6 +93,14 @@ def share(rows: list[dict[str, Any]]) -> Any:
     return accuracy([r["right"] for r in rows], [r["id"] for r in rows])
 
 
+def shown(content: Mapping[str, Any]) -> Shown:
+    """The shares of both halves, kind by kind."""
+    figures = content["figures"]
+    rows = tuple((kind, *(own[kind] for own in figures.values())) for kind in ("all", *KINDS))
+    note = f"Percent handled right, {content['pictures']} pictures an input; intervals over inputs."
+    return Shown((Table("Ordinary inputs", ("", *figures), rows, note),))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help='"mini" or the folder of a trained Aligner')
@@ -113,12 +121,8 @@ def main() -> None:
         }
         for half, own in by_half.items()
     }
-    table = Table(
-        "Ordinary inputs", ("", *halves),
-        tuple((kind, *(figures[half][kind] for half in halves)) for kind in ("all", *KINDS)),
-        f"Percent handled right, {chosen.pictures} pictures an input; intervals over inputs.",
-    )  # fmt: skip
-    write_result(chosen.out, chosen.seed, {"figures": figures, "pictures": chosen.pictures, "answers": rows}, Shown((table,)))
+    content = {"figures": figures, "pictures": chosen.pictures, "answers": rows}
+    write_result(chosen.out, chosen.seed, content, shown(content))
     for half, own in figures.items():
         print(half, {k: round(v["value"], 3) if isinstance(v, dict) else v for k, v in own.items()})
 

@@ -43,6 +43,7 @@ make research/results/descriptions.json "$PYTHON" research/benchmarks/descriptio
 make research/results/dialogues.json "$PYTHON" research/benchmarks/dialogues.py --choose                                           # 10 minutes
 make research/results/start_up.json "$PYTHON" research/benchmarks/start_up.py --repeat 8                                                 # 2 minutes
 make research/results/everyday_inputs.json "$PYTHON" research/benchmarks/manners.py                                                     # 3 minutes
+make research/results/unlike_training.json "$PYTHON" research/runs/unlike_training.py                                                 # 5 minutes
 make research/results/store_faults.json "$PYTHON" research/benchmarks/store_faults.py                                                 # 6 minutes
 make research/results/enroll.json "$PYTHON" research/benchmarks/enroll.py                                                         # 10 s
 make research/results/enrolled.json "$PYTHON" research/benchmarks/enrolled.py                                                     # 10 minutes
