@@ -366,7 +366,7 @@ def test_one_command_builds_a_family_that_loads_and_answers_and_a_second_run_tra
 
         trained = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(out.rglob("*.pt"))}
         aligners = {f"aligner-{arm}/run/aligner.pt" for arm in ARMS}
-        stages = {"tower.pt", "encoder.pt", "language.pt", "vision.pt"}
+        stages = {"tower.pt", "encoder.pt", "language.pt", "vision.pt", "conversation.pt"}
         assert {p.relative_to(out).as_posix() for p in trained} == stages | aligners
         assert read_names(str(weights / "backbone")) is not None, (
             "the names of pretraining are shipped for other Aligners"
