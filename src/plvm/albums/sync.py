@@ -59,8 +59,9 @@ class Person:
 
 
 class Sync:
-    """An import of `album` into `store`. With `replace` it also takes the place of what somebody else made or forgot; with `prune`
-    who is gone from the app is forgotten. With `load`, which gives the model when it is needed, it is done; without, only decided.
+    """An import of `album` into `store`. With `replace` it also takes the place of what somebody else made or forgot; with
+    `prune` who is gone from the app is forgotten. With `load`, which gives the model when it is needed, it is done; without,
+    only decided.
 
     Raises RequestError where the album cannot be asked, and where it lists nobody although it once did.
     """
