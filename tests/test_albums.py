@@ -209,6 +209,17 @@ def test_a_bad_picture_leaves_out_one_person_and_is_asked_for_again(shell: Shell
     assert bring(shell, immich) == {"Anna Maria": "same", "kim": "new"}
 
 
+def test_a_picture_that_cannot_be_had_today_takes_nothing_away(shell: Shell, immich: App) -> None:
+    immich.person("id-5", "kim", 5)
+    bring(shell, immich)
+    kept = shell.kept()
+    immich.person("id-2", "kim", 2)
+    immich.trouble = lambda path, times: 500 if "id-2/" in path else None
+    assert bring(shell, immich)["kim"] == "same" and shell.kept() == kept
+    immich.trouble = lambda path, times: None
+    assert bring(shell, immich)["kim"] == "same" and shell.kept() == kept
+
+
 def test_a_picture_that_lies_elsewhere_is_not_fetched_there(shell: Shell, immich: App, photoprism: App) -> None:
     immich.trouble = lambda path, times: photoprism.url + "/a.jpg" if "id-2/" in path else None
     shell("add", "--from-immich", immich.url, "--key", KEY, exit=2)

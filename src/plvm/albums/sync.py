@@ -200,7 +200,8 @@ class Sync:
         if self.ledger.digest(person.name) not in names:
             entry = self._residents.entry(person.word)
             person.before = entry.display or entry.name
-        person.what = CHANGED if before != now else RENAMED if person.before else SAME
+        fewer = bool(person.bad) and now < before  # what cannot be had today is no reason to have less
+        person.what = CHANGED if before != now and not fewer else RENAMED if person.before else SAME
 
     def _meet(self, person: Person) -> None:
         """Somebody whom no import has brought."""
@@ -235,7 +236,7 @@ class Sync:
             except ConceptNameError as error:
                 person.what, person.reason = LEFT_OUT, error.line
                 return True
-        if person.what in (SAME, RENAMED) and person.digests:
+        if person.what in (SAME, RENAMED) and person.digests and not person.bad:
             self._note(person, self._residents.kept(person.word))
             self._write()
         return True
