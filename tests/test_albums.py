@@ -280,4 +280,6 @@ def test_frigates_faces_are_those_of_its_folder(shell: Shell, tmp_path: Path) ->
         file.rename(faces / "Anna_Lena" / file.name)
     found = {p["name"]: p["result"] for p in json.loads(shell(*words))["people"]}
     assert found == {"Anna Lena": "changed", "kim": "merged"} and names(shell) == ["Anna Lena"]
+    (ledger,) = shell.store.parent.glob("*.imports.json")
+    assert "Anna" not in ledger.read_text() and "kim" not in ledger.read_text()
     shell.refuses("add", "--from-frigate", "nowhere")

@@ -1,8 +1,8 @@
 """What earlier imports brought: a small file beside the store, without names, pictures, tokens or keys.
 
 It is a file and no table, so that a store stays what it is everywhere, and a lost file costs nothing but a look at every
-picture: whoever is there with the same name and the same pictures is found again. It holds ids of the app and digests, names as
-digests with the file's own salt: whoever is forgotten in the store cannot be read here.
+picture: whoever is there with the same name and the same pictures is found again. It holds digests, those of names and ids with
+the file's own salt: whoever is forgotten in the store cannot be read here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Record:
     kept: str
 
 
-Records = dict[str, Record]  # by the Sitter's id
+Records = dict[str, Record]  # by the digest of the Sitter's id, for an app's id may be a name
 
 
 class Ledger:
@@ -78,9 +78,9 @@ class Ledger:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(whole, file, indent=1, sort_keys=True)
 
-    def digest(self, name: str) -> str:
-        """A name as records have it."""
-        text = " ".join(unicodedata.normalize("NFC", name).split())
+    def digest(self, text: str) -> str:
+        """A name or an id as records have it."""
+        text = " ".join(unicodedata.normalize("NFC", text).split())
         return hashlib.blake2b(text.encode(), key=bytes.fromhex(self._salt), digest_size=16).hexdigest()
 
     def _key(self, namespace: str, label: str) -> str:

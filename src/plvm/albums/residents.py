@@ -19,8 +19,9 @@ class Residents:
 
     def __init__(self, store: ConceptStore) -> None:
         self._store = store
-        self._entries = {entry.name: replace(entry, references=()) for entry in store.entries()}
-        self._kept = {entry.name: kept_digest(entry.references) for entry in store.entries()}
+        entries = store.entries()
+        self._entries = {entry.name: replace(entry, references=()) for entry in entries}
+        self._kept = {entry.name: kept_digest(entry.references) for entry in entries}
 
     @property
     def people(self) -> dict[str, str]:

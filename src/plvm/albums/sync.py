@@ -75,7 +75,7 @@ class Sync:
         self._load = load
         self._records = ledger.records(store.namespace, album.label)
         self._residents = Residents(store)
-        people = everybody(album)
+        people = [with_fields(sitter, id=ledger.digest(sitter.id)) for sitter in everybody(album)]
         if not people and self._records:
             raise RequestError(
                 f"{album.label} lists nobody any more; {len(self._records)} were there before.",
@@ -238,7 +238,6 @@ class Sync:
                 return True
         if person.what in (SAME, RENAMED) and person.digests and not person.bad:
             self._note(person, self._residents.kept(person.word))
-            self._write()
         return True
 
     def _enrol(self, people: Sequence[Person]) -> Iterator[Person]:
@@ -248,6 +247,7 @@ class Sync:
                 group = [person for person in people if person.what == what]
                 if group:
                     self._keep(self._load(), group, replacing=what == CHANGED or self.replace)
+            self._write()
         for person in people:
             person.pictures.clear()
             yield person
@@ -263,7 +263,6 @@ class Sync:
         for person, concept in zip(group, kept, strict=True):
             person.word = concept.name
             self._note(person, self._residents.kept(concept.name))
-        self._write()
 
     def _name_here(self, person: Person) -> str:
         if not person.word:

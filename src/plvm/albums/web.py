@@ -22,6 +22,7 @@ from plvm.errors import RequestError
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that may be better next time
 LONGEST_LIST = 16 * 1024**2  # of a JSON answer, in bytes
 LONGEST_PICTURE = 20 * 1024**2
+PATIENCE = 4  # how many times `timeout` a whole answer may take
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class Host:
             ) from None
         self._http, self._tenacity = httpx2, tenacity
         # trust_env off: no proxy and no .netrc comes between us and the host that was named
-        self._client = httpx2.Client(timeout=self.manners.timeout, follow_redirects=False, trust_env=False)
+        self._client = httpx2.Client(
+            timeout=self.manners.timeout, follow_redirects=False, trust_env=False, headers={"Accept-Encoding": "identity"}
+        )
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -126,15 +129,17 @@ class Host:
             ) from None
 
     def _once(self, method: str, path: str, longest: int, query: Mapping[str, Any], send: Any, missing: bool) -> Response:
-        data = bytearray()
+        data, begun = bytearray(), time.monotonic()
         try:
             with self._client.stream(
                 method, self.url + path, params=dict(query), json=send, headers=self.headers
             ) as response:
-                for chunk in response.iter_bytes():
+                for chunk in response.iter_raw():  # nothing is unpacked: a little can become a lot
                     data += chunk
                     if len(data) > longest:
                         raise self._too_long(path, longest, missing)
+                    if time.monotonic() - begun > PATIENCE * self.manners.timeout:
+                        raise Later("the answer comes too slowly")
         except self._http.RequestError as error:  # time-outs, broken connections, what is no HTTP
             raise Later(f"{type(error).__name__}: {error}"[:200]) from None
         if not response.is_success:
