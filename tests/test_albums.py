@@ -181,7 +181,7 @@ def test_an_import_that_was_broken_off_goes_on_where_it_stopped(shell: Shell, im
         (401, "refuses the key with status 401"),
         (403, "person.read"),
         (404, "status 404"),
-        ("http://169.254.169.254/latest", "sends us on"),
+        ("http://elsewhere.invalid/", "sends us on"),
         (b"not json", "gave no JSON"),
         (b'{"error": 1}', "no list of people"),
         (429, "no answer in 3 attempts"),
