@@ -1,0 +1,47 @@
+"""Figures of a running server, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from plvm.server.service import Service
+
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class Figures:
+    """Counts of one server; the names of routes are in them, nobody's names."""
+
+    media_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        kinds = {"registry": self.registry}
+        self._requests = Counter("plvm_requests", "Requests by route and status.", ("route", "status"), **kinds)
+        self._seconds = Histogram(
+            "plvm_request_seconds", "Seconds until an answer began.", ("route",), buckets=SECONDS, **kinds
+        )
+        self._gauges = {
+            name: Gauge(f"plvm_{name}", about, **kinds)
+            for name, about in (
+                ("waiting", "Jobs in the queue."),
+                ("writing", "Answers that are being written."),
+                ("restarts", "How often the model failed and began again."),
+                ("tokens", "Tokens that were written in whole answers."),
+                ("prefix_bytes", "Bytes of pictures that were looked at."),
+                ("session_bytes", "Bytes of dialogues that may go on."),
+            )
+        }
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def text(self, service: Service) -> bytes:
+        """All of them, as Prometheus reads them."""
+        worker = service.worker
+        now = (worker.waiting, worker.writing, worker.restarts, worker.tokens, service.vlm.engine.prefixes.bytes, service.sessions.bytes)
+        for gauge, value in zip(self._gauges.values(), now, strict=True):
+            gauge.set(value)
+        return generate_latest(self.registry)

@@ -1,0 +1,91 @@
+"""What is looked at before any request is read: how large it is, and, while no key is needed, where it comes from.
+
+Without keys whoever can send to 127.0.0.1 may ask, which is whoever is at this machine. Pages of other sites in its browser are
+not: a request whose Host is no name of this machine (DNS rebinding), or whose Origin is another site, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from plvm.server.errors_schema import response_of
+from plvm.server.refusals import Refusal
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens at `host`."""
+    return host in LOOPBACK
+
+
+class Guard:
+    """ASGI middleware: bodies of at most `most` bytes; while `open_to_all()`, only requests from this machine's own pages."""
+
+    def __init__(self, app: Any, most: int, open_to_all: Callable[[], bool]) -> None:
+        self.app, self.most, self.open_to_all = app, most, open_to_all
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        refusal = self._refusal(headers)
+        if refusal is not None:
+            await response_of(refusal)(scope, receive, send)
+            return
+        got, begun = 0, False
+
+        async def counted() -> Any:
+            nonlocal got
+            message = await receive()
+            got += len(message.get("body", b""))
+            if got > self.most:
+                raise _TooLarge
+            return message
+
+        async def noted(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noted)
+        except _TooLarge:
+            if not begun:
+                await response_of(self._too_large())(scope, receive, send)
+
+    def _refusal(self, headers: dict[str, str]) -> Refusal | None:
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self.most:
+            return self._too_large()
+        if not self.open_to_all():
+            return None
+        for name, address in (("Host", "//" + headers.get("host", "")), ("Origin", headers.get("origin", ""))):
+            if name == "Origin" and not address:
+                continue
+            if _host_in(address) not in LOOPBACK:
+                return Refusal(
+                    403, "wrong_" + name.lower(), f"The {name} of this request is no name of this machine.",
+                    "Call http://127.0.0.1, or make a key with `plvm keys new NAMESPACE`.",
+                )  # fmt: skip
+        return None
+
+    def _too_large(self) -> Refusal:
+        return Refusal(
+            413, "request_too_large", f"A request may have {self.most / 1024**2:,.0f} MiB.",
+            "Send smaller pictures; 1024 pixels a side are plenty.",
+        )  # fmt: skip
+
+
+class _TooLarge(Exception):
+    """More came than may come."""
+
+
+def _host_in(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
