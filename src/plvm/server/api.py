@@ -62,7 +62,8 @@ def _tell_errors(api: FastAPI) -> None:
         if error.status_code == 404:
             refusal = Refusal(404, "not_found", f"There is nothing at {request.url.path[:80]}.", "See /openapi.json.")
         elif error.status_code == 405:
-            refusal = Refusal(405, "method_not_allowed", f"{request.method} is no way to use {request.url.path[:80]}.", "See /openapi.json.")
+            path = request.url.path[:80]
+            refusal = Refusal(405, "method_not_allowed", f"{request.method} is no way to use {path}.", "See /openapi.json.")
         else:
             refusal = Refusal(error.status_code, "invalid_request", str(error.detail), "See /openapi.json.")
         response = response_of(refusal)

@@ -20,7 +20,7 @@ from plvm.naming.mentions import marked
 from plvm.server.caller import caller_of
 from plvm.server.chat_schema import AssistantMessage, ChatRequest, ChatResponse, Choice, Ours, TokenDetails, Usage
 from plvm.server.dialogue import Dialogue, Guest, Part, dialogue_of, merged
-from plvm.server.errors_schema import ErrorResponse, body_of, response_of
+from plvm.server.errors_schema import ErrorResponse, body_of
 from plvm.server.question import Question, first_words
 from plvm.server.refusals import Refusal, refusal_of
 from plvm.server.service import Service
@@ -34,18 +34,20 @@ ENDS = {"end": "stop", "stop": "stop", "length": "length"}
 
 
 @router.post(
-    "/v1/chat/completions", response_model=ChatResponse, responses={"4XX": {"model": ErrorResponse}, "5XX": {"model": ErrorResponse}}
+    "/v1/chat/completions",
+    response_model=ChatResponse,
+    responses={"4XX": {"model": ErrorResponse}, "5XX": {"model": ErrorResponse}},
 )
 async def complete_chat(body: ChatRequest, request: Request, namespace: Caller) -> Any:
     """Answer the last question of a dialogue. Names in any message stand for the caller's concepts; with `stream` the answer
     comes as server-sent events."""
     service: Service = request.app.state.service
     service.check_model(body.model)
-    question = await asyncio.to_thread(question_of, service, namespace, body)
-    reply = _Reply(service, question, body)
-    if body.stream:
-        return await _streamed(reply, request)
-    return await _whole(reply, request)
+    try:
+        reply = _Reply(service, await asyncio.to_thread(question_of, service, namespace, body), body)
+        return await (_streamed(reply) if body.stream else _whole(reply, request))
+    except UnknownConceptError as error:  # a mistake in the question, not in the address
+        raise Refusal(400, "unknown_concept", error.message, error.hint) from None
 
 
 def question_of(service: Service, namespace: str, body: ChatRequest) -> Question:
@@ -58,10 +60,7 @@ def question_of(service: Service, namespace: str, body: ChatRequest) -> Question
         if count > most:
             raise Refusal(400, f"too_many_{what}", f"{count} {what} come with this request; {most} may.", "Send fewer.")
     params = params_of(body, limits.tokens)
-    try:
-        stored, named = _people(service, namespace, dialogue, [n for n in body.concepts if isinstance(n, str)], bool(guests))
-    except UnknownConceptError as error:
-        raise Refusal(400, "unknown_concept", error.message, error.hint) from None
+    stored, named = _people(service, namespace, dialogue, [n for n in body.concepts if isinstance(n, str)], bool(guests))
     visitors = [
         Visitor(g.name, tuple(service.picture(namespace, part.picture, part.where) for part in g.pictures)) for g in guests
     ]
@@ -114,7 +113,7 @@ class _Reply:
 
     def __init__(self, service: Service, question: Question, body: ChatRequest) -> None:
         self.service, self.question, self.body = service, question, body
-        self.head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": service.name}
+        self.head: dict[str, Any] = {"id": "chatcmpl-" + secrets.token_hex(12), "created": int(time.time()), "model": service.name}
 
     def finish(self, done: Completion) -> Any:
         return ENDS[done.answer.finish]
@@ -189,16 +188,12 @@ async def _last_of(reply: _Reply) -> Completion:
     raise AssertionError("an answer ended without a completion")
 
 
-async def _streamed(reply: _Reply, request: Request) -> Any:
+async def _streamed(reply: _Reply) -> Any:
     """The answer as events. What is refused before the first word is refused with its status."""
     told = reply.service.answer(reply.question)
-    try:
-        first = await anext(told)
-    except PlvmError as error:
-        return response_of(_refused(error))
-    return StreamingResponse(
-        _events(reply, first, told), media_type="text/event-stream", headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    )
+    first = await anext(told)
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(reply, first, told), media_type="text/event-stream", headers=headers)
 
 
 async def _events(reply: _Reply, first: str | Completion, told: AsyncIterator[str | Completion]) -> AsyncIterator[str]:
@@ -213,13 +208,7 @@ async def _events(reply: _Reply, first: str | Completion, told: AsyncIterator[st
             what = await anext(told, None)
         yield "data: [DONE]\n\n"
     except PlvmError as error:
-        yield event(body_of(_refused(error)))
+        yield event(body_of(refusal_of(error)))
     finally:
         with suppress(RuntimeError):
             await told.aclose()  # type: ignore[attr-defined]
-
-
-def _refused(error: PlvmError) -> Refusal:
-    if isinstance(error, UnknownConceptError):
-        return Refusal(400, "unknown_concept", error.message, error.hint)
-    return refusal_of(error)

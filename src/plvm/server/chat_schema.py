@@ -186,8 +186,8 @@ class Usage(BaseModel):
 
 class Ours(BaseModel):
     """What OpenAI has no field for. `unlike`: how unlike the training the picture is (0 not at all, above 1 more than the limit,
-    null: nobody can tell); `warning` says so in words. `names` are the words of those whom the answer mentions, `concepts` of those who were in
-    the prompt; `ignored` are the messages that were not read."""
+    null: nobody can tell); `warning` says so in words. `names` are the words of those whom the answer mentions, `concepts` of
+    those who were in the prompt; `ignored` are the messages that were not read."""
 
     unlike: float | None = None
     warning: str | None = None

@@ -90,8 +90,9 @@ def forget_concept(name: str, request: Request, namespace: Caller) -> Any:
     responses={200: {"content": {"image/jpeg": {}}, "description": "A JPEG picture"}},
 )  # fmt: skip
 def thumbnail(
-    name: str, request: Request, namespace: Caller, size: Annotated[int, Query(ge=16, le=1024)] = 160, number: Annotated[int, Query(ge=0)] = 0
-) -> Response:
+    name: str, request: Request, namespace: Caller, size: Annotated[int, Query(ge=16, le=1024)] = 160,
+    number: Annotated[int, Query(ge=0)] = 0,
+) -> Response:  # fmt: skip
     """Picture `number` of somebody (counted from 0), at most `size` pixels a side."""
     service: Service = request.app.state.service
     entry = _entry(service, namespace, name)
@@ -118,7 +119,8 @@ def export_concepts(request: Request, namespace: Caller, name: Annotated[list[st
         file = Path(folder) / "concepts.plvm"
         store.export(file, name)
         data = file.read_bytes()
-    return Response(data, media_type="application/octet-stream", headers={"Content-Disposition": 'attachment; filename="concepts.plvm"'})
+    headers = {"Content-Disposition": 'attachment; filename="concepts.plvm"'}
+    return Response(data, media_type="application/octet-stream", headers=headers)
 
 
 def _entry(service: Service, namespace: str, name: str) -> Entry:

@@ -47,7 +47,7 @@ def response_of(refusal: Refusal) -> JSONResponse:
 def of_validation(errors: list[Any]) -> Refusal:
     """What a body's schema has against it, the first mistake by name."""
     first = errors[0]
-    place = [str(p) if not isinstance(p, int) else p for p in first.get("loc", ()) if p not in ("body", "query", "path", "header")]
+    place = [p for p in first.get("loc", ()) if p not in ("body", "query", "path", "header")]
     param = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".") or None
     kind = first.get("type", "")
     if kind == "extra_forbidden":

@@ -16,13 +16,13 @@ class Figures:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        kinds = {"registry": self.registry}
-        self._requests = Counter("plvm_requests", "Requests by route and status.", ("route", "status"), **kinds)
+        r = self.registry
+        self._requests = Counter("plvm_requests", "Requests by route and status.", ("route", "status"), registry=r)
         self._seconds = Histogram(
-            "plvm_request_seconds", "Seconds until an answer began.", ("route",), buckets=SECONDS, **kinds
+            "plvm_request_seconds", "Seconds until an answer began.", ("route",), buckets=SECONDS, registry=r
         )
         self._gauges = {
-            name: Gauge(f"plvm_{name}", about, **kinds)
+            name: Gauge(f"plvm_{name}", about, registry=r)
             for name, about in (
                 ("waiting", "Jobs in the queue."),
                 ("writing", "Answers that are being written."),
@@ -41,7 +41,8 @@ class Figures:
     def text(self, service: Service) -> bytes:
         """All of them, as Prometheus reads them."""
         worker = service.worker
-        now = (worker.waiting, worker.writing, worker.restarts, worker.tokens, service.vlm.engine.prefixes.bytes, service.sessions.bytes)
+        held = service.vlm.engine.prefixes.bytes, service.sessions.bytes
+        now = worker.waiting, worker.writing, worker.restarts, worker.tokens, *held
         for gauge, value in zip(self._gauges.values(), now, strict=True):
             gauge.set(value)
         return generate_latest(self.registry)

@@ -40,7 +40,7 @@ class PersonOut(BaseModel):
 
     name: str
     shown: str
-    verdict: Literal["yes", "unsure", "no"]
+    verdict: str = Field(pattern="^(yes|unsure|no)$")
     probability: float | None = None
     evidence: float | None = None
     place: str | None = None

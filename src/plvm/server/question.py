@@ -76,7 +76,8 @@ class Question:
         shown = marked(self.shown(done.answer.text), people)
         if tuple(again) == done.ids and shown == done.answer.text:
             namespace, digest, tokens, said = self.key
-            sessions.put((namespace, digest, tokens, (*said, (str(request.question), done.answer.text))), done.session)
+            after = (*said, (str(request.question), done.answer.text))
+            sessions.put((namespace, digest, tokens, after), done.session, self.forgotten)
 
     def shown(self, text: str) -> str:
         """A piece of an answer as whoever asks reads it."""

@@ -45,7 +45,9 @@ def readyz(request: Request) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text"}})
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text"}}
+)
 def metrics(request: Request, namespace: Caller) -> Response:
     """Figures for Prometheus. No name of anybody is in them."""
     figures: Figures = request.app.state.figures
