@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,8 +16,8 @@ from plvm.errors import PlvmError
 from plvm.server import chat_routes, concepts_routes, files_routes, looking_routes, state_routes
 from plvm.server.caller import Rates
 from plvm.server.errors_schema import of_validation, response_of
-from plvm.server.figures import Figures
-from plvm.server.guard import Guard
+from plvm.server.figures import Counted, Figures
+from plvm.server.guard import Guard, TooLarge
 from plvm.server.refusals import Refusal, refusal_of
 from plvm.server.service import Service
 
@@ -41,7 +39,7 @@ def build_api(service: Service) -> FastAPI:
     for routes in (chat_routes, concepts_routes, files_routes, looking_routes, state_routes):
         api.include_router(routes.router)
     _tell_errors(api)
-    _count_requests(api)
+    api.add_middleware(Counted, figures=api.state.figures)
     api.add_middleware(Guard, most=service.limits.body_bytes, open_to_all=lambda: service.open_to_all)
     return api
 
@@ -59,7 +57,9 @@ def _tell_errors(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == 404:
+        if isinstance(error, TooLarge):
+            refusal = error.refusal
+        elif error.status_code == 404:
             refusal = Refusal(404, "not_found", f"There is nothing at {request.url.path[:80]}.", "See /openapi.json.")
         elif error.status_code == 405:
             path = request.url.path[:80]
@@ -68,14 +68,4 @@ def _tell_errors(api: FastAPI) -> None:
             refusal = Refusal(error.status_code, "invalid_request", str(error.detail), "See /openapi.json.")
         response = response_of(refusal)
         response.headers.update(error.headers or {})
-        return response
-
-
-def _count_requests(api: FastAPI) -> None:
-    @api.middleware("http")
-    async def counted(request: Request, proceed: Any) -> Any:
-        begun = time.monotonic()
-        response = await proceed(request)
-        route = request.scope.get("route")
-        api.state.figures.count(getattr(route, "path", "other"), response.status_code, time.monotonic() - begun)
         return response

@@ -113,7 +113,8 @@ class _Reply:
 
     def __init__(self, service: Service, question: Question, body: ChatRequest) -> None:
         self.service, self.question, self.body = service, question, body
-        self.head: dict[str, Any] = {"id": "chatcmpl-" + secrets.token_hex(12), "created": int(time.time()), "model": service.name}
+        id, now = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
+        self.head: dict[str, Any] = {"id": id, "created": now, "model": service.name}
 
     def finish(self, done: Completion) -> Any:
         return ENDS[done.answer.finish]

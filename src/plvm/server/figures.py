@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from plvm.server.service import Service
@@ -46,3 +49,24 @@ class Figures:
         for gauge, value in zip(self._gauges.values(), now, strict=True):
             gauge.set(value)
         return generate_latest(self.registry)
+
+
+class Counted:
+    """ASGI middleware that counts every request when its answer begins."""
+
+    def __init__(self, app: Any, figures: Figures) -> None:
+        self.app, self.figures = app, figures
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = time.monotonic()
+
+        async def noted(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "other")
+                self.figures.count(route, message["status"], time.monotonic() - begun)
+            await send(message)
+
+        await self.app(scope, receive, noted)

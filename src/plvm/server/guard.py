@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
+
 from plvm.server.errors_schema import response_of
 from plvm.server.refusals import Refusal
 
@@ -36,26 +38,17 @@ class Guard:
         if refusal is not None:
             await response_of(refusal)(scope, receive, send)
             return
-        got, begun = 0, False
+        got = 0
 
         async def counted() -> Any:
             nonlocal got
             message = await receive()
             got += len(message.get("body", b""))
             if got > self.most:
-                raise _TooLarge
+                raise TooLarge(self._too_large())
             return message
 
-        async def noted(message: Any) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noted)
-        except _TooLarge:
-            if not begun:
-                await response_of(self._too_large())(scope, receive, send)
+        await self.app(scope, counted, send)
 
     def _refusal(self, headers: dict[str, str]) -> Refusal | None:
         length = headers.get("content-length", "")
@@ -80,8 +73,12 @@ class Guard:
         )  # fmt: skip
 
 
-class _TooLarge(Exception):
-    """More came than may come."""
+class TooLarge(HTTPException):
+    """More came than may come: raised where the body is read."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.status)
+        self.refusal = refusal
 
 
 def _host_in(address: str) -> str:
