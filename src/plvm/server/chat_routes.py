@@ -62,10 +62,10 @@ def question_of(service: Service, namespace: str, body: ChatRequest) -> Question
     params = params_of(body, limits.tokens)
     stored, named = _people(service, namespace, dialogue, [n for n in body.concepts if isinstance(n, str)], bool(guests))
     visitors = [
-        Visitor(g.name, tuple(service.picture(namespace, part.picture, part.where) for part in g.pictures)) for g in guests
+        Visitor(g.name, tuple(service.picture(namespace, part.picture or "", part.where) for part in g.pictures)) for g in guests
     ]
     shown = dialogue.picture
-    picture = None if shown is None else service.picture(namespace, shown.picture, shown.where)
+    picture = None if shown is None else service.picture(namespace, shown.picture or "", shown.where)
     return Question(
         namespace, dialogue.question, picture, params, dialogue.said, stored, named, visitors,
         strict_names=body.strict_names, words=body.names == "words",

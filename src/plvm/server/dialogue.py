@@ -33,7 +33,7 @@ class Part:
     """A piece of a message: text, or where a picture is to be had (`picture`); `where` is its place in the request."""
 
     text: str = ""
-    picture: str = ""
+    picture: str | None = None
     where: str = ""
 
 
@@ -113,7 +113,7 @@ def _read(message: Message, *, last: bool) -> tuple[list[tuple[str, Part]], list
     """Of a user's message: those whom it introduces, each with a picture; the pictures in question; and its other texts. The last
     picture of the last message is always in question."""
     parts = list(message.parts)
-    pictures = [i for i, part in enumerate(parts) if part.picture]
+    pictures = [i for i, part in enumerate(parts) if part.picture is not None]
     used: set[int] = set()
     introduced: list[tuple[str, Part]] = []
     seen: list[Part] = []
@@ -121,11 +121,11 @@ def _read(message: Message, *, last: bool) -> tuple[list[tuple[str, Part]], list
         asked = last and i == pictures[-1]
         found = None
         for near in (i - 1, i + 1):
-            if found is None and 0 <= near < len(parts) and not parts[near].picture and near not in used:
+            if found is None and 0 <= near < len(parts) and parts[near].picture is None and near not in used:
                 found = _introduced(parts[near].text, alone=not asked and not last)
                 if found is not None and not (asked and not _is_only_that(parts[near].text)):
                     used.add(near)
-        label = i > 0 and not parts[i - 1].picture and parts[i - 1].text.strip().endswith(":")
+        label = i > 0 and parts[i - 1].picture is None and parts[i - 1].text.strip().endswith(":")
         if label:
             used.add(i - 1)
         if found is not None:

@@ -45,9 +45,9 @@ def response_of(refusal: Refusal) -> JSONResponse:
 
 
 def of_validation(errors: list[Any]) -> Refusal:
-    """What a body's schema has against it, the first mistake by name."""
-    first = errors[0]
-    place = [p for p in first.get("loc", ()) if p not in ("body", "query", "path", "header")]
+    """What a body's schema has against it, the mistake that lies deepest by name: those above it follow from it."""
+    first = max(errors, key=lambda error: len(error.get("loc", ())))
+    place = [p for p in first.get("loc", ()) if p not in ("body", "query", "path", "header") and "[" not in str(p)]
     param = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".") or None
     kind = first.get("type", "")
     if kind == "extra_forbidden":
