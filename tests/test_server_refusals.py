@@ -100,7 +100,8 @@ BAD: dict[str, tuple[Any, int, str]] = {  # what is wrong: (request, status, cod
     "a part without text": (said([{"type": "text"}]), 400, "missing_parameter"),
     "two pictures": (said([part(1), part(2), {"type": "text", "text": "Who?"}]), 400, "several_pictures"),
     "a picture of the assistant's": (
-        chat(messages=[{"role": "assistant", "content": [part(1)]}, {"role": "user", "content": "Who?"}]), 400, "invalid_request"),
+        chat(messages=[{"role": "assistant", "content": [part(1)]}, {"role": "user", "content": "Who?"}]),
+        400, "invalid_request"),
     "half a character": (("POST", CHAT, b'{"model": "mini", "messages": [{"role": "user", "content": "\\ud800?"}]}'), 400, ""),
     "a NUL": (said("Who\0?"), 400, "invalid_request"),
     "a name that nobody has": (said("Where is <billie>?"), 400, "unknown_concept"),

@@ -15,8 +15,8 @@ import plvm
 from plvm.errors import PlvmError
 from plvm.server import chat_routes, concepts_routes, files_routes, looking_routes, state_routes
 from plvm.server.caller import Rates
+from plvm.server.counters import Counted, Figures
 from plvm.server.errors_schema import of_validation, response_of
-from plvm.server.figures import Counted, Figures
 from plvm.server.guard import Guard, TooLarge
 from plvm.server.refusals import Refusal, refusal_of
 from plvm.server.service import Service

@@ -19,8 +19,8 @@ from plvm.errors import PlvmError, UnknownConceptError
 from plvm.naming.mentions import marked
 from plvm.server.caller import caller_of
 from plvm.server.chat_schema import AssistantMessage, ChatRequest, ChatResponse, Choice, Ours, TokenDetails, Usage
-from plvm.server.dialogue import Dialogue, Guest, Part, dialogue_of, merged
 from plvm.server.errors_schema import ErrorResponse, body_of
+from plvm.server.messages import Dialogue, Guest, Part, dialogue_of, merged
 from plvm.server.question import Question, first_words
 from plvm.server.refusals import Refusal, refusal_of
 from plvm.server.service import Service

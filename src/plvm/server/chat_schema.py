@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from plvm.server.dialogue import Message, Part
+from plvm.server.messages import Message, Part
 from plvm.server.refusals import Refusal
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo..."

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from plvm.server.chat_routes import Caller
+from plvm.server.counters import Figures
 from plvm.server.errors_schema import ErrorResponse
-from plvm.server.figures import Figures
 from plvm.server.refusals import Refusal
 from plvm.server.service import Service
 
