@@ -126,6 +126,14 @@ def test_a_key_opens_its_namespace_and_nothing_else(vlm: Personal, tmp_path: Pat
         assert http.get("/v1/concepts", **at(home)).status_code == 401
         keys.revoke(keys.keys[0].id)
         assert http.get("/v1/concepts").status_code == 401, "without any key left it stays closed"
+        keys.path.write_text("{")
+        assert http.get("/v1/concepts", **at(home)).json()["error"]["code"] == "store_unavailable"
+
+
+def test_a_mistake_of_ours_is_an_error_as_any_other(http: Any, service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "store", lambda namespace: 1 / 0)
+    broken = http.get("/v1/concepts")
+    assert broken.status_code == 500 and broken.json()["error"]["code"] == "internal"
 
 
 def test_without_a_key_nobody_else_can_reach_it(http: Any) -> None:

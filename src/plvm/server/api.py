@@ -18,7 +18,7 @@ from plvm.server.caller import Rates
 from plvm.server.counters import Counted, Figures
 from plvm.server.errors_schema import of_validation, response_of
 from plvm.server.guard import Guard, TooLarge
-from plvm.server.refusals import Refusal, refusal_of
+from plvm.server.refusals import Refusal, broken, refusal_of
 from plvm.server.service import Service
 
 ABOUT = "A vision-language model that knows people by name, behind the API that OpenAI's clients speak."
@@ -50,6 +50,10 @@ def _tell_errors(api: FastAPI) -> None:
     @api.exception_handler(PlvmError)
     async def plvm_error(_: Request, error: PlvmError) -> JSONResponse:
         return response_of(refusal_of(error))
+
+    @api.exception_handler(Exception)
+    async def mistake_of_ours(_: Request, error: Exception) -> JSONResponse:
+        return response_of(broken())
 
     @api.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
+from plvm.errors import PlvmError
 from plvm.server.errors_schema import response_of
-from plvm.server.refusals import Refusal
+from plvm.server.refusals import Refusal, refusal_of
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -34,7 +35,10 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        refusal = self._refusal(headers)
+        try:
+            refusal = self._refusal(headers)
+        except PlvmError as error:  # the file of keys cannot be read
+            refusal = refusal_of(error)
         if refusal is not None:
             await response_of(refusal)(scope, receive, send)
             return

@@ -76,4 +76,4 @@ def stopping() -> Refusal:
 
 def broken() -> Refusal:
     """Something went wrong that is no mistake of whoever asked."""
-    return Refusal(500, "internal", "The model failed while it computed this answer.", "Try again; the server's log says more.")
+    return Refusal(500, "internal", "The server failed while it computed this answer.", "Try again; the server's log says more.")
