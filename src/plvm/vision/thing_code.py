@@ -46,7 +46,9 @@ class ThingCode(nn.Module):
         return functional.relu6(self._bn1(self._conv_head(x)))
 
     @torch.inference_mode()
-    def describe(self, image: Image.Image, *, parts: tuple[int, ...] = PARTS, short: int = SHORT) -> tuple[np.ndarray, np.ndarray]:
+    def describe(
+        self, image: Image.Image, *, parts: tuple[int, ...] = PARTS, short: int = SHORT
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The codes `[W, 1280]` (of length 1) and boxes `[W, 4]` (left, top, right, bottom; 0..1 of the picture) of the windows
         of an RGB picture: for every p of `parts` those of the grid of p x p and those half way between. It is seen with its
         shorter side at `short` pixels."""
