@@ -41,6 +41,7 @@ _PLACES = {
 }  # fmt: skip
 PLACES = tuple(dict.fromkeys(place for places in _PLACES.values() for place in places))
 _TURNED = re.compile(r"missing|absent|gone|left out")  # to these Yes would mean that somebody is not there
+_DEEDS = re.compile(r"doing|happen|takes place")  # what somebody does is not taught
 _HELD_OUT = 8  # one wording of so many
 _HOW_MANY_KNOWN = (
     "how many of them do you know", "how many people here do you know", "how many faces do you recognise", "how many do you know",
@@ -115,7 +116,10 @@ def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) 
     if kind in ("outside", "manners"):
         return _aside(rng, kind, people)
     if kind == "caption":
-        return as_typed(described(rng), rng), _caption(scene)
+        text = described(rng)
+        while _DEEDS.search(text):
+            text = described(rng)
+        return as_typed(text, rng), _caption(scene)
     person = rng.randrange(people) if people else -1
     if kind == "beside" and person not in scene.who:
         return None
