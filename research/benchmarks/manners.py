@@ -4,7 +4,8 @@
     python research/benchmarks/manners.py --half development        # while a model is made
 
 Each of the inputs of research/manners/ is typed beside three drawn pictures of validation people, with two people known by name,
-in brackets or without in turn. The result file has every answer.
+in brackets or without in turn. The result file has every answer, and whether the training's own wordings spell the input: whether
+its letters and figures are among 200,000 texts drawn as the training draws them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from plvm_lab.evaluate.ordinary_inputs import (
     typed,
 )
 from plvm_lab.evaluate.result_table import Table
+from plvm_lab.portraits.everyday import LEARNED, about_itself, described, greeting
+from plvm_lab.portraits.outside import draw_outside
 from plvm_lab.portraits.person import person_of
 from plvm_lab.portraits.render import draw
 from plvm_lab.portraits.scene import draw_portrait
@@ -72,8 +75,8 @@ def staged(halves: tuple[str, ...], pictures: int, seed: int) -> list[Typed]:
     return found
 
 
-def asked(vlm: Personal, many: list[Typed]) -> list[dict[str, Any]]:
-    """Every input with its answer and whether it was handled right."""
+def asked(vlm: Personal, many: list[Typed], trained: set[str]) -> list[dict[str, Any]]:
+    """Every input with its answer, whether it was handled right, and whether it is one of the `trained` texts."""
     found: list[dict[str, Any]] = []
     for i in range(0, len(many), BATCH):
         own = many[i : i + BATCH]
@@ -82,10 +85,23 @@ def asked(vlm: Personal, many: list[Typed]) -> list[dict[str, Any]]:
             facts = caption_facts(t.stage, answer.text) if t.given.kind == "description" else (0, 0)
             found.append({
                 "id": t.given.id, "half": t.given.half, "kind": t.given.kind, "typed": t.text, "answer": answer.text,
-                "right": handled(t.given, t.stage, answer.text), "facts": facts,
+                "right": handled(t.given, t.stage, answer.text), "facts": facts, "spelled": plain(t.given.text) in trained,
             })  # fmt: skip
         progress("inputs", len(found), len(many))
     return found
+
+
+def plain(text: str) -> str:
+    """Its letters and figures, in small letters, with a name at every `{x}`."""
+    return "".join(c for c in text.replace("{x}", "billie").lower() if c.isalnum())
+
+
+def trained_texts(seed: int, draws: int = 200_000) -> set[str]:
+    """What the training types, as `plain` has it: so many texts drawn as it draws them, and every wording of a question."""
+    rng = random.Random(seed)
+    drawn = (lambda: described(rng), lambda: greeting(rng)[0], lambda: about_itself(rng), lambda: draw_outside(rng, "billie"))
+    texts = {plain(drawn[n % len(drawn)]()) for n in range(draws)}
+    return texts | {plain(text) for wordings in LEARNED.values() for text in wordings}
 
 
 def share(rows: list[dict[str, Any]]) -> Any:
@@ -96,8 +112,11 @@ def share(rows: list[dict[str, Any]]) -> Any:
 def shown(content: Mapping[str, Any]) -> Shown:
     """The shares of both halves, kind by kind."""
     figures = content["figures"]
-    rows = tuple((kind, *(own[kind] for own in figures.values())) for kind in ("all", *KINDS))
-    note = f"Percent handled right, {content['pictures']} pictures an input; intervals over inputs."
+    rows = tuple((kind, *(own[kind] for own in figures.values())) for kind in ("all", "not spelled", *KINDS))
+    note = (
+        f"Percent handled right, {content['pictures']} pictures an input; intervals over inputs. Not spelled: all but those that "
+        "the training's own wordings spell."
+    )
     return Shown((Table("Ordinary inputs", ("", *figures), rows, note),))
 
 
@@ -110,13 +129,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "everyday_inputs.json")
     chosen = parser.parse_args()
     halves = (chosen.half,) if chosen.half else HALVES
-    rows = asked(personal.load(chosen.model), staged(halves, chosen.pictures, chosen.seed))
+    rows = asked(personal.load(chosen.model), staged(halves, chosen.pictures, chosen.seed), trained_texts(chosen.seed))
     by_half = {half: [r for r in rows if r["half"] == half] for half in halves}
     figures = {
         half: {
             "all": share(own),
             **{kind: share([r for r in own if r["kind"] == kind]) for kind in KINDS},
             "facts": sum(r["facts"][0] for r in own) / max(1, sum(r["facts"][1] for r in own)),
+            "not spelled": share([r for r in own if not r["spelled"]]),
             "n": len(own),
         }
         for half, own in by_half.items()
