@@ -40,6 +40,7 @@ def test_no_store_is_no_mistake_of_the_disk(shell: Shell) -> None:
 
 def test_a_damaged_concept_is_left_out_aloud_and_made_again_from_its_picture(friends: Shell) -> None:
     before = friends.kept()
+    answer = friends("ask", "party.png", "Who is <avril>?", "--max-tokens", "2")
     with ConceptStore.open(friends.store) as store:
         tokens = store.get("billie").tokens
     spoil_tokens(friends)
@@ -50,7 +51,7 @@ def test_a_damaged_concept_is_left_out_aloud_and_made_again_from_its_picture(fri
     assert set(avril) == set(billie) and not billie["tokens"] and "--repair" in friends.err
     message, hint = friends.refuses("ask", "party.png", "Who is <billie>?", model=friends.family)
     assert "<billie> is damaged" in message and "plvm store check --repair" in hint
-    friends("ask", "party.png", "Who is <avril>?", "--max-tokens", "2")
+    assert friends("ask", "party.png", "Who is <avril>?", "--max-tokens", "2") == answer
     friends("store", "check", exit=2)
     assert friends.out == "1 concept with 1 picture whole, 1 damaged; see below.\n" and "<billie>" in friends.err
     friends("store", "check", "--repair", *model(friends))

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,17 @@ def started(*words: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
 def interrupt(process: subprocess.Popen[str]) -> None:
     """What a terminal does at Ctrl-C: SIGINT to everybody in the group."""
     os.killpg(process.pid, signal.SIGINT)
+
+
+def interrupt_when(process: subprocess.Popen[str], begun: Callable[[], bool], times: int) -> None:
+    """Press Ctrl-C so many times once something has `begun`, or not at all where it is over before."""
+    until = time.monotonic() + 120
+    while not begun() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    for _ in range(times):
+        if process.poll() is None:
+            interrupt(process)
+            time.sleep(0.2)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -150,13 +161,7 @@ def test_synthesis_goes_on_where_it_was_interrupted(times: int, tmp_path: Path) 
     """The first Ctrl-C lets workers finish their shards, the second ends everything; started again, the data are the same."""
     words = ("synth", "--identities", "40", "--per-identity", "2", "--size", "64", "--workers", "2", "--out")
     with started(*words, str(tmp_path / "cut")) as synth:
-        until = time.monotonic() + 60
-        while not list((tmp_path / "cut").rglob("*.tar")) and synth.poll() is None and time.monotonic() < until:
-            time.sleep(0.05)
-        for _ in range(times):
-            if synth.poll() is None:
-                interrupt(synth)
-                time.sleep(0.2)
+        interrupt_when(synth, lambda: bool(list((tmp_path / "cut").rglob("*.tar"))), times)
         code, _, complained = ended(synth)
         assert code in (130, 0) and "Traceback" not in complained, complained
     made = []
@@ -178,13 +183,7 @@ def test_training_goes_on_where_it_was_interrupted(times: int, shell: Shell, tmp
     settings = ("train.steps=40", "train.save=0", "train.trackers=", "train.pictures=2", "train.packs=2")
     words = ("train", data, "--model", str(shell.family), *settings, "--out")
     with started(*words, str(tmp_path / "cut")) as cut:
-        until = time.monotonic() + 120
-        while not (tmp_path / "cut" / "run" / "aligner.pt").exists() and cut.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        for _ in range(times):
-            if cut.poll() is None:
-                interrupt(cut)
-                time.sleep(0.1)
+        interrupt_when(cut, (tmp_path / "cut" / "run" / "aligner.pt").exists, times)
         code, _, complained = ended(cut)
         assert code == 130 and "Traceback" not in complained, complained
     for folder in ("cut", "whole"):
@@ -193,3 +192,20 @@ def test_training_goes_on_where_it_was_interrupted(times: int, shell: Shell, tmp
             assert code == 0, complained
     ends = [load_file(tmp_path / folder / "aligner.safetensors") for folder in ("cut", "whole")]
     assert ends[0].keys() == ends[1].keys() and all(ends[0][k].equal(ends[1][k]) for k in ends[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_evaluation_goes_on_where_it_was_interrupted(times: int, shell: Shell, tmp_path: Path) -> None:
+    """However often Ctrl-C was pressed, started again it ends with the records of one that nothing happened to."""
+    words = ("eval", "--small", "--system", "llava", "--model", str(shell.family), "--out")
+    with started(*words, str(tmp_path / "cut")) as cut:
+        interrupt_when(cut, (tmp_path / "cut" / "state.json").exists, times)
+        code, _, complained = ended(cut)
+        assert code in (130, 0) and "Traceback" not in complained, complained
+    for folder in ("cut", "whole"):
+        with started(*words, str(tmp_path / folder)) as again:
+            code, _, complained = ended(again)
+            assert code == 0, complained
+    records = [(tmp_path / folder / "records.jsonl").read_text() for folder in ("cut", "whole")]
+    assert records[0] and records[0] == records[1]
