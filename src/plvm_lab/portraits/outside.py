@@ -116,7 +116,10 @@ _UNSEEN = (
     "is this art", "how big is this file", "what is behind the camera", "what is outside the picture",
     "what will the weather be there", "what does it smell like", "what does it sound like", "do you see a {o}",
     "can you see the {o}", "how many {o}s are there", "what is the {o} doing", "is the {o} old",
-    "read the text on the {o}",
+    "read the text on the {o}", "what is the phone number of this person",
+    "what is the phone number of the person in the photo", "what is the number of the person in the picture",
+    "what is the address of the person in the photo", "where does the person in the photo work", "what is the age of the {o}",
+    "what is the password", "what is the weather like outside the picture", "who is the owner of this picture",
 )  # fmt: skip
 _OBJECTS = (
     "dog", "cat", "car", "bus", "train", "horse", "bird", "table", "chair", "lamp", "house", "tree", "river", "bridge",
