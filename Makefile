@@ -23,7 +23,7 @@ demo: $(READY)  ## enrol people, talk about pictures; the result is in demo/
 	$(BIN)/plvm demo --out demo
 
 test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: $(READY)  ## run the slow tests
 	$(BIN)/python -m pytest -m slow || [ $$? -eq 5 ]  # 5: there are none

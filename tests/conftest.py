@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # side by side one thread each is faster than two
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ["toys"]
 
