@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import plvm
 from plvm.errors import RequestError
 from plvm_lab.evaluate.ordinary_inputs import OrdinaryInput, Stage, caption_facts, handled, read_inputs, stage_of, typed
 from plvm_lab.families.mini.world import scene_of
@@ -16,6 +17,8 @@ from plvm_lab.portraits.manners import NO_PICTURE, caption
 from plvm_lab.portraits.outside import draw_outside
 from plvm_lab.portraits.person import person_of
 from plvm_lab.portraits.question_kind import KINDS
+from plvm_lab.portraits.render import draw
+from plvm_lab.portraits.scene import draw_portrait
 from plvm_lab.portraits.sentences import HELD_OUT, UNKNOWN
 
 INPUTS = Path(__file__).parents[1] / "research" / "manners" / "inputs.jsonl"
@@ -139,3 +142,34 @@ def test_colloquial_questions_are_judged_by_the_picture() -> None:
 def test_a_name_is_typed_with_brackets_or_without() -> None:
     assert typed("Where's {x}?", "billie", True) == "Where's <billie>?"
     assert typed("Where's {x}?", "billie", False) == "Where's Billie?"
+
+
+# ---- the shipped model
+
+
+@pytest.fixture(scope="module")
+def mini() -> plvm.Personal:
+    return plvm.load("mini")
+
+
+PLAIN = stage(1)  # two or three people, of whom one or two are known
+
+
+@pytest.mark.parametrize("asked", ["Describe the picture.", "What do you see?", "caption this please", "Tell me about it"])
+def test_mini_describes_a_picture_and_names_whom_it_knows_there(mini: plvm.Personal, asked: str) -> None:
+    rng = random.Random(5)
+    known = [mini.enroll(name, draw(draw_portrait(person, rng), 480)) for name, person in PLAIN.named.items()]
+    said = mini.ask(draw(PLAIN.scene, 480), asked, known).text
+    assert handled(OrdinaryInput("t-0", "sealed", "description", asked), PLAIN, said), said
+
+
+@pytest.mark.parametrize("asked", ["What is the capital of Spain?", "7 + 5 = ?", "Wer bist du?", "Tell me a joke.", "gfhj kdls"])
+def test_mini_says_plainly_what_it_cannot_answer(mini: plvm.Personal, asked: str) -> None:
+    assert mini.ask(draw(PLAIN.scene, 480), asked).text == LIMITS
+
+
+def test_mini_greets_and_says_what_it_can(mini: plvm.Personal) -> None:
+    picture = draw(PLAIN.scene, 480)
+    assert mini.ask(picture, "Hello!").text == f"Hello! {ABILITIES}"
+    assert mini.ask(picture, "What can you do?").text == ABILITIES
+    assert mini.ask(picture, "Thank you!").text == "You are welcome."

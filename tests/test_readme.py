@@ -19,6 +19,7 @@ from plvm.model.familiarity import LIMIT
 from plvm.personal import load
 from plvm_lab.demo.events import SIZE
 from plvm_lab.demo.story import STORY, reference
+from plvm_lab.portraits.everyday import LIMITS
 from plvm_lab.portraits.render import draw
 
 pytest_plugins = ["family"]
@@ -87,7 +88,8 @@ def test_what_it_says_of_noise_and_of_other_questions_is_what_happens(demo: None
     answer = vlm.ask(noise, "What is the hair color of <nobody>?", [nobody])
     assert nobody.unlike is not None and min(*nobody.unlike, answer.unlike or 0) > LIMIT, "warned of, and answered all the same"
     assert re.fullmatch(r"<nobody> has \w+ hair\.", answer.text)
-    assert vlm.ask("demo/pictures/library.png", "What is the capital of France?", [nobody]).text in ("Yes.", "No.")
+    for outside in ("What is the capital of France?", "Wo ist der Bahnhof?"):
+        assert vlm.ask("demo/pictures/library.png", outside, [nobody]).text == LIMITS
 
 
 @pytest.mark.parametrize("page", PAGES)
