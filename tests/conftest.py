@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["toys"]
+pytest_plugins = ["toys", "serving"]
 
 
 @pytest.fixture(autouse=True)
