@@ -18,6 +18,7 @@ from plvm.sidecars.caption import Caption, Seen, describe
 from plvm.sidecars.json_sidecar import JsonSidecar
 from plvm.sidecars.watch import Watched
 from plvm.sidecars.xmp import XmpSidecar
+from plvm.types import SamplingParams
 from shell import Shell
 from shell import friends as friends
 from shell import load_once as load_once
@@ -121,9 +122,16 @@ def test_a_caption_is_the_models_sentence_and_who_is_there(vlm: Any) -> None:
     roll = vlm.who(picture(3), people)
     assert [s.word for s in found.people] == [p.name for p in roll if p.verdict == "yes"]
     assert [s.word for s in found.unsure] == [p.name for p in roll if p.verdict == "unsure"]
-    said = vlm.ask(picture(3), "Describe the picture.").text
+    there = [person for person in people if person.name in {s.word for s in found.people}]
+    said = vlm.ask(picture(3), "Describe the picture.", there, SamplingParams(max_tokens=96)).shown(people)
     assert found.text.split() == "".join(c if c.isprintable() else " " for c in said).split()
     assert describe(vlm, picture(3), []).people == ()
+
+
+def test_a_name_that_the_caption_says_is_not_said_again() -> None:
+    assert caption("Anna Maria is at the beach.", "Anna Maria", "Kim").sentence == (
+        "Anna Maria is at the beach. In the picture: Kim."
+    )
 
 
 def test_every_picture_gets_its_caption_once(friends: Shell) -> None:

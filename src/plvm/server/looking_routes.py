@@ -16,11 +16,9 @@ from plvm.server.chat_schema import PIXEL, GuestIn, Strict
 from plvm.server.errors_schema import ErrorResponse
 from plvm.server.service import Service
 from plvm.server.visitors import Visitor
-from plvm.types import Concept, SamplingParams
+from plvm.types import Concept
 
 router = APIRouter(tags=["pictures"], responses={"4XX": {"model": ErrorResponse}})
-CAPTION = "Describe the picture."
-CAPTION_TOKENS = 96
 
 
 class PictureIn(Strict):
@@ -97,13 +95,11 @@ async def describe(body: PictureIn, request: Request, namespace: Caller) -> Any:
 
     def work(vlm: Personal) -> Described:
         concepts = _everybody(service, vlm, namespace, visitors, stored)
-        found = vlm.who(picture, concepts, namespace=namespace) if concepts else []
-        there = {p.name for p in found if p.verdict == YES}
-        known = [c for c in concepts if c.name in there]
-        answer = vlm.ask(picture, CAPTION, known, SamplingParams(max_tokens=CAPTION_TOKENS), namespace=namespace)
+        answer, found = vlm.describe(picture, concepts, namespace=namespace)
+        people = [_out(p, concepts) for p in found]
         return Described(
-            model=service.name, caption=answer.shown(known), people=[_out(p, concepts) for p in found],
-            tags=[c.shown for c in known], unlike=_rounded(answer.unlike),
+            model=service.name, caption=answer.shown(concepts), people=people,
+            tags=[p.shown for p in people if p.verdict == YES], unlike=_rounded(answer.unlike),
         )  # fmt: skip
 
     return await service.compute(work)

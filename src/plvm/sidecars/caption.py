@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plvm.images import Source, open_image
-from plvm.types import Concept, SamplingParams
+from plvm.images import Source
+from plvm.types import Concept
 
 if TYPE_CHECKING:
     from plvm.personal import Personal
     from plvm.presence.roll import Presence
-
-QUESTION = "Describe the picture."
-LONGEST = 64  # tokens
 
 
 @dataclass(frozen=True)
@@ -29,8 +26,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Caption:
-    """`text` is the model's, `people` are there and `unsure` ones may be; `unlike` the training is the picture, where that is
-    known; `aligner` is the fingerprint of the model."""
+    """`text` is the model's, with display names, `people` are there and `unsure` ones may be; `unlike` the training is the picture,
+    where that is known; `aligner` is the fingerprint of the model."""
 
     text: str
     people: tuple[Seen, ...]
@@ -40,19 +37,17 @@ class Caption:
 
     @property
     def sentence(self) -> str:
-        """The text, and who is there."""
-        names = ", ".join(seen.name for seen in self.people)
+        """The text, and who is there without being named in it."""
+        names = ", ".join(seen.name for seen in self.people if seen.name not in self.text)
         return f"{self.text} In the picture: {names}.".strip() if names else self.text
 
 
 def describe(vlm: Personal, image: Source, concepts: Sequence[Concept], *, namespace: str = "default") -> Caption:
     """The caption of a picture, with those of `concepts` who are in it. Raises ImageError, AlignerMismatchError."""
-    picture = open_image(image)
-    answer = vlm.ask(picture, QUESTION, params=SamplingParams(max_tokens=LONGEST), namespace=namespace)
-    found = vlm.who(picture, concepts, namespace=namespace) if concepts else []
+    answer, found = vlm.describe(image, concepts, namespace=namespace)
     shown = {concept.name: concept.shown for concept in concepts}
     people, unsure = (tuple(_seen(p, shown[p.name]) for p in found if p.verdict == v) for v in ("yes", "unsure"))
-    return Caption(_plain(answer.text), people, unsure, answer.unlike, vlm.fingerprint)
+    return Caption(_plain(answer.shown(concepts)), people, unsure, answer.unlike, vlm.fingerprint)
 
 
 def _seen(presence: Presence, name: str) -> Seen:
