@@ -26,8 +26,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Caption:
-    """`text` is the model's, with display names, `people` are there and `unsure` ones may be; `unlike` the training is the picture,
-    where that is known; `aligner` is the fingerprint of the model."""
+    """`text` is the model's, with display names, `people` are there and `unsure` ones may be; `unlike` the training is the
+    picture, where that is known; `aligner` is the fingerprint of the model."""
 
     text: str
     people: tuple[Seen, ...]
