@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from llama import llama_tokenizer
-from plvm.engine.generate import complete, generate, never_chosen
+from plvm.engine.decoding import never_chosen
+from plvm.engine.generate import complete, generate
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes
 from plvm.engine.request import Request
 from plvm.engine.score import yes_probability

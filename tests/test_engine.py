@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from plvm.engine.decoding import never_chosen
 from plvm.engine.gathered import gather
-from plvm.engine.generate import complete, generate, never_chosen, stream
+from plvm.engine.generate import complete, generate, stream
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request
 from plvm.engine.score import choose, yes_of, yes_probability

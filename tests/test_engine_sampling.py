@@ -67,7 +67,7 @@ def test_special_tokens_are_never_said(
         seen.append(logits.clone())
         return prompt.end_id
 
-    monkeypatch.setattr("plvm.engine.generate.sample", spy)
+    monkeypatch.setattr("plvm.engine.decoding.sample", spy)
     generate(backbone, prompt, [Request(prefixes[0], "Hello?")])
     special = [tokenizer.convert_tokens_to_ids(t) for t in ("<image>", "<pad>", "<s>")]
     assert torch.isinf(seen[0][special]).all() and torch.isfinite(seen[0][prompt.end_id])

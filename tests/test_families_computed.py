@@ -14,9 +14,10 @@ from backbone_families import folder as folder
 from backbone_families import people as people
 from backbone_families import prefixes as prefixes
 from backbone_families import prompt as prompt
-from plvm.engine import generate as engine
+from plvm.engine import decoding as engine
+from plvm.engine.decoding import never_chosen
 from plvm.engine.gathered import gather
-from plvm.engine.generate import complete, generate, never_chosen
+from plvm.engine.generate import complete, generate
 from plvm.engine.prefix import ImagePrefix, compute_prefixes
 from plvm.engine.request import Request
 from plvm.engine.score import choose, yes_probability

@@ -17,7 +17,8 @@ from backbone_families import folder as folder
 from backbone_families import people as people
 from backbone_families import prefixes as prefixes
 from backbone_families import prompt as prompt
-from plvm.engine.generate import generate, never_chosen
+from plvm.engine.decoding import never_chosen
+from plvm.engine.generate import generate
 from plvm.engine.prefix import ImagePrefix, compute_prefixes
 from plvm.engine.request import Request
 from plvm.errors import CheckpointError, RequestError

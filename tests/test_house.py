@@ -32,6 +32,7 @@ ROWS = {
         ("personal",),
         ("choosing", "people"),
         ("data",),
+        ("albums", "sidecars"),
         ("train",),
         ("hub",),
         ("server",),
@@ -53,7 +54,7 @@ ROWS = {
 }
 FILES = sorted(file for package in ROWS for file in (SOURCE / package).rglob("*.py"))
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "sqlalchemy", "tokenizers", "huggingface_hub"}
-LINES = 13_600  # of the product: what one reads in an evening, with a store that mends itself and verdicts in two
+LINES = 18_400  # of the product: what one reads in an evening, with the store, the server and the house's own apps in three
 SHARED = {"__init__", "__main__"}
 
 

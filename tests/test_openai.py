@@ -20,9 +20,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plvm.albums.retry_after import seconds
 from plvm.errors import RequestError
 from plvm_lab import endpoint as client
-from plvm_lab.endpoint import Endpoint, Patience, seconds
+from plvm_lab.endpoint import Endpoint, Patience
 from plvm_lab.evaluate.system import ABILITIES, Ask, Turn
 from plvm_lab.systems import build_system, settings_of
 from plvm_lab.systems.openai_api import letter_of

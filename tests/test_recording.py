@@ -12,7 +12,8 @@ from torch import Tensor
 
 import hub
 from plvm.engine import steps
-from plvm.engine.generate import Completion, complete, stream
+from plvm.engine.decoding import Completion
+from plvm.engine.generate import complete, stream
 from plvm.engine.prefix import ImagePrefix, compute_prefixes
 from plvm.engine.request import Request
 from plvm.model import recording

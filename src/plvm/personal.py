@@ -33,8 +33,12 @@ from plvm.model.recording import Replayed
 from plvm.naming.display import word_and_display, words_for
 from plvm.presence.calibration import Calibration, load_calibration
 from plvm.presence.roll import Presence, call_roll, with_places
+from plvm.presence.verdicts import YES
 from plvm.prompt.image_first import Prompt
 from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_text
+
+CAPTION = "Describe the picture."
+CAPTION_TOKENS = 96
 
 
 class Personal:
@@ -246,6 +250,18 @@ class Personal:
         picture = open_image(image)
         (found,) = self.verdicts([picture], concepts, namespace=namespace)
         return with_places(self.engine, picture, concepts, found, namespace=namespace)
+
+    def describe(
+        self, image: Source, concepts: Sequence[Concept] = (), *, namespace: str = "default"
+    ) -> tuple[Answer, list[Presence]]:
+        """(the model's caption of `image`, who of `concepts` is there as `who` has it). Those who are surely there are in the
+        prompt, so that the caption can name them. Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
+        picture = open_image(image)
+        found = self.who(picture, concepts, namespace=namespace) if concepts else []
+        there = {p.name for p in found if p.verdict == YES}
+        known = [c for c in concepts if c.name in there]
+        params = SamplingParams(max_tokens=CAPTION_TOKENS)
+        return self.ask(picture, CAPTION, known, params, namespace=namespace), found
 
     def look(self, image: Picture, *, namespace: str = "default") -> ImagePrefix:
         """The image prefix of a picture: it can stand wherever a picture can, and nothing of it is computed again. Raises

@@ -6,16 +6,15 @@ travels in a header alone, and never to another address: redirects are refused. 
 
 from __future__ import annotations
 
-import email.utils
 import json
 import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from plvm.albums.retry_after import seconds
 from plvm.errors import RequestError
 
 AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})  # statuses that may be better next time
@@ -154,17 +153,3 @@ def check_address(url: str) -> None:
         fits = False
     if not fits:
         raise RequestError(f"{url[:80]!r} is not the address of an endpoint.", "Give one like https://host/v1.")
-
-
-def seconds(header: str | None, longest: float) -> float | None:
-    """A Retry-After header, seconds or a date -> seconds from now, at most `longest`; None where it says nothing."""
-    if header is None:
-        return None
-    try:
-        wait = float(header)
-    except ValueError:
-        try:
-            wait = (email.utils.parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return min(max(wait, 0.0), longest)

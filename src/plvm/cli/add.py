@@ -1,4 +1,4 @@
-"""`plvm add`: enrol somebody, everybody in a folder, or again whoever another Aligner enrolled."""
+"""`plvm add`: enrol somebody, everybody in a folder or of an app, or again whoever another Aligner enrolled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Exit, Option, Typer
 
 from plvm.cli import options as o
+from plvm.cli.albums import AlbumOptions, add_from
 from plvm.cli.console import count, out, out_json, progress, say, table
 from plvm.cli.unlike import farthest, rounded, warn
 from plvm.cli.verbs import add_verb
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from plvm.people import Group
     from plvm.store import ConceptStore
 
-_USAGE = "Say `plvm add NAME PICTURE`, `plvm add --folder FOLDER` or `plvm add --re-enrol`."
+_USAGE = "Say `plvm add NAME PICTURE`, `plvm add --folder FOLDER`, `plvm add --from-immich URL` or `plvm add --re-enrol`."
 
 
 def register(app: Typer) -> None:
@@ -40,6 +41,7 @@ def add(
     replace: o.Replace = False,
     notes: Annotated[str, Option("--notes", metavar="TEXT", help="A remark of yours; the model never sees it.")] = "",
     *,
+    album: AlbumOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
     json: o.Json = False,
@@ -52,16 +54,24 @@ def add(
     With --folder the exit code is 0 if at least one was enrolled or all are there already, and 2 if nobody was; the rest
     is listed with the reasons.
 
+    With --from-immich, --from-photoprism or --from-frigate everybody whom that app knows by name is enrolled. Said again,
+    it enrols who is new and follows those who were renamed, merged or got another picture.
+
     \b
     Examples:
       plvm add billie billie.jpg
       plvm add "Anna Maria" anna-1.jpg anna-2.jpg
       plvm add --folder people/
+      plvm add --from-immich http://192.168.1.5:2283 --key-file immich.key
     """
-    if sum((bool(who), folder is not None, re_enrol)) != 1:
-        raise RequestError("One of NAME IMAGE, --folder and --re-enrol is needed.", _USAGE)
+    if sum((bool(who), folder is not None, re_enrol, album.named)) != 1:
+        raise RequestError("One of NAME IMAGE, --folder, --from-... and --re-enrol is needed.", _USAGE)
+    album.check()
     if notes and not who:
         raise RequestError("--notes belongs to one name.", "Leave it out, or add one name at a time.")
+    if album.named:
+        add_from(album, store, model, replace=replace, json=json)
+        return
     with store.open() as opened:
         if who:
             _add_one(opened, model, who[0], who[1:], notes=notes, replace=replace, json=json)

@@ -20,10 +20,12 @@ HOMES = {  # a file of plvm.cli: its verbs, as the help lists them
     "chat": ("chat",),
     "recognize": ("recognize",),
     "who": ("who",),
+    "watch": ("watch",),
     "train": ("train",),
     "calibrate": ("calibrate",),
     "import_official": ("import-official",),
     "push": ("push",),
+    "serve": ("serve", "keys"),
 }
 OTHERS = "plvm.verbs"  # the entry points of other packages: what each names adds its verbs to an app
 _HOME_OF = {verb: home for home, verbs in HOMES.items() for verb in verbs}

@@ -21,7 +21,7 @@ from plvm.cli.interrupts import INTERRUPTED, INTERRUPTS
 from plvm.errors import PlvmError
 
 WIDTH = 100  # columns of the help
-PANELS = ("Concepts", "Pictures", "The model")  # verbs of other packages may name others
+PANELS = ("Concepts", "Pictures", "The model", "Serving")  # verbs of other packages may name others
 
 
 class Verb(TyperCommand):

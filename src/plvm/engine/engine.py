@@ -12,7 +12,8 @@ from dataclasses import replace
 from PIL import Image
 
 from plvm.engine.checks import checked_question, refuse_other_aligners, refuse_twins
-from plvm.engine.generate import Completion, generate, stream
+from plvm.engine.decoding import Completion
+from plvm.engine.generate import generate, stream
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
 from plvm.engine.request import Request, Session
 from plvm.engine.score import BATCH, yes_probability

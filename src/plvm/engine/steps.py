@@ -46,6 +46,35 @@ class Steps:
         self.past = tuple((k[rows], v[rows]) for k, v in self.past)
         self.mask, self.position = self.mask[rows], self.position[rows]
 
+    def beside(self, other: Steps) -> Steps:
+        """What continues the rows of both, these first. Columns that nobody of a row sees are left out of what is kept."""
+        both = Steps.__new__(Steps)
+        parts = [self._packed(), other._packed()]
+        length = max(mask.shape[1] for _, mask in parts)
+        both.backbone, both.padded = self.backbone, True
+        both.position = torch.cat([self.position, other.position])
+        both.mask = torch.cat([F.pad(mask, (0, length - mask.shape[1])) for _, mask in parts])
+
+        def together(layer: int, part: int) -> Tensor:
+            own = [past[layer][part] for past, _ in parts]
+            return torch.cat([F.pad(t, (0, 0, 0, length - t.shape[2])) for t in own])
+
+        both.past = tuple((together(i, 0), together(i, 1)) for i in range(len(parts[0][0])))
+        return both
+
+    def _packed(self) -> tuple[KeyValues, Tensor]:
+        """Past and mask with what every row sees at its beginning, no longer than the longest row."""
+        length = int(self.mask.sum(1).max())
+        if length == self.mask.shape[1]:
+            return self.past, self.mask
+        order = (~self.mask).sort(dim=1, stable=True).indices[:, :length]
+        columns = order[:, None, :, None]
+
+        def packed(t: Tensor) -> Tensor:
+            return t.gather(2, columns.expand(-1, t.shape[1], -1, t.shape[3]))
+
+        return tuple((packed(k), packed(v)) for k, v in self.past), self.mask.gather(1, order)
+
     def row(self, i: int) -> KeyValues:
         """Everything that one row has seen, [1, heads, its length, width]."""
         return tuple((k[i : i + 1, :, self.mask[i]], v[i : i + 1, :, self.mask[i]]) for k, v in self.past)
@@ -79,6 +108,10 @@ class RecordedSteps(Steps):
         self.room.close()
         self.position += 1
         return hidden
+
+    def _packed(self) -> tuple[KeyValues, Tensor]:
+        past = self.row(0)
+        return past, self.mask.new_ones(1, past[0][0].shape[2])
 
     def row(self, i: int) -> KeyValues:
         return self.room.past if self.room is not None else super().row(i)

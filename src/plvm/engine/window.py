@@ -39,6 +39,10 @@ class Window:
                 return moved
             kept = kept[1:]
 
+    def holds(self, backbone: Backbone, prompt: Prompt, request: Request) -> bool:
+        """Whether a request has room in it, with an answer."""
+        return self._length(backbone, prompt, request) <= self.tokens
+
     def _holds(self, turns: int, tokens: int) -> bool:
         return (not self.turns or turns <= self.turns) and tokens <= self.tokens
 

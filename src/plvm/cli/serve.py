@@ -1,0 +1,127 @@
+"""`plvm serve` and `plvm keys`: the API, and the keys that open it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option, Typer
+
+from plvm.cli import options as o
+from plvm.cli.console import out, out_json, say, table
+from plvm.cli.verbs import add_verb
+from plvm.errors import RequestError
+from plvm.runtime import home_folder
+
+KEY_FILE = "keys.json"
+PACKAGES = {"fastapi", "uvicorn", "multipart", "python_multipart", "prometheus_client"}
+keys_ = Typer(no_args_is_help=True, rich_markup_mode=None, help="Make and revoke the keys of a server.")
+
+
+def register(app: Typer) -> None:
+    add_verb(app, "serve", serve, "Serving")
+    add_verb(keys_, "new", new_key, usage="NAMESPACE")
+    add_verb(keys_, "list", list_keys)
+    add_verb(keys_, "revoke", revoke_key, usage="ID")
+    app.add_typer(keys_, name="keys", rich_help_panel="Serving")
+
+
+@keys_.callback()
+def keys() -> None:
+    """Make and revoke the keys of a server."""
+
+
+KeysOption = Annotated[
+    Path | None,
+    Option("--keys", metavar="FILE", help="The file of API keys.", show_default=f"{KEY_FILE} in your data folder"),
+]
+
+
+def serve(
+    host: Annotated[
+        str, Option("--host", metavar="ADDRESS", help="Where to listen; elsewhere than here, a key is needed.")
+    ] = "127.0.0.1",
+    port: Annotated[int, Option("--port", metavar="N", help="The port; 0: any that is free.")] = 8642,
+    batch: Annotated[int, Option("--batch", metavar="N", help="So many answers are written side by side.")] = 16,
+    queue: Annotated[int, Option("--queue", metavar="N", help="So many requests may wait; more are told to come again.")] = 64,
+    seconds: Annotated[float, Option("--seconds", metavar="S", help="The longest that an answer may take.")] = 120.0,
+    per_minute: Annotated[int, Option("--per-minute", metavar="N", help="Requests a key may send; 0: any number.")] = 0,
+    keys: KeysOption = None,
+    *,
+    store: o.StoreOptions,
+    model: o.ModelOptions,
+) -> None:
+    """Serve the model over HTTP: an OpenAI-compatible API that knows your concepts by name.
+
+    Without keys only this machine may ask. With a key (`plvm keys new NAMESPACE`) every request needs one, and sees its
+    namespace alone. Ctrl-C ends it once the answers that are being written are whole.
+
+    \b
+    Examples:
+      plvm serve
+      plvm serve --host 0.0.0.0 --port 8080
+    """
+    try:
+        from plvm.server.keys import KeyFile
+        from plvm.server.limits import Limits
+        from plvm.server.service import Service
+        from plvm.server.serving import check_place
+        from plvm.server.serving import serve as run
+        from plvm.store.database import Database
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
+            raise
+        raise RequestError(f"Serving needs {error.name}.", 'Install it: `pip install "plvm[server]"`.') from None
+    if min(batch, queue) < 1 or seconds <= 0 or not 0 <= port < 65536 or per_minute < 0:
+        raise RequestError("--batch, --queue and --seconds must be above 0, --port a port.", "Correct them.")
+    file = KeyFile(_place(keys))
+    check_place(host, len(file.keys))
+    limits = Limits(batch=batch, queue=queue, seconds=seconds, per_minute=per_minute)
+    database = Database.open(store.place())
+    service = Service(
+        model.load(), database, name=Path(model.model).name, namespace=store.namespace, keys=file,
+        keys_needed=bool(file.keys), limits=limits,
+    )  # fmt: skip
+    who = "Every request needs a key." if file.keys else "Only this machine may ask; no key is needed."
+    run(service, host, port, ready=lambda address: say(f"Serving {service.name} at {address}/v1. {who} Ctrl-C ends it."))
+
+
+def new_key(
+    namespace: Annotated[str, Argument(metavar="NAMESPACE", help="What the key opens: concepts and files of this namespace.")],
+    note: Annotated[str, Option("--note", metavar="TEXT", help="Whose key it is.")] = "",
+    keys: KeysOption = None,
+) -> None:
+    """Make a key. It is shown once; the file keeps only its hash."""
+    from plvm.server.keys import KeyFile
+
+    file = KeyFile(_place(keys))
+    out(file.new(namespace, note))
+    say(f"This key opens the namespace {namespace}. It is shown only now; {file.path} keeps its hash.")
+
+
+def list_keys(keys: KeysOption = None, json: o.Json = False) -> None:
+    """List the keys: what each opens, since when."""
+    from plvm.server.keys import KeyFile
+
+    found = KeyFile(_place(keys)).keys
+    if json:
+        out_json([{"id": k.id, "namespace": k.namespace, "created": k.created, "note": k.note} for k in found])
+    elif found:
+        out(table([(k.id, k.namespace, k.created, k.note) for k in found], ("ID", "NAMESPACE", "CREATED", "NOTE")))
+    else:
+        say("There are no keys. Make one: `plvm keys new NAMESPACE`.")
+
+
+def revoke_key(
+    id: Annotated[str, Argument(metavar="ID", help="The key's id, as `plvm keys list` shows it.")], keys: KeysOption = None
+) -> None:
+    """Let a key open nothing any more, at once, also in a server that runs."""
+    from plvm.server.keys import KeyFile
+
+    gone = KeyFile(_place(keys)).revoke(id)
+    say(f"The key {gone.id} of the namespace {gone.namespace} opens nothing any more.")
+
+
+def _place(keys: Path | None) -> Path:
+    return keys.expanduser() if keys is not None else home_folder(os.environ).value / KEY_FILE

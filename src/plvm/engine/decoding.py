@@ -1,0 +1,200 @@
+"""Answers that are written side by side: rows join the batch while others are being written, and leave it when they have ended.
+
+Every row has its own concepts, its own past, its own sampling parameters and its own source of randomness, so that what a
+row says does not depend on what stands beside it, nor on when it joined. The tokenizer's special tokens, ids that it cannot
+spell and other requests' names are never chosen; the end token ends an answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from plvm.engine.gathered import gather
+from plvm.engine.request import Request, Session
+from plvm.engine.sampler import generator_of, sample
+from plvm.engine.steps import steps_after
+from plvm.engine.text import AnswerText
+from plvm.model.backbone import Backbone, KeyValues
+from plvm.prompt.image_first import Prompt
+from plvm.prompt.vocabulary import vocabulary_of
+from plvm.types import Answer, SamplingParams
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """An answer, and the state of the dialogue after it: what a next turn continues. `ids` were chosen, the end token apart;
+    the first of them from the logits `first` [V+C]."""
+
+    answer: Answer
+    session: Session
+    ids: tuple[int, ...]
+    first: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What a step wrote of one answer: its `ticket`, the `chunk` of text that it settled, maybe none, and, with the last one,
+    its `completion`."""
+
+    ticket: int
+    chunk: str
+    completion: Completion | None = None
+
+
+class Decoding:
+    """The answers that are being written now. `join` lets requests in, `step` writes a token of every one, `drop` sends away."""
+
+    def __init__(self, backbone: Backbone, prompt: Prompt) -> None:
+        self.backbone, self.prompt = backbone, prompt
+        self._banned = never_chosen(backbone, prompt)
+        self._rows: dict[int, _Row] = {}  # by ticket, in the order of the batch
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @torch.inference_mode()
+    def join(self, requests: Sequence[Request], params: Sequence[SamplingParams]) -> list[int]:
+        """Let requests in; returns a ticket for each. Their prompts are computed here, side by side.
+
+        Raises RequestError where a prompt is longer than the backbone reads; then nobody has joined."""
+        g = gather(self.backbone, self.prompt, requests)
+        hidden, past = g.continued(self.backbone)
+        new = steps_after(self.backbone, g, past)
+        tickets = list(range(self._next, self._next + len(requests)))
+        self._next += len(requests)
+        rows = [_Row(self.backbone, self.prompt, r, p, n) for r, p, n in zip(requests, params, g.written, strict=True)]
+        if not self._rows:
+            self._steps, self._last, self._vocabulary = new, g.last(hidden), g.vocabulary
+            self._rows = dict(zip(tickets, rows, strict=True))
+            return tickets
+        self._advance()
+        self._steps = self._steps.beside(new)
+        self._last = torch.cat([self._last, g.last(hidden)])
+        self._rows |= zip(tickets, rows, strict=True)
+        self._vocabulary = vocabulary_of([row.request.everyone for row in self._rows.values()], self.backbone.word_rows)
+        return tickets
+
+    @torch.inference_mode()
+    def step(self) -> list[Written]:
+        """Write one token of every answer; those that have ended leave."""
+        self._advance()
+        logits = self._vocabulary.logits(self._last.unsqueeze(1), self.backbone.head_rows)[:, 0].float()
+        logits = logits.to(self.backbone.device)
+        logits[:, : len(self._banned)].masked_fill_(self._banned, float("-inf"))
+        written = []
+        for i, (ticket, row) in enumerate(self._rows.items()):
+            chunk = row.choose(logits[i])
+            done = row.complete(self._steps.row(i)) if row.finish is not None else None
+            if chunk or done is not None:
+                written.append(Written(ticket, chunk, done))
+        self.drop([w.ticket for w in written if w.completion is not None])
+        return written
+
+    def drop(self, tickets: Iterable[int]) -> None:
+        """Send answers away, whole or not; the others go on as if they had never been there. Unknown tickets are nobody's."""
+        gone = set(tickets) & self._rows.keys()
+        if not gone:
+            return
+        still = [i for i, ticket in enumerate(self._rows) if ticket not in gone]
+        self._rows = {ticket: row for ticket, row in self._rows.items() if ticket not in gone}
+        if still:
+            keep = torch.tensor(still, device=self._last.device)
+            self._steps.keep(keep)
+            self._vocabulary = self._vocabulary.select(keep)
+            self._last = self._last[keep]
+
+    def _advance(self) -> None:
+        """Put the tokens that were chosen last behind the others, if they are not there yet."""
+        rows = list(self._rows.values())
+        if not any(row.ahead for row in rows):
+            return
+        ids = torch.tensor([[row.ids[-1]] for row in rows], device=self._last.device)
+        self._last = self._steps.take(self._vocabulary.embed(ids, self.backbone.word_rows))[:, -1]
+        for row in rows:
+            row.ahead = False
+
+
+def never_chosen(backbone: Backbone, prompt: Prompt) -> Tensor:
+    """bool[V]: ids that may not be said: special tokens other than the end, and ids that the tokenizer cannot spell."""
+    tokenizer = prompt.tokenizer
+    banned = torch.zeros(backbone.vocabulary_size, dtype=torch.bool)
+    banned[len(tokenizer) :] = True
+    special = [i for i, token in tokenizer.added_tokens_decoder.items() if token.special]
+    for i in (*special, *tokenizer.all_special_ids, backbone.image_id):
+        if i < len(banned):
+            banned[i] = True
+    banned[prompt.end_id] = False
+    return banned.to(backbone.device)
+
+
+class _Row:
+    """One answer that is being written."""
+
+    def __init__(
+        self, backbone: Backbone, prompt: Prompt, request: Request, params: SamplingParams, written: int
+    ) -> None:
+        self.request = request
+        self.params = params
+        self.written = written
+        self.text = AnswerText(prompt, request.names, backbone.vocabulary_size, params.stop)
+        self.generator = generator_of(params)
+        self.room = backbone.max_tokens - request.state.length - written
+        self.ids: list[int] = []
+        self.end_id = prompt.end_id
+        self.ahead = False  # whether the last id is chosen and not yet behind the others
+        self.first: Tensor | None = None
+        self.finish: str | None = None
+        self.begun = time.perf_counter()
+
+    def choose(self, logits: Tensor) -> str:
+        """Choose the next id from logits [V+C]; returns the chunk of text that it settles."""
+        if self.first is None:
+            self.first = logits.clone()
+        token = sample(logits, self.params, self.generator)
+        if token == self.end_id:
+            chunk, self.finish = self.text.close(), "end"
+        else:
+            self.ids.append(token)
+            self.ahead = True
+            chunk = self.text.push(token)
+            if not self.text.stopped and len(self.ids) >= min(self.params.max_tokens, self.room):
+                chunk, self.finish = chunk + self.text.close(), "length"
+        if self.text.stopped:
+            self.finish = "stop"
+        return chunk
+
+    def complete(self, past: KeyValues) -> Completion:
+        """The result; `past` [1, heads, .., width] holds everything but the last chosen id."""
+        session, text = self.request.session, self.text.text
+        start = self.request.state.length + self.written
+        kept = self.text.kept
+        cached = min(kept, past[0][0].shape[2] - start)
+        answer = Answer(
+            text,
+            finish=self.finish or "length",
+            prompt_tokens=start,
+            computed_tokens=self.written + self.request.owed,
+            new_tokens=len(self.ids),
+            seconds=time.perf_counter() - self.begun,
+            names=tuple(
+                sorted((n for n in self.request.names if f"<{n}>" in text), key=lambda n: text.index(f"<{n}>"))
+            ),
+            unlike=session.unlike,
+        )
+        after = Session(
+            tuple((k[:, :, : start + cached], v[:, :, : start + cached]) for k, v in past),
+            start + cached,
+            pending=(*self.ids[cached:kept], self.end_id),
+            concepts=self.request.everyone,
+            turns=session.turns + len(self.request.history) + 1,
+            shift=session.shift,
+            unlike=session.unlike,
+        )
+        assert self.first is not None
+        return Completion(answer, after, tuple(self.ids), self.first)

@@ -1,0 +1,137 @@
+"""`/v1/concepts`: the people, pets and things that the caller's key knows."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from plvm.errors import UnknownConceptError
+from plvm.images import open_image
+from plvm.naming.display import key
+from plvm.server.chat_routes import Caller
+from plvm.server.concepts_schema import ConceptList, ConceptOut, Deleted, NewConcept, Renaming, out_of
+from plvm.server.errors_schema import ErrorResponse
+from plvm.server.refusals import Refusal
+from plvm.server.service import Service
+from plvm.store.entry import Entry
+
+router = APIRouter(tags=["concepts"], responses={"4XX": {"model": ErrorResponse}})
+
+
+@router.post("/v1/concepts", status_code=201, response_model=ConceptOut)
+async def add_concept(body: NewConcept, request: Request, namespace: Caller) -> Any:
+    """Enrol somebody from one or several pictures. The answer comes once everything is safely stored."""
+    service: Service = request.app.state.service
+    pictures = [
+        await asyncio.to_thread(service.picture, namespace, image, f"images[{i}]") for i, image in enumerate(body.images)
+    ]
+    store = service.store(namespace)
+    if not body.replace:
+        await asyncio.to_thread(store.check_free, body.name)
+    made = await service.compute(lambda vlm: vlm.enroll(body.name, *pictures, notes=body.notes))
+    old = next((e for e in await asyncio.to_thread(store.entries) if e.name == made.name), None)
+    kept = await asyncio.to_thread(store.add, made, replace=body.replace)
+    service.left(namespace, kept.name, () if old is None else old.references)
+    return ConceptOut(
+        name=kept.name, shown=kept.shown, notes=kept.notes, created=kept.created, pictures=len(kept.references),
+        unlike=[round(score, 3) for score in made.unlike] or None,
+    )  # fmt: skip
+
+
+@router.get("/v1/concepts", response_model=ConceptList)
+def list_concepts(
+    request: Request, namespace: Caller, limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: str | None = None,
+    search: Annotated[str | None, Query(max_length=80)] = None,
+) -> Any:  # fmt: skip
+    """Everybody, sorted by name, `limit` at a time; with `search`, those whose name contains it."""
+    service: Service = request.app.state.service
+    entries = [e for e in service.store(namespace).entries() if search is None or _contains(e, search)]
+    rest = [e for e in entries if after is None or e.name > after]
+    page = [out_of(entry, service.vlm.fingerprint) for entry in rest[:limit]]
+    return ConceptList(
+        data=page, has_more=len(rest) > limit, last=page[-1].name if page else None, total=len(entries)
+    )
+
+
+@router.get("/v1/concepts/{name}", response_model=ConceptOut)
+def get_concept(name: str, request: Request, namespace: Caller) -> Any:
+    """What is known of somebody, by word or display name."""
+    service: Service = request.app.state.service
+    return out_of(_entry(service, namespace, name), service.vlm.fingerprint)
+
+
+@router.patch("/v1/concepts/{name}", response_model=ConceptOut)
+def rename_concept(name: str, body: Renaming, request: Request, namespace: Caller) -> Any:
+    """Call somebody something else."""
+    service: Service = request.app.state.service
+    store = service.store(namespace)
+    (old,) = store.check_known(name)
+    word = store.rename(old, body.name)
+    service.left(namespace, old, ())
+    return out_of(_entry(service, namespace, word), service.vlm.fingerprint)
+
+
+@router.delete("/v1/concepts/{name}", response_model=Deleted)
+def forget_concept(name: str, request: Request, namespace: Caller) -> Any:
+    """Forget somebody: rows and pictures leave the store, their bytes its file, and what was computed with them the memory."""
+    service: Service = request.app.state.service
+    (word,) = service.store(namespace).check_known(name)
+    service.forget(namespace, word)
+    return Deleted(id=word, object="concept.deleted")
+
+
+@router.get(
+    "/v1/concepts/{name}/thumbnail", response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}, "description": "A JPEG picture"}},
+)  # fmt: skip
+def thumbnail(
+    name: str, request: Request, namespace: Caller, size: Annotated[int, Query(ge=16, le=1024)] = 160,
+    number: Annotated[int, Query(ge=0)] = 0,
+) -> Response:  # fmt: skip
+    """Picture `number` of somebody (counted from 0), at most `size` pixels a side."""
+    service: Service = request.app.state.service
+    entry = _entry(service, namespace, name)
+    if number >= len(entry.references):
+        raise Refusal(404, "picture_not_found", f"<{entry.name}> has {len(entry.references)} pictures.", "They count from 0.")
+    picture = open_image(entry.references[number])
+    picture.thumbnail((size, size))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=85)
+    return Response(file.getvalue(), media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
+
+
+@router.get(
+    "/v1/export", response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}, "description": "A file that `plvm import` takes"}},
+)  # fmt: skip
+def export_concepts(request: Request, namespace: Caller, name: Annotated[list[str] | None, Query()] = None) -> Response:
+    """The concepts called `name` (may be repeated; default: all) as one portable file."""
+    service: Service = request.app.state.service
+    store = service.store(namespace)
+    if not store.names():
+        raise Refusal(404, "nothing_to_export", "Nobody is enrolled yet.", "Add somebody with POST /v1/concepts.")
+    with tempfile.TemporaryDirectory(prefix="plvm-") as folder:
+        file = Path(folder) / "concepts.plvm"
+        store.export(file, name)
+        data = file.read_bytes()
+    headers = {"Content-Disposition": 'attachment; filename="concepts.plvm"'}
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+def _entry(service: Service, namespace: str, name: str) -> Entry:
+    store = service.store(namespace)
+    (word,) = store.check_known(name)
+    entry = next((e for e in store.entries() if e.name == word), None)
+    if entry is None:
+        raise UnknownConceptError(f"<{word}> is not there any more.", "List who is: GET /v1/concepts.")
+    return entry
+
+
+def _contains(entry: Entry, search: str) -> bool:
+    wanted = key(search)
+    return wanted in key(entry.name) or wanted in key(entry.display)

@@ -1,0 +1,68 @@
+"""What `/v1/concepts` takes and gives."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from plvm.server.chat_schema import PIXEL, Strict
+from plvm.store.entry import Entry
+
+
+class NewConcept(Strict):
+    """Somebody to be known from now on: a name, and pictures as data URIs or ids of uploaded files."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Billie", "images": [PIXEL]}]})
+
+    name: str = Field(min_length=1, max_length=80)
+    images: list[str] = Field(min_length=1, max_length=16)
+    notes: str = Field("", max_length=4000)
+    replace: bool = False
+
+
+class Renaming(Strict):
+    """What somebody shall be called."""
+
+    name: str = Field(min_length=1, max_length=80)
+
+
+class ConceptOut(BaseModel):
+    """What is known of somebody. `name` is the word that stands as `<name>` in questions and answers, `shown` what people read.
+    `unlike`: how unlike the training each picture is, known where it was just enrolled."""
+
+    object: Literal["concept"] = "concept"
+    name: str
+    shown: str
+    notes: str = ""
+    created: str = ""
+    pictures: int
+    usable: bool = True
+    damage: list[str] = []
+    unlike: list[float] | None = None
+
+
+class ConceptList(BaseModel):
+    """A page of concepts; `after` the last name the next one begins."""
+
+    object: Literal["list"] = "list"
+    data: list[ConceptOut]
+    has_more: bool
+    last: str | None = None
+    total: int
+
+
+class Deleted(BaseModel):
+    """What is there no more."""
+
+    id: str
+    object: str
+    deleted: bool = True
+
+
+def out_of(entry: Entry, aligner: str) -> ConceptOut:
+    """An entry of the store; it is usable where the Aligner of this fingerprint made it and nothing is damaged."""
+    return ConceptOut(
+        name=entry.name, shown=entry.display or entry.name, notes=entry.notes, created=entry.created,
+        pictures=len(entry.references), usable=entry.aligner == aligner and not entry.damage, damage=list(entry.damage),
+    )  # fmt: skip

@@ -1,0 +1,155 @@
+"""What the routes share: the model and its worker, the concepts, the files, the keys."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from PIL import Image
+
+from plvm.engine.decoding import Completion
+from plvm.engine.prefix import digest_of
+from plvm.engine.request import Request
+from plvm.errors import PlvmError
+from plvm.images import open_image
+from plvm.personal import Personal
+from plvm.server.keys import KeyFile
+from plvm.server.limits import Limits
+from plvm.server.pictures import picture_of
+from plvm.server.question import Question
+from plvm.server.refusals import Refusal
+from plvm.server.sessions import Sessions
+from plvm.server.uploads import Uploads
+from plvm.server.visitors import Visitors
+from plvm.server.worker import Job, Worker
+from plvm.store import ConceptStore
+from plvm.store.database import Database
+from plvm.types import SamplingParams
+
+T = TypeVar("T")
+
+
+class Service:
+    """One model for many callers. `name` is what the API calls the model; without `keys` everybody is `namespace`,
+    unless they are needed."""
+
+    def __init__(
+        self, vlm: Personal, database: Database, *, name: str = "mini", namespace: str = "default",
+        keys: KeyFile | None = None, keys_needed: bool = False, limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:  # fmt: skip
+        self.vlm, self.database, self.name, self.namespace = vlm, database, name, namespace
+        self.keys, self.keys_needed, self.limits = keys, keys_needed, limits
+        self.worker = Worker(vlm, batch=limits.batch, queue=limits.queue)
+        self.uploads = Uploads(limits.file_seconds, limits.file_bytes)
+        self.sessions = Sessions(limits.session_bytes)
+        self.visitors = Visitors(limits.guests)
+        self.created = int(time.time())
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether it answers without a key."""
+        return not self.keys_needed and not (self.keys is not None and self.keys.keys)
+
+    def store(self, namespace: str) -> ConceptStore:
+        """The concepts of a namespace."""
+        return ConceptStore(self.database, namespace=namespace)
+
+    def picture(self, namespace: str, source: str, param: str | None = None) -> Image.Image:
+        """The picture that a data URI or a file's id stands for. Raises Refusal."""
+        return picture_of(source, self.uploads, namespace, param)
+
+    def check_model(self, name: str) -> None:
+        """Raise Refusal where the model that is asked for is not the one that is served."""
+        if name != self.name:
+            raise Refusal(
+                404, "model_not_found", f"There is no model {name[:80]!r} here.", f'Ask for "{self.name}".', param="model"
+            )
+
+    async def answer(self, question: Question) -> AsyncIterator[str | Completion]:
+        """The answer to a question in chunks as it is written, then the Completion. Raises PlvmError. Who stops taking chunks has
+        left: no more of the answer is computed."""
+        loop, told = asyncio.get_running_loop(), asyncio.Queue[str | Completion | PlvmError | None]()
+
+        def tell(what: str | Completion | PlvmError | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(told.put_nowait, what)
+
+        asked: list[Request] = []
+
+        def run(vlm: Personal) -> tuple[Request, SamplingParams]:
+            asked.append(question.prepare(vlm, self.visitors, self.sessions))
+            return asked[0], question.params
+
+        def keep(what: str | Completion | PlvmError | None) -> None:
+            if isinstance(what, Completion):
+                with suppress(PlvmError):  # what was said cannot be read again: then it is not kept
+                    question.kept(self.vlm, asked[0], what, self.sessions)
+            tell(what)
+
+        job = Job(run, keep, self.limits.seconds)
+        self.worker.submit(job)
+        try:
+            while True:
+                what = await told.get()
+                if isinstance(what, PlvmError):
+                    raise what
+                if what is None:
+                    return
+                yield what
+                if isinstance(what, Completion):
+                    return
+        finally:
+            self.worker.leave(job)
+
+    async def compute(self, what: Callable[[Personal], T]) -> T:
+        """What a function of the model gives, run in its thread. Raises PlvmError."""
+        loop, found = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+        results: list[T] = []
+
+        def run(vlm: Personal) -> None:
+            results.append(what(vlm))
+
+        def tell(told: str | Completion | PlvmError | None) -> None:
+            def settle() -> None:
+                if found.done():
+                    return
+                if isinstance(told, PlvmError):
+                    found.set_exception(told)
+                else:
+                    found.set_result(results[0])
+
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle)
+
+        job = Job(run, tell, self.limits.seconds)
+        self.worker.submit(job)
+        try:
+            result: T = await found
+            return result
+        finally:
+            self.worker.leave(job)
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Forget a concept: its rows, its pictures, what was computed with it. Raises UnknownConceptError, StoreError."""
+        store = self.store(namespace)
+        (word,) = store.check_known(name)
+        pictures: Sequence[bytes] = next((e.references for e in store.entries() if e.name == word), ())
+        store.forget(word)
+        self.left(namespace, word, pictures)
+
+    def left(self, namespace: str, word: str, pictures: Sequence[bytes]) -> None:
+        """Drop what was computed of somebody who is not known any more by these pictures."""
+        self.sessions.forget(namespace, word)
+        self.visitors.forget(namespace)
+        for picture in pictures:
+            with suppress(PlvmError):
+                self.vlm.engine.prefixes.forget(namespace=namespace, digest=digest_of(open_image(picture)))
+
+    def stop(self, seconds: float) -> bool:
+        """Finish what was begun, within so many seconds, and close the store; whether all was finished."""
+        done = self.worker.stop(seconds)
+        self.database.close()
+        return done
