@@ -76,7 +76,8 @@ def test_questions_lists_and_verdicts_are_those_of_a_model_here(
 
 
 def test_somebody_is_added_and_refused_in_the_servers_words(through: Callable[..., str], friends: Shell) -> None:
-    assert through("add", "Anna Maria", "party.png", "--notes", "aunt").startswith("Enrolled Anna Maria <anna-maria> from 1 picture")
+    added = through("add", "Anna Maria", "party.png", "--notes", "aunt")
+    assert added.startswith("Enrolled Anna Maria <anna-maria> from 1 picture")
     assert [name for name, *_ in friends.kept()] == ["anna-maria", "avril", "billie"]
     assert json.loads(through("list", "--json"))[0]["notes"] == "aunt"
     message, hint = through("add", "billie", "party.png", exit=2).splitlines()

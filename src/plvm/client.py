@@ -65,7 +65,7 @@ class Client:
         return self.post("/v1/chat/completions", {"model": self.model, "messages": messages, **fields})
 
     def stream(self, messages: Sequence[Any], **fields: Any) -> Iterator[Any]:
-        """The same in chunks, as they come. Closing the generator tells the server that nobody listens any more."""
+        """The answer to a dialogue in chunks, as they come. Closing the generator tells the server that nobody listens."""
         body = {"model": self.model, "messages": messages, "stream": True, **fields}
         try:
             with self._http.stream("POST", "/v1/chat/completions", json=body) as response:

@@ -92,6 +92,7 @@ def _read() -> str:
 
 
 def words_in(rest: str) -> list[str]:
+    """The words of a line, as a shell divides them. Raises RequestError."""
     try:
         return shlex.split(rest)
     except ValueError:
