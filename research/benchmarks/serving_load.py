@@ -1,8 +1,8 @@
 """A server under load: many callers at once, each with people of its own, against one caller who asks one question at a time.
 
-    python research/benchmarks/serving.py                       # research/results/serving.json: 64 callers, a minute each way
-    python research/benchmarks/serving.py --minutes 10          # research/results/serving_memory.json: memory, minute by minute
-    python research/benchmarks/serving.py --seconds 10 --out /tmp/serving.json         # a short run
+    python research/benchmarks/serving_load.py                  # research/results/serving_load.json: 64 callers, a minute
+    python research/benchmarks/serving_load.py --minutes 10     # research/results/serving_memory.json: memory, minute by minute
+    python research/benchmarks/serving_load.py --seconds 10     # a short run
 
 Everything goes over loopback to `plvm serve` with mini in a process of its own; callers are coroutines of this process. Every
 caller has a key, and behind it two people who are called the same in all homes and are somebody else in each: an answer about
@@ -81,18 +81,28 @@ class Process:
 @contextmanager
 def a_server(homes: int) -> Iterator[Process]:
     """`plvm serve` with a key for every home and an empty store."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = KeyFile(Path(folder) / "keys.json")
-        keys = [file.new(f"home-{i}") for i in range(homes)]
-        words = ["serve", "--port", "0", "--keys", str(file.path), "--store", str(Path(folder) / "concepts.db"), *OPTIONS]
-        server = subprocess.Popen([sys.executable, "-c", RUN, *words], stderr=subprocess.PIPE, text=True)
-        try:
-            assert server.stderr is not None
-            told = next(found for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:(\d+)", line)))
-            yield Process(int(told[1]), keys, psutil.Process(server.pid))
-        finally:
-            server.terminate()
-            server.wait(60)
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), new_keys(Path(folder), homes), OPTIONS) as server:
+        yield server
+
+
+def new_keys(folder: Path, homes: int) -> list[str]:
+    """A key for every home."""
+    file = KeyFile(folder / "keys.json")
+    return [file.new(f"home-{i}") for i in range(homes)]
+
+
+@contextmanager
+def serving(folder: Path, keys: list[str], options: Sequence[str]) -> Iterator[Process]:
+    """`plvm serve` with the keys and the store in a folder."""
+    words = ["serve", "--port", "0", "--keys", str(folder / "keys.json"), "--store", str(folder / "concepts.db"), *options]
+    server = subprocess.Popen([sys.executable, "-c", RUN, *words], stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stderr is not None
+        told = next(found for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:(\d+)", line)))
+        yield Process(int(told[1]), keys, psutil.Process(server.pid))
+    finally:
+        server.terminate()
+        server.wait(60)
 
 
 class Caller:
@@ -358,7 +368,7 @@ def main() -> None:
         return
     ways = {way: compared(world, turns, arguments.seconds) for way, turns in WAYS.items()}
     figures = {"homes": world.homes, "cores": len(os.sched_getaffinity(0)), "ways": ways}
-    write_result(arguments.out or RESULTS / "serving.json", arguments.seed, figures, shown(ways, world.homes))
+    write_result(arguments.out or RESULTS / "serving_load.json", arguments.seed, figures, shown(ways, world.homes))
 
 
 if __name__ == "__main__":
