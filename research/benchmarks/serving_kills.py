@@ -20,7 +20,7 @@ import itertools
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,13 @@ def killed(
     return {"kills": kills, "acknowledged": counts, "lost": lost, "half": half}
 
 
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """One row."""
+    told = (f"{n:,}" for n in figures["acknowledged"].values())
+    row = (str(figures["kills"]), *told, str(figures["lost"]), str(figures["half"]))
+    return Shown((Table("A server killed under load", ("kills", "added", "forgotten", "asked", "lost", "half"), (row,)),))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
@@ -130,10 +137,7 @@ def main() -> None:
     pictures = World(HOMES, arguments.seed).pictures[:16]
     with tempfile.TemporaryDirectory() as folder:
         figures = killed(Path(folder), arguments.kills, arguments.seed, "mini", pictures, ())
-    acknowledged = figures["acknowledged"]
-    row = (str(figures["kills"]), *(f"{n:,}" for n in acknowledged.values()), str(figures["lost"]), str(figures["half"]))
-    header = ("kills", "added", "forgotten", "asked", "lost", "half")
-    write_result(arguments.out, arguments.seed, figures, Shown((Table("A server killed under load", header, (row,)),)))
+    write_result(arguments.out, arguments.seed, figures, shown(figures))
 
 
 if __name__ == "__main__":

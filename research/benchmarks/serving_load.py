@@ -1,7 +1,6 @@
 """A server under load: many callers at once, each with people of its own, against one caller who asks one question at a time.
 
     python research/benchmarks/serving_load.py                  # research/results/serving_load.json: 64 callers, a minute
-    python research/benchmarks/serving_load.py --minutes 10     # research/results/serving_memory.json: memory, minute by minute
     python research/benchmarks/serving_load.py --seconds 10     # a short run
 
 Everything goes over loopback to `plvm serve` with mini in a process of its own; callers are coroutines of this process. Every
@@ -13,10 +12,6 @@ load     all callers at once, for `--seconds`. Told to come again (429), a calle
 alone    the very same requests, each after the other, from one caller to a fresh server; its answers are compared with those
          under load, word by word.
 computing   seconds of CPU that the server took, by its own clock: what does not depend on who else uses the machine.
-
-Memory: as many callers ask, recognise, describe, stream, leave in the middle, add and forget people, upload files and send
-nonsense; at the end of every minute the process's resident memory is read. Flat: from the third minute on within 5 % of their
-mean.
 """
 
 from __future__ import annotations
@@ -26,7 +21,6 @@ import asyncio
 import base64
 import json
 import os
-import random
 import re
 import statistics
 import subprocess
@@ -186,7 +180,7 @@ class World:
 
     async def move_in(self, server: Process) -> None:
         """Enrol everybody."""
-        for key, people in zip(server.keys, self.people, strict=True):
+        for key, people in zip(server.keys, self.people, strict=False):
             caller = Caller(server.port, key)
             for name, face in people.items():
                 status, _, told = await caller.send("POST", CONCEPTS, {"name": name, "images": [face]})
@@ -279,96 +273,54 @@ def compared(world: World, turns: int, seconds: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-# ---- memory
+def at_the_prompt(world: World) -> dict[str, Any]:
+    """Seconds from the start of a process to its end: verbs that go through a server that is at rest."""
+    found: dict[str, Any] = {}
+    with a_server(1) as server, tempfile.TemporaryDirectory() as folder:
+        asyncio.run(world.move_in(server))
+        picture = Path(folder) / "picture.png"
+        picture.write_bytes(base64.b64decode(world.pictures[0].partition(",")[2]))
+        told = {"PLVM_SERVER": f"http://127.0.0.1:{server.port}", "PLVM_API_KEY": server.keys[0]}
+        for words in (["list"], ["ask", str(picture), "Where is robin?"], ["recognize", str(picture)]):
+            taken = []
+            for _ in range(8):
+                begun = time.perf_counter()
+                subprocess.run([sys.executable, "-c", RUN, *words], env=os.environ | told, check=True, capture_output=True)
+                taken.append(time.perf_counter() - begun)
+            found[words[0]] = {"least": min(taken), "median": statistics.median(taken)}
+    return found
 
 
-async def mixed(world: World, server: Process, minutes: int, seed: int) -> list[dict[str, Any]]:
-    """Memory and counts at the end of every minute."""
-    counts: Counter[str] = Counter()
-    ending = time.monotonic() + 60 * minutes
-
-    async def caller_of(home: int) -> None:
-        rng, caller = random.Random(seed * 1000 + home), Caller(server.port, server.keys[home])
-        while time.monotonic() < ending:
-            method, path, body, leave = _anything(world, home, rng)
-            status, headers, _ = await caller.send(method, path, body, leave)
-            counts["left" if status == 0 else "broken" if status < 0 else f"{status // 100}xx"] += 1
-            if status == 429:
-                await asyncio.sleep(float(headers["retry-after"]))
-
-    async def watcher() -> list[dict[str, Any]]:
-        found = []
-        for minute in range(1, minutes + 1):
-            await asyncio.sleep(max(0.0, ending - 60 * (minutes - minute) - time.monotonic()))
-            found.append({"minute": minute, "memory_mib": server.os.memory_info().rss / 2**20, "requests": dict(counts)})
-            print(json.dumps(found[-1]), file=sys.stderr)
-        return found
-
-    rows, *_ = await asyncio.gather(watcher(), *(caller_of(home) for home in range(world.homes)))
-    return rows
-
-
-def _anything(world: World, home: int, rng: random.Random) -> tuple[str, str, Any, float | None]:
-    """(method, path, body, when to leave) of a request of any kind."""
-    picture = rng.choice(world.pictures)
-    body = world.asked(home, 0, 1, ())
-    body["messages"][0]["content"][0]["image_url"]["url"] = picture
-    kinds: list[tuple[int, tuple[str, str, Any, float | None]]] = [
-        (8, ("POST", CHAT, body, None)),
-        (4, ("POST", CHAT, body | {"stream": True, "temperature": 1.0, "seed": rng.randrange(99)}, None)),
-        (2, ("POST", CHAT, body, rng.random())),
-        (2, ("POST", CHAT, body | {"concepts": [{"name": "guest", "images": [rng.choice(world.pictures)]}]}, None)),
-        (2, ("POST", "/v1/recognize", {"image": picture}, None)),
-        (1, ("POST", "/v1/describe", {"image": picture}, None)),
-        (1, ("POST", CONCEPTS, {"name": f"visitor {rng.randrange(9)}", "images": [picture], "replace": True}, None)),
-        (1, ("DELETE", f"{CONCEPTS}/visitor-{rng.randrange(9)}", None, None)),
-        (1, ("GET", CONCEPTS, None, None)),
-        (1, ("POST", CHAT, {"model": "mini", "messages": rng.choice([[], "?", [{}]])}, None)),
-    ]
-    return rng.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]
-
-
-# ---- what is written
-
-
-def shown(ways: Mapping[str, Any], homes: int) -> Shown:
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """Load against alone, and verbs that go through a server."""
     rows = tuple(
         (way, f"{f['alone']['per_second']:.1f}", f"{f['load']['per_second']:.1f}", f"{f['times_faster']:.1f}",
          f"{f['times_less_computing']:.1f}", f"{f['load']['p50']:.2f} s", f"{f['load']['p95']:.2f} s",
          f"{f['load']['memory_mib']:,.0f} MiB", f"{f['errors']}", f"{f['different_answers']} of {f['load']['answers']:,}")
-        for way, f in ways.items()
+        for way, f in figures["ways"].items()
     )  # fmt: skip
-    note = f"{homes} callers at once, people called the same in all homes, every picture new; against the same requests alone."
+    homes, cores = figures["homes"], figures["cores"]
+    note = f"{homes} callers at once, people called the same in all homes, every picture new; {cores} cores for all of it."
     header = ("way", "alone, /s", "load, /s", "times", "times, computing", "p50", "p95", "memory", "errors", "different")
-    return Shown((Table("A server under load, against one question at a time", header, rows, note),))
-
-
-def shown_memory(rows: Sequence[Mapping[str, Any]]) -> Shown:
-    cells = tuple((str(r["minute"]), f"{r['memory_mib']:,.0f} MiB", f"{sum(r['requests'].values()):,}") for r in rows)
-    return Shown((Table("A server's memory under a mixed load", ("minute", "memory", "requests so far"), cells),))
+    verbs = tuple((verb, f"{t['least']:.2f} s", f"{t['median']:.2f} s") for verb, t in figures["at_the_prompt"].items())
+    return Shown((
+        Table("A server under load, against one question at a time", header, rows, note),
+        Table("Verbs through a server, from the start of the process to its end", ("verb", "least", "median"), verbs),
+    ))  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--homes", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--minutes", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS / "serving_load.json")
     arguments = parser.parse_args()
     world = World(arguments.homes, arguments.seed)
-    if arguments.minutes:
-        with a_server(world.homes) as server:
-            asyncio.run(world.move_in(server))
-            rows = asyncio.run(mixed(world, server, arguments.minutes, arguments.seed))
-        late = [row["memory_mib"] for row in rows[2:]]
-        away = max(abs(m / statistics.mean(late) - 1) for m in late) if late else None
-        figures = {"homes": world.homes, "cores": len(os.sched_getaffinity(0)), "minutes": rows, "away_from_mean": away}
-        write_result(arguments.out or RESULTS / "serving_memory.json", arguments.seed, figures, shown_memory(rows))
-        return
     ways = {way: compared(world, turns, arguments.seconds) for way, turns in WAYS.items()}
-    figures = {"homes": world.homes, "cores": len(os.sched_getaffinity(0)), "ways": ways}
-    write_result(arguments.out or RESULTS / "serving_load.json", arguments.seed, figures, shown(ways, world.homes))
+    cores = len(os.sched_getaffinity(0))
+    figures = {"homes": world.homes, "cores": cores, "ways": ways, "at_the_prompt": at_the_prompt(world)}
+    write_result(arguments.out, arguments.seed, figures, shown(figures))
 
 
 if __name__ == "__main__":
