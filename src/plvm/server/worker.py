@@ -25,7 +25,7 @@ from plvm.server.refusals import broken, busy, stopping, too_late
 from plvm.types import SamplingParams
 
 LOG = logging.getLogger("plvm.server")
-FEW = 4  # where more are waiting than there are places, they join once a 1/FEW of all places are free: joining has its price
+FEW = 4  # joining has its price: those who wait for places join when 1/FEW of all are free, or FEW tokens after the last ones
 
 
 @dataclass(eq=False)
@@ -57,6 +57,7 @@ class Worker:
         self.vlm, self.batch, self.queue, self._look = vlm, batch, queue, look
         self.restarts = 0
         self.tokens = 0
+        self._steps = 0  # since somebody joined
         self._waiting: deque[Job] = deque()
         self._writing: dict[int, Job] = {}
         self._decoding = Decoding(vlm.backbone, vlm.prompt)
@@ -133,6 +134,7 @@ class Worker:
             self._send_away()
             if not len(self._decoding):
                 continue
+            self._steps += 1
             for written in self._decoding.step():
                 job = self._writing[written.ticket]
                 if written.chunk:
@@ -156,7 +158,7 @@ class Worker:
                 self._waiting.remove(job)
                 self._end(job)
             places = self.batch - len(self._writing)
-            if places < min(len(self._waiting), self.batch // FEW):
+            if places < min(len(self._waiting), self.batch // FEW) and self._steps < FEW:
                 return []
             return [self._waiting.popleft() for _ in range(min(places, len(self._waiting)))]
 
@@ -169,6 +171,8 @@ class Worker:
     def _begin(self, jobs: list[Job]) -> None:
         """Run new jobs; whoever has an answer to be written joins the others."""
         joining: list[tuple[Job, Request, SamplingParams]] = []
+        if jobs:
+            self._steps = 0
         if len(jobs) > 1:
             with suppress(Exception):  # whatever is wrong with one of them is said when it runs
                 self._look([job for job in jobs if not job.left])
