@@ -73,6 +73,7 @@ class Work:
 
     def __init__(self, vlm: Personal, monkeypatch: pytest.MonkeyPatch) -> None:
         self.vlm, self.decoded, self.looked, self.encoded = vlm, 0, 0, 0
+        self.together: list[int] = []  # pictures that were looked at side by side
         opened, compute, features = of_service.opened, engine.compute_prefixes, vlm.encoder.features_and_glance
 
         def counted_open(*words: Any) -> Any:
@@ -81,6 +82,7 @@ class Work:
 
         def counted_look(backbone: Any, prompt: Any, images: Any, **more: Any) -> Any:
             self.looked += len(images)
+            self.together += [len(images)] if images else []
             return compute(backbone, prompt, images, **more)
 
         def counted_encode(pixels: Any) -> Any:
@@ -117,7 +119,9 @@ def test_what_one_home_has_asked_saves_another_nothing(service: Service, monkeyp
 def test_side_by_side_each_home_has_its_own_work_done(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     move_in(service)
     body = asked("Where is zoe?", concepts=[{"name": "zoe", "images": [uri(picture(7))]}])
-    assert Work(service.vlm, monkeypatch).of(service, list(HOMES) * 2, body)[:3] == (4, 2, 2)
+    work = Work(service.vlm, monkeypatch)
+    assert work.of(service, list(HOMES) * 2, body)[:3] == (4, 2, 2)
+    assert work.together == [2], "in one go, and yet each its own"
 
 
 def test_who_is_forgotten_leaves_no_byte_in_the_store_nor_a_trace_in_memory(service: Service, tmp_path: Path) -> None:

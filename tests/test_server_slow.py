@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from concepts import concept
 from family import family as family
+from plvm.store import ConceptStore
 from serving import address as address
 from serving import service as service
 from serving import uri
@@ -28,6 +31,14 @@ def kills() -> Iterator[Any]:
         yield import_module("serving_kills")
     finally:
         sys.path.remove(str(BENCHMARKS))
+
+
+def test_one_who_is_lost_and_one_who_should_not_be_there_are_noticed(kills: Any, tmp_path: Path) -> None:
+    with ConceptStore.open(tmp_path / "concepts.db", namespace="home-0") as store:
+        store.add_all([concept("billie", 1), concept("avril", 2), concept("zoe", 3)])
+    home = kills.Home(0, there={"billie", "ghost"}, unknown={"zoe"})
+    assert kills.examined(tmp_path / "concepts.db", home) == (2, 0), "ghost is lost, avril was forgotten, zoe may be there"
+    assert home.there == {"billie", "avril", "zoe"}
 
 
 @pytest.mark.slow
@@ -48,4 +59,5 @@ def test_nothing_that_its_description_allows_or_forbids_is_answered_with_a_failu
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-4000:]
-    assert "POST /v1/chat/completions" not in done.stdout.partition("Skipped")[2]
+    selected, tested = re.search(r"Selected: \d+/(\d+)", done.stdout), re.search(r"Tested: (\d+)", done.stdout)
+    assert selected and tested and selected[1] == tested[1], done.stdout[-4000:]
