@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from plvm.personal import Personal
+from plvm.server.keys import KeyFile
 from plvm.server.service import Service
 from plvm.types import SamplingParams
-from serving import asked, part, uri
+from serving import a_service, asked, part, running, uri
 from toys import picture
 
 openai = pytest.importorskip("openai")
@@ -108,3 +110,26 @@ def test_the_models_are_the_one(client: Any) -> None:
     assert client.models.retrieve("mini").owned_by == "plvm"
     with pytest.raises(openai.NotFoundError, match='Ask for "mini"'):
         client.chat.completions.create(**{**asked("Who?"), "model": "gpt-9"})
+
+
+def test_an_uploaded_picture_is_asked_about_by_its_id(client: Any, tmp_path: Path) -> None:
+    picture(1).save(tmp_path / "a.png")
+    file = client.files.create(file=tmp_path / "a.png", purpose="vision")
+    body = asked("Who is here?", None)
+    body["messages"][0]["content"].append({"type": "image_url", "image_url": {"url": file.id}})
+    there = client.chat.completions.create(**body).choices[0].message.content
+    assert there == client.chat.completions.create(**asked("Who is here?")).choices[0].message.content
+    client.files.delete(file.id)
+    with pytest.raises(openai.NotFoundError, match="no file"):
+        client.chat.completions.create(**body)
+
+
+def test_a_wrong_key_opens_nothing(vlm: Personal, tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    right = keys.new("home")
+    with running(a_service(vlm, tmp_path, keys=keys, keys_needed=True)) as address:
+        for key in ("plvm-no", right[:-1], right + "x", "none"):
+            with pytest.raises(openai.AuthenticationError):
+                openai.OpenAI(base_url=f"{address}/v1", api_key=key, max_retries=0).chat.completions.create(**asked("Who?"))
+        told = openai.OpenAI(base_url=f"{address}/v1", api_key=right).chat.completions.create(**asked("Who?"))
+        assert told.choices[0].message.content

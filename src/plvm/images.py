@@ -64,6 +64,11 @@ def open_image(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = 
         return _decode(image, label)
 
 
+def file_bytes(path: str | Path) -> bytes:
+    """The bytes of a picture's file, not looked at: at most MAX_BYTES. Raises ImageError where there is none."""
+    return _read(path, MAX_BYTES)[1]
+
+
 def encode_image(source: Source, *, max_side: int = REFERENCE_SIDE) -> bytes:
     """The bytes to keep of a reference: at most `max_side` pixels a side, upright, without any metadata (where and
     when a photo was taken is private). PNG, which loses nothing, unless that is over 512 KiB; then a fine JPEG."""

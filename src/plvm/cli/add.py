@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Exit, Option, Typer
 
 from plvm.cli import options as o
+from plvm.cli import remote
 from plvm.cli.albums import AlbumOptions, add_from
 from plvm.cli.console import count, out, out_json, progress, say, table
 from plvm.cli.unlike import farthest, rounded, warn
@@ -44,6 +45,7 @@ def add(
     album: AlbumOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
+    server: remote.ServerOptions,
     json: o.Json = False,
 ) -> None:
     """Enrol someone from a picture.
@@ -69,6 +71,12 @@ def add(
     album.check()
     if notes and not who:
         raise RequestError("--notes belongs to one name.", "Leave it out, or add one name at a time.")
+    if (client := server.client(store, model)) is not None:
+        if not who or len(who) < 2:
+            raise RequestError("Through a server only NAME IMAGE is added.", "Run it where the store is, without a server.")
+        with client:
+            remote.add(client, who[0], who[1:], notes=notes, replace=replace, json=json)
+        return
     if album.named:
         add_from(album, store, model, replace=replace, json=json)
         return

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
 from plvm.cli import options as o
+from plvm.cli import remote
 from plvm.cli.console import out, out_json, say
 from plvm.cli.unlike import rounded, warn
 from plvm.cli.verbs import add_verb
@@ -15,6 +16,7 @@ from plvm.naming.display import label
 
 if TYPE_CHECKING:
     from plvm.choosing import Choice
+    from plvm.types import Answer
 
 
 def register(app: Typer) -> None:
@@ -32,6 +34,7 @@ def ask(
     sampling: o.SamplingOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
+    server: remote.ServerOptions,
     json: o.Json = False,
 ) -> None:
     """Ask one question about a picture.
@@ -45,11 +48,15 @@ def ask(
       plvm ask party.jpg "Where is <billie>?"
       plvm ask --no-image "What is the hair color of <billie>?"
     """
+    file, question = _sort_out(words, no_image)
+    params = sampling.params()
+    if (client := server.client(store, model)) is not None:
+        with client:
+            remote.ask(client, file, question, remote.fields_of(sampling, naming) | {"concepts": with_ or []}, json=json)
+        return
     from plvm.choosing import choose
     from plvm.images import open_image
 
-    file, question = _sort_out(words, no_image)
-    params = sampling.params()
     image = None if file is None else open_image(file)
     with store.open() as opened:
         names = [*opened.check_known(*(with_ or ())), *naming.names_in(question, opened)]
@@ -59,21 +66,7 @@ def ask(
     asked = choice.concepts
     if json:
         answer = vlm.ask(image, question, asked, params, exact_names=naming.exact_names, namespace=store.namespace)
-        facts = {
-            "image": file,
-            "question": question,
-            "answer": answer.text,
-            "shown": naming.shown(answer.text, asked),
-            "names": list(answer.names),
-            "concepts": [concept.name for concept in asked],
-            "finish": answer.finish,
-            "prompt_tokens": answer.prompt_tokens,
-            "computed_tokens": answer.computed_tokens,
-            "new_tokens": answer.new_tokens,
-            "seconds": round(answer.seconds, 4),
-            "unlike": rounded(answer.unlike),
-        }
-        out_json(facts)
+        out_json(_facts(file, question, answer, naming.shown(answer.text, asked), [concept.name for concept in asked]))
         warn(vlm, {file or "": answer.unlike})
         return
     seen = vlm.look(image, namespace=store.namespace)
@@ -81,6 +74,24 @@ def ask(
     for chunk in vlm.stream(seen, question, asked, params, exact_names=naming.exact_names, namespace=store.namespace):
         out(naming.shown(chunk, asked), end="")
     out()
+
+
+def _facts(file: str | None, question: str, answer: Answer, shown: str, concepts: list[str]) -> dict[str, Any]:
+    """An answer for machines."""
+    return {
+        "image": file,
+        "question": question,
+        "answer": answer.text,
+        "shown": shown,
+        "names": list(answer.names),
+        "concepts": concepts,
+        "finish": answer.finish,
+        "prompt_tokens": answer.prompt_tokens,
+        "computed_tokens": answer.computed_tokens,
+        "new_tokens": answer.new_tokens,
+        "seconds": round(answer.seconds, 4),
+        "unlike": rounded(answer.unlike),
+    }
 
 
 def tell(choice: Choice) -> None:

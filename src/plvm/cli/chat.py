@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,14 +10,15 @@ from typer import Argument, Typer
 from plvm.cli import options as o
 from plvm.cli.add import tell_same
 from plvm.cli.ask import tell
-from plvm.cli.console import complain, count, out, say, table
-from plvm.cli.interrupts import INTERRUPTS
+from plvm.cli.console import count, out, say, table
+from plvm.cli.dialogue import Loop, words_in
+from plvm.cli.remote import ServerOptions, fields_of
 from plvm.cli.unlike import warn
 from plvm.cli.verbs import add_verb
 from plvm.cli.who import told
-from plvm.errors import DuplicateConceptError, PlvmError, RequestError
+from plvm.errors import DuplicateConceptError, RequestError
 from plvm.naming.display import bare, label, resolve, typed, unused
-from plvm.types import SamplingParams, nearest_names
+from plvm.types import SamplingParams
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,17 +27,6 @@ if TYPE_CHECKING:
     from plvm.personal import Personal
     from plvm.store import ConceptStore
     from plvm.types import Concept
-
-HELP = (
-    ("/add NAME FILE...", 'enrol someone, keep the concept, and let it join; "Anna Maria" between quotation marks'),
-    ("/add NAME", "let someone join who is enrolled"),
-    ("/image FILE", "talk about another picture"),
-    ("/who", "those enrolled who are in the picture, and where"),
-    ("/list", "who is in the dialogue, and who is enrolled"),
-    ("/help", "this"),
-    ("/quit", "end the dialogue; so do Ctrl-D and Ctrl-C"),
-)
-
 
 def register(app: Typer) -> None:
     add_verb(app, "chat", chat, "Pictures", "[IMAGE]")
@@ -53,6 +40,7 @@ def chat(
     sampling: o.SamplingOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
+    server: ServerOptions,
 ) -> None:
     """Talk about a picture; people may join at any turn.
 
@@ -63,6 +51,12 @@ def chat(
     from plvm.images import open_image
 
     params = sampling.params()
+    if (client := server.client(store, model)) is not None:
+        from plvm.cli.remote_chat import RemoteDialogue
+
+        with client:
+            RemoteDialogue(client, fields_of(sampling, naming), image, with_ or []).run()
+        return
     picture = None if image is None else open_image(image)
     with store.open() as opened:
         opened.check_known(*(with_ or ()))
@@ -74,8 +68,8 @@ def chat(
 
 
 @dataclass
-class Dialogue:
-    """The loop: reads lines, answers questions, obeys commands. An error is told, and the dialogue goes on."""
+class Dialogue(Loop):
+    """A dialogue with a model of this process."""
 
     vlm: Personal
     store: ConceptStore
@@ -98,33 +92,6 @@ class Dialogue:
         who = ", ".join(label(c.name, c.display) for c in people) if people else "nobody yet"
         say(f"In the dialogue: {who}. /help lists the commands, /quit ends it.")
 
-    def run(self) -> None:
-        """Until /quit, the end of the input, or Ctrl-C at the prompt, which raises KeyboardInterrupt."""
-        while True:
-            try:
-                text = _read()
-            except EOFError:
-                say("")
-                return
-            except KeyboardInterrupt:
-                say("")
-                raise
-            if text in ("/quit", "/exit", "/q"):
-                return
-            if not text:
-                continue
-            try:
-                if text.startswith("/"):
-                    self.obey(text)
-                else:
-                    self.answer(text)
-            except PlvmError as error:
-                complain(error.message, error.hint)
-            except KeyboardInterrupt:
-                INTERRUPTS.handled()
-                out()
-                say("Stopped; this turn does not count.")
-
     def answer(self, question: str) -> None:
         """Stream the answer; whoever the question names joins first."""
         here = {concept.name for concept in self.chat.concepts}
@@ -135,26 +102,9 @@ class Dialogue:
             out(self.naming.shown(chunk, self.chat.concepts), end="")
         out()
 
-    def obey(self, text: str) -> None:
-        """Do what a line that begins with "/" says."""
-        verb, _, rest = text.partition(" ")
-        commands: dict[str, Callable[[str], None]] = {
-            "/add": self.add,
-            "/image": self.look_at,
-            "/who": self.who,
-            "/list": self.list,
-            "/help": lambda _: out(table(HELP)),
-        }
-        if verb not in commands:
-            near = nearest_names(verb, commands, 1)
-            raise RequestError(
-                f"There is no command {verb[:40]}.", f"Did you mean {near[0]}?" if near else "/help lists all."
-            )
-        commands[verb](rest.strip())
-
     def add(self, rest: str) -> None:
         """`/add NAME [FILE...]`: enrol somebody from pictures, or let somebody from the store join."""
-        words = _words(rest)
+        words = words_in(rest)
         if not words:
             raise RequestError("Whom?", "Say /add NAME FILE.")
         if len(words) == 1 or resolve(rest, self.store.people()) is not None:  # a name with blanks needs no quotation marks
@@ -200,7 +150,7 @@ class Dialogue:
         """`/image FILE`: talk about another picture."""
         from plvm.images import open_image
 
-        words = _words(rest)
+        words = words_in(rest)
         if not words:
             raise RequestError("Which picture?", "Say /image FILE.")
         file = words[0] if len(words) == 1 else rest  # a path with blanks needs no quotation marks
@@ -229,30 +179,3 @@ class Dialogue:
             for name, display in self.store.people().items()
         ]
         out(table(rows) if rows else "Nobody is enrolled yet.")
-
-
-def _read() -> str:
-    """The next line, without its end. Raises EOFError."""
-    if sys.stdin.isatty():
-        import contextlib
-
-        with contextlib.suppress(ImportError):  # line editing and history, where the platform has them
-            import readline  # noqa: F401
-        return input("> ").strip()
-    text = sys.stdin.readline()
-    if not text:
-        raise EOFError
-    return text.strip()
-
-
-def _words(rest: str) -> list[str]:
-    try:
-        return shlex.split(rest)
-    except ValueError:
-        pass
-    try:  # "O'Neill": an apostrophe is no quotation mark
-        reader = shlex.shlex(rest, posix=True, punctuation_chars=False)
-        reader.quotes, reader.whitespace_split, reader.commenters = '"', True, ""
-        return list(reader)
-    except ValueError:
-        raise RequestError("A quotation mark is not closed.", "Close it, or leave it out.") from None

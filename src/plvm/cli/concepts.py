@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Exit, Option, Typer
 
 from plvm.cli import options as o
+from plvm.cli import remote
 from plvm.cli.console import count, out, out_json, say, table
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
@@ -28,8 +29,12 @@ def register(app: Typer) -> None:
     add_verb(app, "forget", forget, "Concepts", "NAME...")
 
 
-def list_(store: o.StoreOptions, json: o.Json = False) -> None:
+def list_(store: o.StoreOptions, server: remote.ServerOptions, json: o.Json = False) -> None:
     """List everyone who is enrolled."""
+    if (client := server.client(store)) is not None:
+        with client:
+            remote.list_(client, json=json)
+        return
     with store.open() as opened:
         if json:
             found = [_facts(concept) for concept in opened.list()] + [_damaged(entry) for entry in opened.damaged]

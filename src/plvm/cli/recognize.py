@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Typer
 
 from plvm.cli import options as o
+from plvm.cli import remote
 from plvm.cli.console import out, out_json, progress, say, table
 from plvm.cli.unlike import rounded, warn
 from plvm.cli.verbs import add_verb
@@ -28,6 +29,7 @@ def recognize(
     images: Annotated[list[str], Argument(metavar="IMAGE...", help="One or more pictures.")],
     store: o.StoreOptions,
     model: o.ModelOptions,
+    server: remote.ServerOptions,
     json: o.Json = False,
 ) -> None:
     """Tell who is in pictures.
@@ -35,6 +37,10 @@ def recognize(
     Everyone who is enrolled, with the probability of being there, best first, and a verdict: yes, no or unsure, which
     also weighs how many are enrolled. Several pictures make a table; a yes is marked there with *, unsure with ?.
     """
+    if (client := server.client(store, model)) is not None:
+        with client:
+            remote.recognize(client, images, json=json)
+        return
     from plvm.images import open_image
 
     for file in images:  # all are looked at before the model is loaded: a bad one is known at once

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Typer
 
 from plvm.cli import options as o
+from plvm.cli import remote
 from plvm.cli.console import out, out_json, say, table
 from plvm.cli.verbs import add_verb
 
@@ -25,6 +26,7 @@ def who(
     image: Annotated[str, Argument(metavar="IMAGE", help="The picture.")],
     store: o.StoreOptions,
     model: o.ModelOptions,
+    server: remote.ServerOptions,
     json: o.Json = False,
 ) -> None:
     """List those who are in a picture, with places.
@@ -33,6 +35,10 @@ def who(
     Of many, only the likeliest are asked about. Where somebody is, the model says. Whoever may be there is listed
     apart, as unsure.
     """
+    if (client := server.client(store, model)) is not None:
+        with client:
+            remote.who(client, image, json=json)
+        return
     from plvm.images import open_image
 
     picture = open_image(image)

@@ -17,7 +17,7 @@ from torch import Tensor
 from plvm.engine.gathered import gather
 from plvm.engine.request import Request, Session
 from plvm.engine.sampler import generator_of, sample
-from plvm.engine.steps import steps_after
+from plvm.engine.steps import ROOM, steps_after
 from plvm.engine.text import AnswerText
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.prompt.image_first import Prompt
@@ -64,8 +64,8 @@ class Decoding:
 
         Raises RequestError where a prompt is longer than the backbone reads; then nobody has joined."""
         g = gather(self.backbone, self.prompt, requests)
-        hidden, past = g.continued(self.backbone)
-        new = steps_after(self.backbone, g, past)
+        hidden, cache = g.continued(self.backbone, ROOM)
+        new = steps_after(self.backbone, g, cache)
         tickets = list(range(self._next, self._next + len(requests)))
         self._next += len(requests)
         rows = [_Row(self.backbone, self.prompt, r, p, n) for r, p, n in zip(requests, params, g.written, strict=True)]
@@ -96,16 +96,20 @@ class Decoding:
         self.drop([w.ticket for w in written if w.completion is not None])
         return written
 
+    @torch.inference_mode()
     def drop(self, tickets: Iterable[int]) -> None:
         """Send answers away, whole or not; the others go on as if they had never been there. Unknown tickets are nobody's."""
         gone = set(tickets) & self._rows.keys()
         if not gone:
             return
-        still = [i for i, ticket in enumerate(self._rows) if ticket not in gone]
-        self._rows = {ticket: row for ticket, row in self._rows.items() if ticket not in gone}
-        if still:
-            keep = torch.tensor(still, device=self._last.device)
-            self._steps.keep(keep)
+        places = list(self._rows)
+        still = [i for i, ticket in enumerate(places) if ticket not in gone]
+        late = [i for i in still if i >= len(still)]  # these fill the gaps, so that few rows have to move
+        order = [late.pop() if places[i] in gone else i for i in range(len(still))]
+        self._rows = {places[i]: self._rows[places[i]] for i in order}
+        if order:
+            self._steps.keep(order)
+            keep = torch.tensor(order, device=self._last.device)
             self._vocabulary = self._vocabulary.select(keep)
             self._last = self._last[keep]
 

@@ -86,26 +86,28 @@ class Engine:
 
     # ---- pictures -> prefixes
 
-    def look(self, images: Sequence[Picture], *, namespace: str) -> list[ImagePrefix]:
-        """The image prefix of each picture; equal ones are computed once, and counted with the first. Raises ImageError."""
+    def look(self, images: Sequence[Picture], *, namespace: str | Sequence[str]) -> list[ImagePrefix]:
+        """The image prefix of each picture; equal ones of a `namespace`, which is that of all or one for each, are computed once,
+        and counted with the first. Raises ImageError."""
+        owners = [namespace] * len(images) if isinstance(namespace, str) else namespace
         found: dict[int, ImagePrefix] = {}
-        new: dict[str, tuple[Image.Image | None, list[int]]] = {}
-        for i, image in enumerate(images):
+        new: dict[tuple[str, str], tuple[Image.Image | None, list[int]]] = {}
+        for i, (image, owner) in enumerate(zip(images, owners, strict=True)):
             if isinstance(image, ImagePrefix):
                 found[i] = image
                 continue
             picture = None if image is None else open_image(image)
             digest = digest_of(picture)
-            known = self.prefixes.get(namespace, digest)
+            known = self.prefixes.get(owner, digest)
             if known is not None:
                 found[i] = known
             else:
-                new.setdefault(digest, (picture, []))[1].append(i)
+                new.setdefault((owner, digest), (picture, []))[1].append(i)
         pictures = [picture for picture, _ in new.values()]
         computed = compute_prefixes(self.backbone, self.prompt, pictures, familiarity=self.familiarity)
-        for prefix, (_, rows) in zip(computed, new.values(), strict=True):
+        for prefix, ((owner, _), (_, rows)) in zip(computed, new.items(), strict=True):
             settled = prefix.settled
-            self.prefixes.put(namespace, settled)
+            self.prefixes.put(owner, settled)
             found |= dict.fromkeys(rows, settled) | {rows[0]: prefix}
         return [found[i] for i in range(len(images))]
 

@@ -8,13 +8,13 @@ from operator import add
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from plvm.engine.layout import Layout, lay_out
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request, Session
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
+from plvm.model.roomy_cache import RoomyCache
 from plvm.model.static_cache import KeyValues
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
@@ -36,13 +36,14 @@ class Gathered:
         """Hidden states [B, T, D] of the suffixes."""
         return backbone.hidden(self._embeddings(backbone), self.past, self.layout.positions, self.layout.mask)[0]
 
-    def continued(self, backbone: Backbone) -> tuple[Tensor, KeyValues]:
-        """Hidden states [B, T, D] of the suffixes, and the keys and values of everything, to go on from."""
-        hidden, past = backbone.hidden(
-            self._embeddings(backbone), self.past, self.layout.positions, self.layout.mask, keep=True
-        )
-        assert past is not None
-        return hidden, past
+    def continued(self, backbone: Backbone, room: int = 0) -> tuple[Tensor, RoomyCache]:
+        """Hidden states [B, T, D] of the suffixes, and the keys and values of everything, with room for so many more tokens."""
+        count, _, length, _ = self.past[0][0].shape
+        cache = RoomyCache(self.past, count, length + self.ids.shape[1] + room)
+        cache.put(self.past)
+        hidden, _ = backbone.hidden(self._embeddings(backbone), cache, self.layout.positions, self.layout.mask)
+        cache.length += self.ids.shape[1]
+        return hidden, cache
 
     def last(self, hidden: Tensor) -> Tensor:
         """Of hidden states [B, T, D] those of each row's last token, [B, D]."""
@@ -87,7 +88,11 @@ def stack(requests: Sequence[Request], length: int) -> KeyValues:
 
     def together(layer: int, part: int) -> Tensor:
         own = [s.past[layer][part] for s in states]
-        index = torch.tensor(rows, device=own[0].device)
-        return torch.cat([F.pad(t, (0, 0, 0, length - t.shape[2])) for t in own])[index]
+        _, heads, _, width = own[0].shape
+        all_rows = own[0].new_empty(len(rows), heads, length, width)
+        for i, row in enumerate(rows):
+            real = own[row].shape[2]
+            all_rows[i, :, :real], all_rows[i, :, real:] = own[row][0], 0
+        return all_rows
 
     return tuple((together(i, 0), together(i, 1)) for i in range(len(states[0].past)))

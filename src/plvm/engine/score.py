@@ -80,7 +80,8 @@ def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequen
     """
     g = gather(backbone, prompt, [request])
     table, device = backbone.word_rows, backbone.device
-    hidden, past = g.continued(backbone)
+    hidden, cache = g.continued(backbone)
+    past = cache.past
     texts = [[*prompt.spoken(option, request.names, g.vocabulary), prompt.end_id] for option in options]
     longest = max(map(len, texts))
     ids = torch.tensor([t + [prompt.end_id] * (longest - len(t)) for t in texts], device=device)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,72 +14,90 @@ from torch.nn import functional as F
 from plvm.engine.gathered import Gathered
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.recording import Recording, record
+from plvm.model.roomy_cache import RoomyCache
 from plvm.model.static_cache import StaticCache
 
 ROOM = 64  # tokens; when they are written, room for as many more is made
 
 
-def steps_after(backbone: Backbone, g: Gathered, past: KeyValues) -> Steps:
-    """What continues a batch whose prompts are in `past`."""
+def steps_after(backbone: Backbone, g: Gathered, cache: RoomyCache) -> Steps:
+    """What continues a batch whose prompts are in `cache`."""
     alone = len(g.ids) == 1 and g.layout.mask is None
-    return (RecordedSteps if alone and backbone.recordable else Steps)(backbone, g, past)
+    return (RecordedSteps if alone and backbone.recordable else Steps)(backbone, g, cache)
 
 
 class Steps:
-    """`past` [B, heads, P, width] and its mask bool[B, P]; the next token of a row has its `position` int64[B]."""
+    """`cache` holds B rows of P columns, `mask` bool[B, P] which of them a row sees; the next token of a row has its `position`
+    int64[B]."""
 
-    def __init__(self, backbone: Backbone, g: Gathered, past: KeyValues) -> None:
-        self.backbone, self.past, mask = backbone, past, g.layout.mask
+    joined = False  # whether rows came together that began apart
+
+    def __init__(self, backbone: Backbone, g: Gathered, cache: RoomyCache) -> None:
+        self.backbone, self.cache, mask = backbone, cache, g.layout.mask
         self.position = torch.tensor(g.nexts, device=g.ids.device)
         self.padded = mask is not None
-        self.mask = mask if mask is not None else g.ids.new_ones(len(g.ids), past[0][0].shape[2], dtype=torch.bool)
+        self.mask = mask if mask is not None else g.ids.new_ones(len(g.ids), cache.length, dtype=torch.bool)
 
     def take(self, embeddings: Tensor) -> Tensor:
         """One more token a row, [B, 1, D] -> its hidden state [B, 1, D], valid until the next step."""
+        if self.cache.length == self.cache.end:
+            self._make_room()
         self.mask = F.pad(self.mask, (0, 1), value=True)
-        seen = self.mask if self.padded else None
-        hidden, past = self.backbone.hidden(embeddings, self.past, self.position[:, None], seen, keep=True)
-        assert past is not None
-        self.past, self.position = past, self.position + 1
+        hidden, _ = self.backbone.hidden(embeddings, self.cache, self.position[:, None], self.mask if self.padded else None)
+        self.cache.length += 1
+        self.position = self.position + 1
         return hidden
 
-    def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone."""
-        self.past = tuple((k[rows], v[rows]) for k, v in self.past)
-        self.mask, self.position = self.mask[rows], self.position[rows]
+    def keep(self, order: Sequence[int]) -> None:
+        """Go on with these rows alone, in this order; see `RoomyCache.keep`."""
+        self.cache.keep(order)
+        self.mask, self.position = self.mask[order], self.position[order]
 
     def beside(self, other: Steps) -> Steps:
-        """What continues the rows of both, these first. Columns that nobody of a row sees are left out of what is kept."""
-        both = Steps.__new__(Steps)
-        parts = [self._packed(), other._packed()]
-        length = max(mask.shape[1] for _, mask in parts)
-        both.backbone, both.padded = self.backbone, True
-        both.position = torch.cat([self.position, other.position])
-        both.mask = torch.cat([F.pad(mask, (0, length - mask.shape[1])) for _, mask in parts])
-
-        def together(layer: int, part: int) -> Tensor:
-            own = [past[layer][part] for past, _ in parts]
-            return torch.cat([F.pad(t, (0, 0, 0, length - t.shape[2])) for t in own])
-
-        both.past = tuple((together(i, 0), together(i, 1)) for i in range(len(parts[0][0])))
+        """What continues the rows of both, these first: in the memory of these while there is room, else in new memory, without
+        columns that nobody of a row sees."""
+        joining = [other.row(i) for i in range(len(other.mask))]
+        longest = max(past[0][0].shape[2] for past in joining)
+        count = len(self.mask) + len(joining)
+        both = self if type(self) is Steps and self._has_room(count, longest) else self._moved(count, longest)
+        for past in joining:
+            both.cache.put(past)
+        lengths = [past[0][0].shape[2] for past in joining]
+        columns = torch.arange(both.cache.length, device=self.mask.device)
+        theirs = columns < torch.tensor(lengths, device=columns.device)[:, None]
+        own = F.pad(both.mask, (0, both.cache.length - both.mask.shape[1]))
+        both.mask, both.padded, both.joined = torch.cat([own, theirs]), True, True
+        both.position = torch.cat([both.position, other.position])
         return both
 
-    def _packed(self) -> tuple[KeyValues, Tensor]:
-        """Past and mask with what every row sees at its beginning, no longer than the longest row."""
-        length = int(self.mask.sum(1).max())
-        if length == self.mask.shape[1]:
-            return self.past, self.mask
-        order = (~self.mask).sort(dim=1, stable=True).indices[:, :length]
-        columns = order[:, None, :, None]
+    def _make_room(self) -> None:
+        if self.joined:
+            moved = self._moved(self.cache.most, 0)
+            self.cache, self.mask = moved.cache, moved.mask
+            return
+        past = self.cache.past
+        self.cache = RoomyCache(past, len(past[0][0]), self.cache.length + ROOM)
+        self.cache.put(past)
 
-        def packed(t: Tensor) -> Tensor:
-            return t.gather(2, columns.expand(-1, t.shape[1], -1, t.shape[3]))
+    def _has_room(self, rows: int, length: int) -> bool:
+        return rows <= self.cache.most and max(length, self.cache.length) < self.cache.end
 
-        return tuple((packed(k), packed(v)) for k, v in self.past), self.mask.gather(1, order)
+    def _moved(self, rows: int, length: int) -> Steps:
+        """The same rows in memory for so many rows and columns of this length, packed: what a row sees comes first."""
+        pasts = [self.row(i) for i in range(len(self.mask))]
+        lengths = [past[0][0].shape[2] for past in pasts]
+        moved = Steps.__new__(Steps)
+        moved.backbone, moved.padded, moved.joined, moved.position = self.backbone, True, True, self.position
+        moved.cache = RoomyCache(pasts[0], 1 << (rows - 1).bit_length(), max(length, *lengths) + ROOM)
+        for past in pasts:
+            moved.cache.put(past)
+        columns = torch.arange(moved.cache.length, device=self.mask.device)
+        moved.mask = columns < torch.tensor(lengths, device=columns.device)[:, None]
+        return moved
 
     def row(self, i: int) -> KeyValues:
-        """Everything that one row has seen, [1, heads, its length, width]."""
-        return tuple((k[i : i + 1, :, self.mask[i]], v[i : i + 1, :, self.mask[i]]) for k, v in self.past)
+        """Everything that one row has seen, [1, heads, its length, width], copied."""
+        return tuple((k[i : i + 1, :, self.mask[i]], v[i : i + 1, :, self.mask[i]]) for k, v in self.cache.past)
 
 
 class RecordedSteps(Steps):
@@ -108,10 +128,6 @@ class RecordedSteps(Steps):
         self.room.close()
         self.position += 1
         return hidden
-
-    def _packed(self) -> tuple[KeyValues, Tensor]:
-        past = self.row(0)
-        return past, self.mask.new_ones(1, past[0][0].shape[2])
 
     def row(self, i: int) -> KeyValues:
         return self.room.past if self.room is not None else super().row(i)

@@ -21,6 +21,7 @@ from torch import Tensor
 from plvm.errors import RequestError
 from plvm.model.backbone_family import ImageTokens, Pixels, family_of
 from plvm.model.recording import can_record
+from plvm.model.roomy_cache import RoomyCache
 from plvm.model.static_cache import KeyValues, StaticCache
 from plvm.prompt.template import Template
 
@@ -130,7 +131,7 @@ class Backbone:
     def hidden(
         self,
         embeddings: Tensor,
-        past: KeyValues | StaticCache | None = None,
+        past: KeyValues | StaticCache | RoomyCache | None = None,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
         keep: bool = False,
@@ -139,8 +140,8 @@ class Backbone:
 
         positions [B, T] or, with A axes, [A, B, T]: default counts on from `past`. mask bool[B, past + T]: False where a
         token must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`,
-        the keys and values of past and new tokens together. `past` itself is never changed, unless it is a `StaticCache`: that is
-        written in place and has a mask of its own.
+        the keys and values of past and new tokens together. `past` itself is never changed, unless it is a `RoomyCache` or a
+        `StaticCache`: these are written in place, and a `StaticCache` has a mask of its own.
         """
         out = self._run(embeddings, past, positions, mask, keep)
         cache = out.past_key_values
@@ -167,7 +168,7 @@ class Backbone:
     def _run(
         self,
         embeddings: Tensor,
-        past: KeyValues | StaticCache | None,
+        past: KeyValues | StaticCache | RoomyCache | None,
         positions: Tensor | None,
         mask: Tensor | None,
         keep: bool,
@@ -179,6 +180,8 @@ class Backbone:
         cache: Any
         if isinstance(past, StaticCache):
             cache, mask = past, past.seen
+        elif isinstance(past, RoomyCache):
+            cache = past
         else:
             cache = DynamicCache(past) if past is not None else DynamicCache() if keep else None
         return self.language_model(

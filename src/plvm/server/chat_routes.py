@@ -24,7 +24,6 @@ from plvm.server.messages import Dialogue, Guest, Part, dialogue_of, merged
 from plvm.server.question import Question, first_words
 from plvm.server.refusals import Refusal, refusal_of
 from plvm.server.service import Service
-from plvm.server.visitors import Visitor
 from plvm.types import Concept, SamplingParams
 
 router = APIRouter(tags=["chat"])
@@ -61,11 +60,9 @@ def question_of(service: Service, namespace: str, body: ChatRequest) -> Question
             raise Refusal(400, f"too_many_{what}", f"{count} {what} come with this request; {most} may.", "Send fewer.")
     params = params_of(body, limits.tokens)
     stored, named = _people(service, namespace, dialogue, [n for n in body.concepts if isinstance(n, str)], bool(guests))
-    visitors = [
-        Visitor(g.name, tuple(service.picture(namespace, part.picture or "", part.where) for part in g.pictures)) for g in guests
-    ]
+    visitors = [service.visitor(namespace, g.name, [(p.picture or "", p.where) for p in g.pictures]) for g in guests]
     shown = dialogue.picture
-    picture = None if shown is None else service.picture(namespace, shown.picture or "", shown.where)
+    picture = None if shown is None else service.seen(namespace, shown.picture or "", shown.where)
     return Question(
         namespace, dialogue.question, picture, params, dialogue.said, stored, named, visitors,
         strict_names=body.strict_names, words=body.names == "words",

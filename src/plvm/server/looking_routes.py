@@ -74,7 +74,7 @@ async def recognize(body: PictureIn, request: Request, namespace: Caller) -> Any
     picture, visitors, stored = await asyncio.to_thread(_read, service, namespace, body)
 
     def work(vlm: Personal) -> Recognized:
-        concepts = _everybody(service, vlm, namespace, visitors, stored)
+        concepts = _everybody(service, vlm, visitors, stored)
         seen = vlm.look(picture, namespace=namespace)
         found = vlm.verdicts([picture], concepts, namespace=namespace)[0] if concepts else []
         ranks = {YES: 0, NO: 2}
@@ -94,7 +94,7 @@ async def describe(body: PictureIn, request: Request, namespace: Caller) -> Any:
     picture, visitors, stored = await asyncio.to_thread(_read, service, namespace, body)
 
     def work(vlm: Personal) -> Described:
-        concepts = _everybody(service, vlm, namespace, visitors, stored)
+        concepts = _everybody(service, vlm, visitors, stored)
         answer, found = vlm.describe(picture, concepts, namespace=namespace)
         people = [_out(p, concepts) for p in found]
         return Described(
@@ -116,8 +116,8 @@ def _read(service: Service, namespace: str, body: PictureIn) -> tuple[Any, list[
             names.append(one)
         else:
             where = f"concepts[{i}].images"
-            own = [service.picture(namespace, image, f"{where}[{j}]") for j, image in enumerate(one.images)]
-            visitors.append(Visitor(one.name, tuple(own)))
+            images = [(image, f"{where}[{j}]") for j, image in enumerate(one.images)]
+            visitors.append(service.visitor(namespace, one.name, images))
     store, aligner = service.store(namespace), service.vlm.fingerprint
     if names:
         stored = [store.get(word, aligner=aligner) for word in store.check_known(*names)]
@@ -126,10 +126,8 @@ def _read(service: Service, namespace: str, body: PictureIn) -> tuple[Any, list[
     return picture, visitors, stored
 
 
-def _everybody(
-    service: Service, vlm: Personal, namespace: str, visitors: list[Visitor], stored: list[Concept]
-) -> list[Concept]:
-    guests = service.visitors.enrolled(vlm, namespace, visitors)
+def _everybody(service: Service, vlm: Personal, visitors: list[Visitor], stored: list[Concept]) -> list[Concept]:
+    guests = service.visitors.enrolled(vlm, visitors)
     theirs = {guest.name for guest in guests}
     return [*guests, *(c for c in stored if c.name not in theirs)]
 

@@ -19,8 +19,13 @@ _HINT = 'Send it as "data:image/jpeg;base64,..." or upload it with POST /v1/file
 
 def picture_of(source: str, uploads: Uploads, namespace: str, param: str | None = None) -> Image.Image:
     """The picture that `source` stands for. Raises Refusal, with the field `param`, for what is none."""
+    return opened(bytes_of(source, uploads, namespace, param), param)
+
+
+def opened(data: bytes, param: str | None = None) -> Image.Image:
+    """The picture in a file. Raises Refusal."""
     try:
-        return open_image(bytes_of(source, uploads, namespace, param))
+        return open_image(data)
     except ImageError as error:
         raise Refusal(400, "invalid_image", error.message, error.hint, param=param) from None
 

@@ -28,11 +28,11 @@ class Question:
     """`text` about `picture`, after what was `said` about it. `stored` are the concepts that may be in the prompt, `named` the
     words of those that must be; of more than four that nobody names the likeliest are. `visitors` come with the question.
 
-    `prepare` runs in the model thread; then `concepts` are those in the prompt."""
+    `look` and `prepare` run in the model thread; then `concepts` are those in the prompt."""
 
     namespace: str
     text: str
-    picture: Image.Image | None
+    picture: Image.Image | ImagePrefix | None
     params: SamplingParams
     said: Said = ()
     stored: Sequence[Concept] = ()
@@ -43,15 +43,25 @@ class Question:
     concepts: tuple[Concept, ...] = ()
     key: Key | None = field(default=None, repr=False)
     forgotten: int = 0
+    start: ImagePrefix | None = None
+
+    @staticmethod
+    def look(vlm: Personal, visitors: Visitors, questions: Sequence[Question]) -> None:
+        """Look at the pictures of many questions, and enrol the visitors of all, side by side. Raises PlvmError where one of them
+        cannot be: then every question does it by itself, and fails for itself."""
+        visitors.meet(vlm, [visitor for question in questions for visitor in question.visitors])
+        starts = vlm.engine.look([q.picture for q in questions], namespace=[q.namespace for q in questions])
+        for question, start in zip(questions, starts, strict=True):
+            question.start = start
 
     def prepare(self, vlm: Personal, visitors: Visitors, sessions: Sessions) -> Request:
         """The request that asks it. Raises RequestError, AlignerMismatchError, UnknownConceptError, ConceptNameError."""
         self.forgotten = sessions.forgotten(self.namespace)
-        guests = visitors.enrolled(vlm, self.namespace, self.visitors)
+        guests = visitors.enrolled(vlm, self.visitors)
         theirs = {guest.name for guest in guests}
         everybody = [*guests, *(c for c in self.stored if c.name not in theirs)]
         vlm.engine.check(everybody)
-        start = vlm.engine.look([self.picture], namespace=self.namespace)[0]
+        start = self.start or vlm.engine.look([self.picture], namespace=self.namespace)[0]
         self.concepts = tuple(self._chosen(vlm, start, everybody))
         people = {c.name: c.display for c in self.concepts}
         text = checked_question(self.text, people, strict_names=self.strict_names)

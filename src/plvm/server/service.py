@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -11,25 +13,26 @@ from typing import TypeVar
 from PIL import Image
 
 from plvm.engine.decoding import Completion
-from plvm.engine.prefix import digest_of
+from plvm.engine.prefix import ImagePrefix, digest_of
 from plvm.engine.request import Request
 from plvm.errors import PlvmError
 from plvm.images import open_image
 from plvm.personal import Personal
 from plvm.server.keys import KeyFile
 from plvm.server.limits import Limits
-from plvm.server.pictures import picture_of
+from plvm.server.pictures import bytes_of, opened, picture_of
 from plvm.server.question import Question
 from plvm.server.refusals import Refusal
 from plvm.server.sessions import Sessions
 from plvm.server.uploads import Uploads
-from plvm.server.visitors import Visitors
+from plvm.server.visitors import Visitor, Visitors
 from plvm.server.worker import Job, Worker
 from plvm.store import ConceptStore
 from plvm.store.database import Database
 from plvm.types import SamplingParams
 
 T = TypeVar("T")
+FILES = 4096  # so many files' digests are remembered
 
 
 class Service:
@@ -42,10 +45,11 @@ class Service:
     ) -> None:  # fmt: skip
         self.vlm, self.database, self.name, self.namespace = vlm, database, name, namespace
         self.keys, self.keys_needed, self.limits = keys, keys_needed, limits
-        self.worker = Worker(vlm, batch=limits.batch, queue=limits.queue)
         self.uploads = Uploads(limits.file_seconds, limits.file_bytes)
         self.sessions = Sessions(limits.session_bytes)
         self.visitors = Visitors(limits.guests)
+        self.worker = Worker(vlm, batch=limits.batch, queue=limits.queue, look=self._look)
+        self._digests: OrderedDict[tuple[str, str], str] = OrderedDict()  # namespace, digest of a file -> that of its pixels
         self.created = int(time.time())
 
     @property
@@ -60,6 +64,31 @@ class Service:
     def picture(self, namespace: str, source: str, param: str | None = None) -> Image.Image:
         """The picture that a data URI or a file's id stands for. Raises Refusal."""
         return picture_of(source, self.uploads, namespace, param)
+
+    def seen(self, namespace: str, source: str, param: str | None = None) -> Image.Image | ImagePrefix:
+        """The picture in question: what was computed of it, where this namespace sent the same file before, else its pixels.
+        Raises Refusal."""
+        data = bytes_of(source, self.uploads, namespace, param)
+        file = namespace, hashlib.sha256(data).hexdigest()
+        digest = self._digests.get(file)
+        known = None if digest is None else self.vlm.engine.prefixes.get(namespace, digest)
+        if known is not None:
+            return known
+        picture = opened(data, param)
+        self._digests[file] = digest_of(picture)
+        while len(self._digests) > FILES:
+            self._digests.popitem(last=False)
+        return picture
+
+    def visitor(self, namespace: str, name: str, images: Sequence[tuple[str, str]]) -> Visitor:
+        """Somebody who comes with a request, by (source, field of the request) of their pictures. Raises Refusal."""
+        files = tuple(bytes_of(source, self.uploads, namespace, where) for source, where in images)
+        visitor = Visitor(namespace, name, files, tuple(where for _, where in images))
+        self.visitors.check(visitor)
+        return visitor
+
+    def _look(self, jobs: Sequence[Job]) -> None:
+        Question.look(self.vlm, self.visitors, [job.question for job in jobs if job.question is not None])
 
     def check_model(self, name: str) -> None:
         """Raise Refusal where the model that is asked for is not the one that is served."""
@@ -89,7 +118,7 @@ class Service:
                     question.kept(self.vlm, asked[0], what, self.sessions)
             tell(what)
 
-        job = Job(run, keep, self.limits.seconds)
+        job = Job(run, keep, self.limits.seconds, question)
         self.worker.submit(job)
         try:
             while True:

@@ -12,17 +12,20 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from plvm.engine.decoding import Completion, Decoding
 from plvm.engine.request import Request
 from plvm.errors import PlvmError
 from plvm.personal import Personal
+from plvm.server.question import Question
 from plvm.server.refusals import broken, busy, stopping, too_late
 from plvm.types import SamplingParams
 
 LOG = logging.getLogger("plvm.server")
+FEW = 4  # joining has its price: those who wait for places join when 1/FEW of all are free, or FEW tokens after the last ones
 
 
 @dataclass(eq=False)
@@ -34,6 +37,7 @@ class Job:
     run: Callable[[Personal], tuple[Request, SamplingParams] | None]
     tell: Callable[[str | Completion | PlvmError | None], None]
     seconds: float
+    question: Question | None = None  # where there is a picture to look at, and visitors to enrol, with those of other jobs
     left: bool = False  # whoever asked is not there any more
     begun: float = field(default_factory=time.monotonic)
 
@@ -44,12 +48,16 @@ class Job:
 
 
 class Worker:
-    """Runs jobs on `vlm`: `batch` answers side by side, at most `queue` more in waiting."""
+    """Runs jobs on `vlm`: `batch` answers side by side, at most `queue` more in waiting. `look` is called with those that begin
+    together, before they run."""
 
-    def __init__(self, vlm: Personal, *, batch: int, queue: int) -> None:
-        self.vlm, self.batch, self.queue = vlm, batch, queue
+    def __init__(
+        self, vlm: Personal, *, batch: int, queue: int, look: Callable[[Sequence[Job]], None] = lambda jobs: None
+    ) -> None:
+        self.vlm, self.batch, self.queue, self._look = vlm, batch, queue, look
         self.restarts = 0
         self.tokens = 0
+        self._steps = 0  # since somebody joined
         self._waiting: deque[Job] = deque()
         self._writing: dict[int, Job] = {}
         self._decoding = Decoding(vlm.backbone, vlm.prompt)
@@ -126,6 +134,7 @@ class Worker:
             self._send_away()
             if not len(self._decoding):
                 continue
+            self._steps += 1
             for written in self._decoding.step():
                 job = self._writing[written.ticket]
                 if written.chunk:
@@ -149,6 +158,8 @@ class Worker:
                 self._waiting.remove(job)
                 self._end(job)
             places = self.batch - len(self._writing)
+            if places < min(len(self._waiting), self.batch // FEW) and self._steps < FEW:
+                return []
             return [self._waiting.popleft() for _ in range(min(places, len(self._waiting)))]
 
     def _give_up(self) -> None:
@@ -160,6 +171,11 @@ class Worker:
     def _begin(self, jobs: list[Job]) -> None:
         """Run new jobs; whoever has an answer to be written joins the others."""
         joining: list[tuple[Job, Request, SamplingParams]] = []
+        if jobs:
+            self._steps = 0
+        if len(jobs) > 1:
+            with suppress(Exception):  # whatever is wrong with one of them is said when it runs
+                self._look([job for job in jobs if not job.left])
         for job in jobs:
             if job.left or job.late:
                 self._end(job)

@@ -1,0 +1,68 @@
+"""Keys and values of a batch with room for more tokens and more rows, written in place: a step then copies nothing.
+
+    row 0   x x x x x x o o - -      x what was there, o written since, - room
+    row 1   x x x 0 0 0 o o - -      0 columns that this row does not see
+    room    - - - - - - - - - -
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from plvm.model.static_cache import KeyValues
+
+
+class RoomyCache:
+    """At most `most` rows of at most `end` columns, shaped as those of `like`. The first `rows` rows and `length` columns are in
+    use; what a row does not see of them is finite. A language model takes it as its cache; whoever runs it adds to `length`."""
+
+    def __init__(self, like: KeyValues, most: int, end: int) -> None:
+        heads, width = like[0][0].shape[1], like[0][0].shape[3]
+        self.most, self.end = most, end
+        self.rows = self.length = 0
+        self._layers = tuple((k.new_empty(most, heads, end, width), v.new_empty(most, heads, end, width)) for k, v in like)
+
+    def put(self, past: KeyValues) -> None:
+        """Copy rows [B, heads, T, width] behind those that are there."""
+        count, _, length, _ = past[0][0].shape
+        for own, new in zip(self._layers, past, strict=True):
+            for t, more in zip(own, new, strict=True):
+                rows = t[self.rows : self.rows + count]
+                rows[:, :, :length], rows[:, :, length : self.length] = more, 0
+                t[: self.rows, :, self.length : length] = 0
+        self.rows, self.length = self.rows + count, max(self.length, length)
+
+    def keep(self, order: Sequence[int]) -> None:
+        """Go on with these rows alone; a row may stand only at its own place or an earlier one that was free."""
+        for i, old in enumerate(order):
+            if i != old:
+                for t in (t for layer in self._layers for t in layer):
+                    t[i, :, : self.length] = t[old, :, : self.length]
+        self.rows = len(order)
+
+    @property
+    def past(self) -> KeyValues:
+        """What is in use [rows, heads, length, width], as views."""
+        return tuple((k[: self.rows, :, : self.length], v[: self.rows, :, : self.length]) for k, v in self._layers)
+
+    # ---- called by transformers
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Write T tokens' keys and values [rows, heads, T, width] behind `length`; all columns of the layer."""
+        end = self.length + keys.shape[2]
+        k, v = (t[: self.rows] for t in self._layers[layer])
+        k[:, :, self.length : end], v[:, :, self.length : end] = keys, values
+        return k[:, :, :end], v[:, :, :end]
+
+    def get_seq_length(self, *_: Any) -> int:
+        """How many columns are in use."""
+        return self.length
+
+    get_query_offset = get_seq_length
+
+    def get_mask_sizes(self, length: int, *_: Any) -> tuple[int, int]:
+        """How many columns `length` new tokens see, and from which on."""
+        return self.length + length, 0
