@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
+import webbrowser
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 from typer import Argument, Option, Typer
@@ -47,19 +51,23 @@ def serve(
     queue: Annotated[int, Option("--queue", metavar="N", help="So many requests may wait; more are told to come again.")] = 64,
     seconds: Annotated[float, Option("--seconds", metavar="S", help="The longest that an answer may take.")] = 120.0,
     per_minute: Annotated[int, Option("--per-minute", metavar="N", help="Requests a key may send; 0: any number.")] = 0,
+    open_page: Annotated[bool, Option("--open", help="Open the page in a browser, where there is one.")] = False,
+    allow_origin: Annotated[
+        list[str] | None, Option("--allow-origin", metavar="ORIGIN", help="A site whose pages may use this server; repeatable.")
+    ] = None,
     keys: KeysOption = None,
     *,
     store: o.StoreOptions,
     model: o.ModelOptions,
 ) -> None:
-    """Serve the model over HTTP: an OpenAI-compatible API that knows your concepts by name.
+    """Serve the model over HTTP: a page, and an OpenAI-compatible API that knows your concepts by name.
 
     Without keys only this machine may ask. With a key (`plvm keys new NAMESPACE`) every request needs one, and sees its
     namespace alone. Ctrl-C ends it once the answers that are being written are whole.
 
     \b
     Examples:
-      plvm serve
+      plvm serve --open
       plvm serve --host 0.0.0.0 --port 8080
     """
     try:
@@ -75,6 +83,7 @@ def serve(
         raise RequestError(f"Serving needs {error.name}.", 'Install it: `pip install "plvm[server]"`.') from None
     if min(batch, queue) < 1 or seconds <= 0 or not 0 <= port < 65536 or per_minute < 0:
         raise RequestError("--batch, --queue and --seconds must be above 0, --port a port.", "Correct them.")
+    origins = [_origin(origin) for origin in allow_origin or ()]
     file = KeyFile(_place(keys))
     check_place(host, len(file.keys))
     limits = Limits(batch=batch, queue=queue, seconds=seconds, per_minute=per_minute)
@@ -84,7 +93,13 @@ def serve(
         keys_needed=bool(file.keys), limits=limits,
     )  # fmt: skip
     who = "Every request needs a key." if file.keys else "Only this machine may ask; no key is needed."
-    run(service, host, port, ready=lambda address: say(f"Serving {service.name} at {address}/v1. {who} Ctrl-C ends it."))
+
+    def ready(address: str) -> None:
+        say(f"Serving {service.name}: the page at {address}, the API at {address}/v1. {who} Ctrl-C ends it.")
+        if open_page and _has_browser():
+            Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # some browsers keep whoever starts them
+
+    run(service, host, port, origins=origins, ready=ready)
 
 
 def new_key(
@@ -121,6 +136,17 @@ def revoke_key(
 
     gone = KeyFile(_place(keys)).revoke(id)
     say(f"The key {gone.id} of the namespace {gone.namespace} opens nothing any more.")
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+", text):
+        raise RequestError(f"{text[:80]!r} is no origin.", 'Write it as browsers do: "https://photos.example", without a path.')
+    return text
+
+
+def _has_browser() -> bool:
+    """Whether a window can be opened; a browser in the terminal would only take it away."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _place(keys: Path | None) -> Path:
