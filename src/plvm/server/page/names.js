@@ -23,7 +23,7 @@ export function renameHue(old, word) {
 
 export const dropHue = (word) => hues.delete(word);
 
-export const chip = (word, shown) => h("span", { class: "chip", "data-hue": hueOf(word) }, shown);
+export const chip = (word, shown) => h("span", { class: "chip", "data-hue": hueOf(word), "data-word": word }, shown);
 
 // A text as nodes: every <word> of somebody who is known is a chip with what they are called.
 export function chipped(text) {

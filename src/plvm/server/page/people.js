@@ -33,7 +33,7 @@ const seen = new IntersectionObserver((entries) => {
 
 // A picture of somebody, fetched with the key when it comes into sight.
 export function face(person, { size = 160, number = 0, kind = "face", alt = "" } = {}) {
-  const image = h("img", { class: kind, alt, "data-hue": hueOf(person.name) });
+  const image = h("img", { class: kind, alt, "data-hue": hueOf(person.name), "data-word": person.name });
   const place = `${person.name}/${number}/${size}`;
   image.load = async () => {
     if (!faces.has(place)) {
