@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from family import family as family
-from plvm.cli import serve as serving_verb
+from plvm.cli import serve as verb
 from plvm.personal import Personal
 from plvm.server.api import build_api
 from plvm.server.keys import KeyFile
@@ -109,12 +110,17 @@ def test_the_samples_are_what_the_script_draws() -> None:
 
 
 def test_a_browser_is_opened_only_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving_verb.sys, "platform", "linux")
+    opened: list[str] = []
+    done = threading.Event()
+    monkeypatch.setattr(verb.webbrowser, "open", lambda address: (opened.append(address), done.set()))
+    monkeypatch.setattr(verb.sys, "platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    assert not serving_verb._has_browser()
+    verb.BrowserOptions(open=True).show("http://nowhere")
     monkeypatch.setenv("DISPLAY", ":0")
-    assert serving_verb._has_browser()
+    verb.BrowserOptions(open=False).show("http://unasked")
+    verb.BrowserOptions(open=True).show("http://there")
+    assert done.wait(10) and opened == ["http://there"]
 
 
 def test_an_origin_has_no_path(shell: Shell) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Annotated
@@ -42,6 +43,30 @@ KeysOption = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class BrowserOptions:
+    """What browsers have to do with a server."""
+
+    open: Annotated[bool, Option("--open", help="Open the page in a browser, where there is one.")] = False
+    allow_origin: Annotated[
+        list[str] | None, Option("--allow-origin", metavar="ORIGIN", help="A site whose pages may use this server; repeatable.")
+    ] = None
+
+    def origins(self) -> list[str]:
+        """The origins whose pages may use the server. Raises RequestError for what is none."""
+        for origin in self.allow_origin or ():
+            if not re.fullmatch(r"https?://[^/\s]+", origin):
+                hint = 'Write it as browsers do: "https://photos.example", without a path.'
+                raise RequestError(f"{origin[:80]!r} is no origin.", hint)
+        return self.allow_origin or []
+
+    def show(self, address: str) -> None:
+        """Open the page where that is wanted and a window can be opened; a browser in the terminal would only take it away."""
+        windows = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        if self.open and windows:
+            Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # some browsers keep whoever starts them
+
+
 def serve(
     host: Annotated[
         str, Option("--host", metavar="ADDRESS", help="Where to listen; elsewhere than here, a key is needed.")
@@ -51,12 +76,9 @@ def serve(
     queue: Annotated[int, Option("--queue", metavar="N", help="So many requests may wait; more are told to come again.")] = 64,
     seconds: Annotated[float, Option("--seconds", metavar="S", help="The longest that an answer may take.")] = 120.0,
     per_minute: Annotated[int, Option("--per-minute", metavar="N", help="Requests a key may send; 0: any number.")] = 0,
-    open_page: Annotated[bool, Option("--open", help="Open the page in a browser, where there is one.")] = False,
-    allow_origin: Annotated[
-        list[str] | None, Option("--allow-origin", metavar="ORIGIN", help="A site whose pages may use this server; repeatable.")
-    ] = None,
     keys: KeysOption = None,
     *,
+    browser: BrowserOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
 ) -> None:
@@ -83,7 +105,7 @@ def serve(
         raise RequestError(f"Serving needs {error.name}.", 'Install it: `pip install "plvm[server]"`.') from None
     if min(batch, queue) < 1 or seconds <= 0 or not 0 <= port < 65536 or per_minute < 0:
         raise RequestError("--batch, --queue and --seconds must be above 0, --port a port.", "Correct them.")
-    origins = [_origin(origin) for origin in allow_origin or ()]
+    origins = browser.origins()
     file = KeyFile(_place(keys))
     check_place(host, len(file.keys))
     limits = Limits(batch=batch, queue=queue, seconds=seconds, per_minute=per_minute)
@@ -96,8 +118,7 @@ def serve(
 
     def ready(address: str) -> None:
         say(f"Serving {service.name}: the page at {address}, the API at {address}/v1. {who} Ctrl-C ends it.")
-        if open_page and _has_browser():
-            Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # some browsers keep whoever starts them
+        browser.show(address)
 
     run(service, host, port, origins=origins, ready=ready)
 
@@ -136,17 +157,6 @@ def revoke_key(
 
     gone = KeyFile(_place(keys)).revoke(id)
     say(f"The key {gone.id} of the namespace {gone.namespace} opens nothing any more.")
-
-
-def _origin(text: str) -> str:
-    if not re.fullmatch(r"https?://[^/\s]+", text):
-        raise RequestError(f"{text[:80]!r} is no origin.", 'Write it as browsers do: "https://photos.example", without a path.')
-    return text
-
-
-def _has_browser() -> bool:
-    """Whether a window can be opened; a browser in the terminal would only take it away."""
-    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _place(keys: Path | None) -> Path:
