@@ -121,6 +121,8 @@ def test_people_are_added_talked_about_renamed_and_forgotten(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
 
         page.click("#people button[title='Anna Maria']")
+        page.set_input_files("#person-files", [SAMPLES / "edna.png"])
+        page.locator("#person-shots img[src^=blob]").nth(1).wait_for()
         page.fill("#person-name", "Avril")
         accessible(page)
         press(page, "Rename")

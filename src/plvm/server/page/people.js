@@ -69,18 +69,20 @@ function draw() {
   $("people").replaceChildren(...items, h("li", {}, plus));
 }
 
-// Enrol somebody; returns the concept.
+// Enrol somebody.
 export async function addPerson(name, blobs, replace = false) {
-  const person = await withPictures(blobs, (images) => json("/v1/concepts", { name, images, replace }));
+  await enrol("/v1/concepts", { name, replace }, blobs, "is known from now on");
+}
+
+async function enrol(path, body, blobs, done) {
+  const person = await withPictures(blobs, (images) => json(path, { ...body, images }));
   release(blobs);
   dropFaces(person.name);
+  const added = known.has(person.name) ? {} : { added: person };
   known.set(person.name, person);
   const strange = person.unlike?.some((score) => score > 1);
-  tell(strange
-    ? `${person.shown} is known now, but the picture is unlike those the model was trained on: do not rely on it.`
-    : `${person.shown} is known from now on.`);
-  changed({ added: person });
-  return person;
+  tell(`${person.shown} ${done}${strange ? ", but a picture is unlike those the model was trained on: do not rely on it" : ""}.`);
+  changed(added);
 }
 
 // ---- somebody new
@@ -151,9 +153,15 @@ $("add-form").addEventListener("submit", async (event) => {
 
 let open = null; // the word
 
-export function openPerson(word) {
-  const person = known.get(word);
+function openPerson(word) {
   open = word;
+  drawPerson();
+  $("confirm").hidden = true;
+  $("person").showModal();
+}
+
+function drawPerson() {
+  const person = known.get(open);
   $("person-title").textContent = person.shown;
   $("person-name").value = person.shown;
   const count = person.pictures;
@@ -163,8 +171,6 @@ export function openPerson(word) {
   $("person-shots").replaceChildren(...Array.from({ length: count }, (_, number) =>
     h("li", {}, face(person, { size: 320, number, kind: "shot", alt: `${person.shown}, picture ${number + 1}` }))));
   complain("person-error", person.usable ? null : new Error("What is stored cannot be used by this model. Add them again."));
-  $("confirm").hidden = true;
-  $("person").showModal();
 }
 
 $("person-form").addEventListener("submit", async (event) => {
@@ -187,6 +193,25 @@ $("person-form").addEventListener("submit", async (event) => {
   }
 });
 
+async function morePictures(files) {
+  const word = open;
+  $("person-more").textContent = "Looking ...";
+  complain("person-error");
+  try {
+    await enrol(`/v1/concepts/${encodeURIComponent(word)}/images`, {}, files, "is known from more pictures now");
+    if ($("person").open) drawPerson();
+  } catch (error) {
+    complain("person-error", error);
+  } finally {
+    $("person-more").textContent = "Add pictures";
+  }
+}
+
+$("person-files").addEventListener("change", (event) => {
+  morePictures([...event.target.files]);
+  event.target.value = "";
+});
+droppable($("person"), morePictures);
 $("forget").addEventListener("click", () => {
   const { shown } = known.get(open);
   $("confirm-text").textContent = `Forget ${shown}? Pictures and everything learned from them are erased. There is no way back.`;
