@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,19 @@ def test_text_is_text_whoever_wrote_it(chromium: Any, address: str) -> None:
         page.keyboard.press("Enter")
         page.wait_for_selector(f"{ANSWER}, #log .failed")
         assert not page.locator("img[src=x]").count() and page.locator("#log .asked").inner_text().count("<script>") == 1
+
+
+def test_whoever_is_spoken_of_joins_the_row_also_of_a_large_store(chromium: Any, mini: Personal, tmp_path: Path) -> None:
+    service = a_service(mini, tmp_path)
+    person = mini.enroll("zoe", SAMPLES / "billie.png")
+    crowd = [replace(person, name=f"p{i:03}", display="", references=()) for i in range(205)]
+    service.store("default").add_all([*crowd, person])
+    with running(service) as address, visiting(chromium, address) as page:
+        page.locator("#people", has_text="and 6 more").wait_for()
+        press(page, "Two people on a beach")
+        page.wait_for_selector("#talk:not([hidden])")
+        assert ask(page, "Where is zoe?") and page.locator("#log .asked .chip").inner_text() == "zoe"
+        page.locator("#people", has_text="and 5 more").wait_for()
 
 
 def test_a_key_is_asked_for_and_kept_in_the_tab_alone(chromium: Any, mini: Personal, tmp_path: Path) -> None:

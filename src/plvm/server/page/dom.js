@@ -24,10 +24,11 @@ let fading = 0;
 // A short message at the bottom, for everybody.
 export function tell(text) {
   $("toast").textContent = text;
-  $("toast").hidden = false;
+  $("toast").hidePopover();
+  $("toast").showPopover(); // above an open dialog, too
   announce(text);
   clearTimeout(fading);
-  fading = setTimeout(() => { $("toast").hidden = true; }, 5000);
+  fading = setTimeout(() => $("toast").hidePopover(), 5000);
 }
 
 // What went wrong, beside where it went wrong; null: nothing any more.

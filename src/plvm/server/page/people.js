@@ -19,8 +19,16 @@ export async function loadPeople() {
     known.set(person.name, person);
     hueOf(person.name);
   }
-  $("people").dataset.more = Math.max(0, total - data.length);
+  $("people").dataset.total = total;
   changed({});
+}
+
+// Whoever is spoken of and was not in the row joins it.
+export async function meet(words) {
+  for (const word of words.filter((one) => !known.has(one))) {
+    known.set(word, await json(`/v1/concepts/${encodeURIComponent(word)}`));
+    changed({});
+  }
 }
 
 const seen = new IntersectionObserver((entries) => {
@@ -62,8 +70,8 @@ function draw() {
   const items = [...known.values()].map((person) =>
     h("li", {}, h("button", { type: "button", click: () => openPerson(person.name), title: person.shown },
       face(person), h("span", { class: "label" }, person.shown))));
-  const more = Number($("people").dataset.more);
-  if (more) items.push(h("li", { class: "quiet" }, `and ${more.toLocaleString("en")} more`));
+  const more = $("people").dataset.total - known.size;
+  if (more > 0) items.push(h("li", { class: "quiet" }, `and ${more.toLocaleString("en")} more`));
   const plus = h("button", { type: "button", id: "add-open", click: () => openAdd() },
     h("span", { class: "plus", "aria-hidden": "true" }, "+"), h("span", { class: "label" }, "Add"));
   $("people").replaceChildren(...items, h("li", {}, plus));
@@ -80,6 +88,7 @@ async function enrol(path, body, blobs, done) {
   dropFaces(person.name);
   const added = known.has(person.name) ? {} : { added: person };
   known.set(person.name, person);
+  if (added.added) $("people").dataset.total++;
   const strange = person.unlike?.some((score) => score > 1);
   tell(`${person.shown} ${done}${strange ? ", but a picture is unlike those the model was trained on: do not rely on it" : ""}.`);
   changed(added);
@@ -226,6 +235,7 @@ $("forget-yes").addEventListener("click", async () => {
   try {
     await call(`/v1/concepts/${encodeURIComponent(person.name)}`, { method: "DELETE" });
     known.delete(person.name);
+    $("people").dataset.total--;
     dropFaces(person.name);
     $("person").close();
     changed({ forgotten: person });

@@ -3,11 +3,12 @@
 import { json, release, stream, withPictures } from "./api.js";
 import { $, announce, h } from "./dom.js";
 import { chip, chipped, known, marked, spoken } from "./names.js";
-import { face, onPeople } from "./people.js";
+import { face, meet, onPeople } from "./people.js";
 
 const STRANGE = "This picture is unlike those that the model was trained on. What it says about it may well be wrong.";
 const FEW = 4; // so many people are always known in a question; of more, those who may be in the picture or came meanwhile
 const MANY = 64; // more are not asked about one by one
+const LONG = 100; // turns that are sent
 // said: {question, answer}; there: words; looked: the promise that `there` is known
 export const talk = { model: "", picture: null, said: [], there: new Set(), looked: null, writing: null };
 
@@ -86,9 +87,10 @@ export async function ask(question) {
         text += chunk.choices[0]?.delta.content ?? "";
         answered.replaceChildren(...chipped(text));
         item.scrollIntoView({ block: "nearest" });
-        if (chunk.plvm) settle(chunk.plvm, question, asked);
+        if (chunk.plvm) await settle(chunk.plvm, question, asked);
       }
     });
+    answered.replaceChildren(...chipped(text));
     talk.said.push({ question, answer: text });
     announce(spoken(text));
   } catch (error) {
@@ -107,14 +109,15 @@ export async function ask(question) {
 // The picture comes alone in a message before the first question, so that no question is taken for a sentence about it.
 function body(question, picture) {
   const messages = picture ? [{ role: "user", content: [{ type: "file", file: { file_id: picture } }] }] : [];
-  for (const turn of talk.said) messages.push({ role: "user", content: turn.question }, { role: "assistant", content: turn.answer });
+  for (const turn of talk.said.slice(-LONG)) messages.push({ role: "user", content: turn.question }, { role: "assistant", content: turn.answer });
   messages.push({ role: "user", content: question });
   const concepts = [...known.keys()].filter((word) => known.size <= FEW || talk.there.has(word));
   return { model: talk.model, messages, concepts, stream: true, max_tokens: 128, names: "words" };
 }
 
 // What is known of an answer once it is whole: whom the question named, and whether the picture is a strange one.
-function settle(told, question, asked) {
+async function settle(told, question, asked) {
+  await meet(told.concepts);
   asked.replaceChildren(...chipped(marked(question, told.concepts)));
   if (told.warning) warn(told.warning);
 }
