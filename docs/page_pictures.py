@@ -98,7 +98,7 @@ def visit(page: Any, *, whole: bool) -> None:
         page.locator(".found img[src]").nth(2).wait_for()
     page.locator("#question").blur()
     page.mouse.move(0, 0)
-    page.locator("#toast").evaluate("(toast) => toast.hidePopover()")
+    page.locator("#toast").evaluate("(toast) => { toast.textContent = ''; }")
     page.wait_for_timeout(500)
 
 

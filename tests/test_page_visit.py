@@ -52,7 +52,7 @@ def visiting(chromium: Any, address: str, size: tuple[int, int] = DESKTOP, schem
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: wrong.append(dialog.message))
-    page.on("console", lambda line: line.type not in ("error", "warning") or " 40" in line.text or wrong.append(line.text))
+    page.on("console", lambda line: line.type not in ("error", "warning") or "with a status of 4" in line.text or wrong.append(line.text))
     page.on("request", lambda asked: asked.url.startswith((address, "blob:")) or wrong.append(asked.url))
     page.goto(address)
     try:
@@ -258,6 +258,21 @@ def test_mistakes_are_told_in_sentences_and_strange_pictures_are_said_to_be_so(
         press(page, "Another picture")
         page.set_input_files("#choose-picture", [tmp_path / "text.png"])
         page.wait_for_selector("#log .failed")
+
+
+def test_a_busy_server_is_asked_again(chromium: Any, address: str) -> None:
+    with visiting(chromium, address) as page:
+        page.wait_for_selector("#sample-people img")
+        told: list[int] = []
+
+        def busy_once(route: Any) -> None:
+            told.append(0)
+            route.fulfill(status=429, headers={"Retry-After": "1"}, json={}) if len(told) == 1 else route.continue_()
+
+        page.route("**/v1/chat/completions", busy_once)
+        press(page, "Two people on a beach")
+        page.wait_for_selector("#talk:not([hidden])")
+        assert ask(page, "Where was this photo taken?") and len(told) == 2
 
 
 def test_an_answer_can_be_stopped_and_the_dialogue_goes_on(chromium: Any, address: str) -> None:

@@ -3,6 +3,7 @@
 import { $, complain } from "./dom.js";
 
 const KEPT = "plvm-key";
+const PATIENCE = 3; // times that a busy server is asked again
 
 export class Failed extends Error {
   constructor(status, code, message) {
@@ -12,9 +13,10 @@ export class Failed extends Error {
   }
 }
 
-// A response that is fine. Asks for a key where one is needed; throws Failed with the server's own sentence.
+// A response that is fine. Asks for a key where one is needed, and again where the server is busy; throws Failed with the
+// server's own sentence.
 export async function call(path, given = {}) {
-  for (;;) {
+  for (let busy = 0; ;) {
     const key = sessionStorage.getItem(KEPT);
     const headers = { ...given.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
     let response;
@@ -27,8 +29,13 @@ export async function call(path, given = {}) {
     if (response.ok) return response;
     const told = await response.json().catch(() => ({}));
     const failed = new Failed(response.status, told.error?.code, told.error?.message ?? `The server says ${response.status}.`);
-    if (response.status !== 401) throw failed;
-    await askForKey(key ? failed : null);
+    if (response.status === 401) {
+      await askForKey(key ? failed : null);
+    } else if (response.status === 429 && busy++ < PATIENCE) {
+      await new Promise((later) => setTimeout(later, 1000 * Math.min(Number(response.headers.get("Retry-After")) || 1, 60)));
+    } else {
+      throw failed;
+    }
   }
 }
 

@@ -24,11 +24,11 @@ let fading = 0;
 // A short message at the bottom, for everybody.
 export function tell(text) {
   $("toast").textContent = text;
-  $("toast").hidePopover();
-  $("toast").showPopover(); // above an open dialog, too
+  $("toast").hidePopover?.(); // in browsers that have none it stays where it is
+  $("toast").showPopover?.(); // above an open dialog, too
   announce(text);
   clearTimeout(fading);
-  fading = setTimeout(() => $("toast").hidePopover(), 5000);
+  fading = setTimeout(() => { $("toast").textContent = ""; }, 5000);
 }
 
 // What went wrong, beside where it went wrong; null: nothing any more.
