@@ -6,7 +6,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -288,3 +291,32 @@ def test_an_answer_can_be_stopped_and_the_dialogue_goes_on(chromium: Any, addres
         page.wait_for_selector("#log >> text=Stopped.")
         page.unroute("**/v1/chat/completions")
         assert ask(page, "Where was this photo taken?")
+
+
+def test_a_page_of_another_site_learns_and_changes_nothing(chromium: Any, mini: Personal, tmp_path: Path) -> None:
+    service = a_service(mini, tmp_path)
+    service.store("default").add(mini.enroll("Billie", SAMPLES / "billie.png"))
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with running(service) as address, ThreadingHTTPServer(("127.0.0.1", 0), handler) as elsewhere:
+        Thread(target=elsewhere.serve_forever, daemon=True).start()
+        page = chromium.new_page()
+        page.goto(f"http://127.0.0.1:{elsewhere.server_port}/")
+        told = page.evaluate(
+            """async ([server, picture]) => {
+                const image = (path) => new Promise((done) => {
+                    const one = new Image();
+                    one.onload = () => done("seen");
+                    one.onerror = () => done("nothing");
+                    one.src = server + path;
+                });
+                const body = new FormData();
+                body.append("file", new Blob([new Uint8Array(picture)], { type: "image/png" }), "a.png");
+                await fetch(server + "/v1/files", { method: "POST", mode: "no-cors", body }).catch(() => null);
+                const read = await fetch(server + "/v1/concepts").then(() => "read", () => "refused");
+                return [read, await image("/v1/concepts/Billie/thumbnail")];
+            }""",
+            [address, list((SAMPLES / "billie.png").read_bytes())],
+        )
+        page.close()
+        elsewhere.shutdown()
+        assert told == ["refused", "nothing"] and service.uploads.list("default") == []
