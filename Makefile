@@ -14,13 +14,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CANDIDATES := $(PYTHON) python3 python3.11 python3.12 python3.13 python3.14 python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types docs docs-serve clean
+.PHONY: help demo serve test slow lint types docs docs-serve clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: $(READY)  ## enrol people, talk about pictures; the result is in demo/
 	$(BIN)/plvm demo --out demo
+
+serve: $(READY)  ## serve the model: a page in your browser, and the API
+	$(BIN)/plvm serve --open
 
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile

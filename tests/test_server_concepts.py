@@ -45,6 +45,17 @@ def test_somebody_is_added_found_renamed_shown_and_forgotten(http: Any, service:
     assert kept not in b"".join(file.read_bytes() for file in tmp_path.glob("concepts.db*"))
 
 
+def test_more_pictures_of_somebody_join_those_that_are_there(http: Any, service: Any, vlm: Personal) -> None:
+    http.post("/v1/concepts", json={"name": "Anna Maria", "images": [uri(picture(5))], "notes": "n"})
+    more = http.post("/v1/concepts/anna-maria/images", json={"images": [uri(picture(6)), uri(picture(7))]})
+    assert more.status_code == 201 and (more.json()["pictures"], more.json()["notes"]) == (3, "n")
+    kept, at_once = service.store("default").get("anna-maria"), vlm.enroll("Anna Maria", *map(picture, (5, 6, 7)))
+    assert kept.display == "Anna Maria" and kept.tokens.context.equal(at_once.tokens.context)
+    refused = http.post("/v1/concepts/anna-maria/images", json={"images": [uri(picture(6))] * 14})
+    assert refused.status_code == 400 and refused.json()["error"]["code"] == "too_many_pictures"
+    assert http.post("/v1/concepts/nobody/images", json={"images": [uri(picture(6))]}).status_code == 404
+
+
 def test_pages_of_concepts_follow_each_other(http: Any, service: Any) -> None:
     service.store("default").add_all(service.vlm.enroll_many({f"p{i}": [picture(i)] for i in range(5)}))
     seen, after = [], None

@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 NEEDED = (
     "plvm/families/mini/aligner/aligner.safetensors", "plvm/families/mini/backbone/model.safetensors",
     "plvm/families/mini/backbone/tokenizer.json", "plvm/families/mini/encoder/model.safetensors", "plvm/presets.json",
-    "plvm/py.typed", "plvm_lab/synth/prompts.txt", "plvm_lab/synth/weights/judge/judge.safetensors",
+    "plvm/py.typed", "plvm/server/page/index.html", "plvm/server/page/samples/library.png", "plvm_lab/synth/prompts.txt",
+    "plvm_lab/synth/weights/judge/judge.safetensors",
 )  # fmt: skip
 ASK = """
 import plvm, plvm_lab

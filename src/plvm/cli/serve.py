@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
+import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 from typer import Argument, Option, Typer
@@ -38,6 +43,30 @@ KeysOption = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class BrowserOptions:
+    """What browsers have to do with a server."""
+
+    open: Annotated[bool, Option("--open", help="Open the page in a browser, where there is one.")] = False
+    allow_origin: Annotated[
+        list[str] | None, Option("--allow-origin", metavar="ORIGIN", help="A site whose pages may use this server; repeatable.")
+    ] = None
+
+    def origins(self) -> list[str]:
+        """The origins whose pages may use the server. Raises RequestError for what is none."""
+        for origin in self.allow_origin or ():
+            if not re.fullmatch(r"https?://[^/\s]+", origin):
+                hint = 'Write it as browsers do: "https://photos.example", without a path.'
+                raise RequestError(f"{origin[:80]!r} is no origin.", hint)
+        return self.allow_origin or []
+
+    def show(self, address: str) -> None:
+        """Open the page where that is wanted and a window can be opened; a browser in the terminal would only take it away."""
+        windows = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        if self.open and windows:
+            Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # some browsers keep whoever starts them
+
+
 def serve(
     host: Annotated[
         str, Option("--host", metavar="ADDRESS", help="Where to listen; elsewhere than here, a key is needed.")
@@ -49,17 +78,18 @@ def serve(
     per_minute: Annotated[int, Option("--per-minute", metavar="N", help="Requests a key may send; 0: any number.")] = 0,
     keys: KeysOption = None,
     *,
+    browser: BrowserOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
 ) -> None:
-    """Serve the model over HTTP: an OpenAI-compatible API that knows your concepts by name.
+    """Serve the model over HTTP: a page, and an OpenAI-compatible API that knows your concepts by name.
 
     Without keys only this machine may ask. With a key (`plvm keys new NAMESPACE`) every request needs one, and sees its
     namespace alone. Ctrl-C ends it once the answers that are being written are whole.
 
     \b
     Examples:
-      plvm serve
+      plvm serve --open
       plvm serve --host 0.0.0.0 --port 8080
     """
     try:
@@ -75,6 +105,7 @@ def serve(
         raise RequestError(f"Serving needs {error.name}.", 'Install it: `pip install "plvm[server]"`.') from None
     if min(batch, queue) < 1 or seconds <= 0 or not 0 <= port < 65536 or per_minute < 0:
         raise RequestError("--batch, --queue and --seconds must be above 0, --port a port.", "Correct them.")
+    origins = browser.origins()
     file = KeyFile(_place(keys))
     check_place(host, len(file.keys))
     limits = Limits(batch=batch, queue=queue, seconds=seconds, per_minute=per_minute)
@@ -84,7 +115,12 @@ def serve(
         keys_needed=bool(file.keys), limits=limits,
     )  # fmt: skip
     who = "Every request needs a key." if file.keys else "Only this machine may ask; no key is needed."
-    run(service, host, port, ready=lambda address: say(f"Serving {service.name} at {address}/v1. {who} Ctrl-C ends it."))
+
+    def ready(address: str) -> None:
+        say(f"Serving {service.name}: the page at {address}, the API at {address}/v1. {who} Ctrl-C ends it.")
+        browser.show(address)
+
+    run(service, host, port, origins=origins, ready=ready)
 
 
 def new_key(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 import plvm
 from plvm.errors import PlvmError
-from plvm.server import chat_routes, concepts_routes, files_routes, looking_routes, state_routes
+from plvm.server import chat_routes, concepts_routes, files_routes, looking_routes, page_routes, state_routes
 from plvm.server.caller import Rates
 from plvm.server.counters import Counted, Figures
 from plvm.server.errors_schema import of_validation, response_of
 from plvm.server.guard import Guard, TooLarge
+from plvm.server.headers import Headers
 from plvm.server.refusals import Refusal, broken, refusal_of
 from plvm.server.service import Service
 
@@ -25,8 +27,9 @@ ABOUT = "A vision-language model that knows people by name, behind the API that 
 GRACE = 30.0  # seconds for the answers that are being written when the server stops
 
 
-def build_api(service: Service) -> FastAPI:
-    """The application that serves `service`; its worker lives as long as the application runs."""
+def build_api(service: Service, origins: Collection[str] = ()) -> FastAPI:
+    """The application that serves `service`; its worker lives as long as the application runs. Pages of `origins`, such as
+    "https://photos.example", may use it, of others only its own."""
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
@@ -36,11 +39,15 @@ def build_api(service: Service) -> FastAPI:
 
     api = FastAPI(title="plvm", version=plvm.__version__, description=ABOUT, lifespan=living, docs_url=None, redoc_url=None)
     api.state.service, api.state.figures, api.state.rates = service, Figures(), Rates(service.limits.per_minute)
-    for routes in (chat_routes, concepts_routes, files_routes, looking_routes, state_routes):
+    for routes in (chat_routes, concepts_routes, files_routes, looking_routes, state_routes, page_routes):
         api.include_router(routes.router)
+    api.mount("/page", page_routes.files)
     _tell_errors(api)
     api.add_middleware(Counted, figures=api.state.figures)
-    api.add_middleware(Guard, most=service.limits.body_bytes, open_to_all=lambda: service.open_to_all)
+    api.add_middleware(Guard, most=service.limits.body_bytes, open_to_all=lambda: service.open_to_all, origins=origins)
+    if origins:
+        api.add_middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["*"], allow_headers=["*"])
+    api.add_middleware(Headers)
     return api
 
 

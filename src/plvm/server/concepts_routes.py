@@ -14,7 +14,17 @@ from plvm.errors import UnknownConceptError
 from plvm.images import open_image
 from plvm.naming.display import key
 from plvm.server.chat_routes import Caller
-from plvm.server.concepts_schema import ConceptList, ConceptOut, Deleted, NewConcept, Renaming, out_of
+from plvm.server.concepts_schema import (
+    MOST_IMAGES,
+    ConceptList,
+    ConceptOut,
+    Deleted,
+    MoreImages,
+    NewConcept,
+    Renaming,
+    enrolled_out,
+    out_of,
+)
 from plvm.server.errors_schema import ErrorResponse
 from plvm.server.refusals import Refusal
 from plvm.server.service import Service
@@ -37,10 +47,7 @@ async def add_concept(body: NewConcept, request: Request, namespace: Caller) -> 
     old = next((e for e in await asyncio.to_thread(store.entries) if e.name == made.name), None)
     kept = await asyncio.to_thread(store.add, made, replace=body.replace)
     service.left(namespace, kept.name, () if old is None else old.references)
-    return ConceptOut(
-        name=kept.name, shown=kept.shown, notes=kept.notes, created=kept.created, pictures=len(kept.references),
-        unlike=[round(score, 3) for score in made.unlike] or None,
-    )  # fmt: skip
+    return enrolled_out(kept, made.unlike)
 
 
 @router.get("/v1/concepts", response_model=ConceptList)
@@ -83,6 +90,26 @@ def forget_concept(name: str, request: Request, namespace: Caller) -> Any:
     (word,) = service.store(namespace).check_known(name)
     service.forget(namespace, word)
     return Deleted(id=word, object="concept.deleted")
+
+
+@router.post("/v1/concepts/{name}/images", status_code=201, response_model=ConceptOut)
+async def add_images(name: str, body: MoreImages, request: Request, namespace: Caller) -> Any:
+    """Enrol somebody anew, from the pictures that are there and these."""
+    service: Service = request.app.state.service
+    more = [await asyncio.to_thread(service.picture, namespace, image, f"images[{i}]") for i, image in enumerate(body.images)]
+    store = service.store(namespace)
+    old = await asyncio.to_thread(store.get, name)
+    count = len(old.references) + len(more)
+    if count > MOST_IMAGES:
+        raise Refusal(
+            400, "too_many_pictures", f"<{old.name}> would have {count} pictures; {MOST_IMAGES} may be.",
+            "Send fewer, or choose the best ones with POST /v1/concepts and \"replace\".", param="images",
+        )  # fmt: skip
+    made = await service.compute(lambda vlm: vlm.enroll(old.display or old.name, *old.references, *more, notes=old.notes))
+    await asyncio.to_thread(store.check_known, old.name)  # whoever was forgotten meanwhile stays forgotten
+    kept = await asyncio.to_thread(store.add, made, replace=True)
+    service.left(namespace, kept.name, ())
+    return enrolled_out(kept, made.unlike)
 
 
 @router.get(

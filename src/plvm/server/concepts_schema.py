@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from plvm.server.chat_schema import PIXEL, Strict
 from plvm.store.entry import Entry
+from plvm.types import Concept
+
+MOST_IMAGES = 16  # of one person
 
 
 class NewConcept(Strict):
@@ -16,9 +20,15 @@ class NewConcept(Strict):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Billie", "images": [PIXEL]}]})
 
     name: str = Field(min_length=1, max_length=80)
-    images: list[str] = Field(min_length=1, max_length=16)
+    images: list[str] = Field(min_length=1, max_length=MOST_IMAGES)
     notes: str = Field("", max_length=4000)
     replace: bool = False
+
+
+class MoreImages(Strict):
+    """More pictures of somebody, as data URIs or ids of uploaded files."""
+
+    images: list[str] = Field(min_length=1, max_length=MOST_IMAGES)
 
 
 class Renaming(Strict):
@@ -65,4 +75,12 @@ def out_of(entry: Entry, aligner: str) -> ConceptOut:
     return ConceptOut(
         name=entry.name, shown=entry.display or entry.name, notes=entry.notes, created=entry.created,
         pictures=len(entry.references), usable=entry.aligner == aligner and not entry.damage, damage=list(entry.damage),
+    )  # fmt: skip
+
+
+def enrolled_out(kept: Concept, unlike: Sequence[float]) -> ConceptOut:
+    """Somebody who was just enrolled, and how `unlike` the training each picture is."""
+    return ConceptOut(
+        name=kept.name, shown=kept.shown, notes=kept.notes, created=kept.created, pictures=len(kept.references),
+        unlike=[round(score, 3) for score in unlike] or None,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import uvicorn
@@ -22,12 +22,15 @@ def check_place(host: str, keys: int) -> None:
         )
 
 
-def serve(service: Service, host: str, port: int, *, ready: Callable[[str], object]) -> None:
+def serve(
+    service: Service, host: str, port: int, *, origins: Collection[str] = (), ready: Callable[[str], object]
+) -> None:
     """Serve until the process is told to end (SIGINT, SIGTERM): then no more requests are taken, and those that were are
-    answered. `ready` is told the address once it answers. Raises RequestError where the address cannot be used."""
+    answered. Pages of `origins` may use it, beside its own. `ready` is told the address once it answers. Raises RequestError
+    where the address cannot be used."""
     check_place(host, 0 if service.open_to_all else 1)
     config = uvicorn.Config(
-        build_api(service), host=host, port=port, log_level="warning", access_log=False, server_header=False,
+        build_api(service, origins), host=host, port=port, log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=int(GRACE), h11_max_incomplete_event_size=64 * 1024,
     )  # fmt: skip
     _Server(config, ready).run_or_refuse()
