@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["toys", "serving"]
+pytest_plugins = ["toys", "serving", "postgres"]
 
 
 @pytest.fixture(autouse=True)

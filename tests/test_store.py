@@ -30,7 +30,15 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[ConceptStore]:
+def store(place: Path | str) -> Iterator[ConceptStore]:
+    """A store in SQLite, and one in PostgreSQL."""
+    with ConceptStore.open(place) as store:
+        yield store
+
+
+@pytest.fixture
+def in_file(path: Path) -> Iterator[ConceptStore]:
+    """A store in SQLite, the bytes of whose file matter."""
     with ConceptStore.open(path) as store:
         yield store
 
@@ -44,12 +52,16 @@ def state(store: ConceptStore) -> dict[str, tuple[str, str, int]]:
     return {c.name: (c.aligner, c.notes, hash(c.references)) for c in store.list()}
 
 
-def test_a_concept_comes_back_as_it_went_in(store: ConceptStore, path: Path) -> None:
+def test_a_concept_comes_back_as_it_went_in(store: ConceptStore, place: Path | str) -> None:
     billie = concept("billie", 1, references=3)
     store.add(billie)
     assert same(store.get("billie"), billie) and same(store.get("<billie>"), billie)
-    with ConceptStore.open(path) as again:
+    with ConceptStore.open(place) as again:
         assert same(again.get("billie"), billie)
+
+
+def test_a_file_can_be_named_by_url_too(in_file: ConceptStore, path: Path) -> None:
+    billie = in_file.add(concept("billie", 1, references=3))
     with ConceptStore.open(f"sqlite:///{path}") as by_url:
         assert same(by_url.get("billie"), billie)
 
@@ -126,43 +138,43 @@ def test_rename_keeps_everything_but_the_name(store: ConceptStore) -> None:
     assert same(store.get("bill"), replace(concept("billie", 1), name="bill"))
 
 
-def test_forgetting_leaves_no_byte_in_any_file(store: ConceptStore, path: Path) -> None:
+def test_forgetting_leaves_no_byte_in_any_file(in_file: ConceptStore, path: Path) -> None:
     secret = concept("Zaphod-the-secret", 7, references=2)
-    store.add(concept("billie", 1))
-    store.add(secret)
-    store.add(concept("avril", 2))
+    in_file.add(concept("billie", 1))
+    in_file.add(secret)
+    in_file.add(concept("avril", 2))
     marks = [b"Zaphod-the-secret", secret.tokens.context.numpy().tobytes()[:24]]
     marks += [picture[at : at + 24] for picture in secret.references for at in range(100, len(picture) - 24, 1500)]
     assert all(mark in files_of(path) for mark in marks), "or this test shows nothing"
-    store.forget("Zaphod-the-secret")
+    in_file.forget("Zaphod-the-secret")
     assert not [mark for mark in marks if mark in files_of(path)], "while the store is open"
-    assert store.names() == ["avril", "billie"]
-    store.close()
+    assert in_file.names() == ["avril", "billie"]
+    in_file.close()
     assert not [mark for mark in marks if mark in files_of(path)], "and when it is closed"
 
 
-def test_replaced_references_and_old_names_are_gone_too(store: ConceptStore, path: Path) -> None:
+def test_replaced_references_and_old_names_are_gone_too(in_file: ConceptStore, path: Path) -> None:
     old = concept("Zaphod", 7)
-    store.add(old)
-    store.add(replace(concept("Zaphod", 8), notes=""), replace=True)
+    in_file.add(old)
+    in_file.add(replace(concept("Zaphod", 8), notes=""), replace=True)
     assert old.references[0][500:524] not in files_of(path)
-    store.rename("Zaphod", "billie")
+    in_file.rename("Zaphod", "billie")
     assert b"Zaphod" not in files_of(path)
 
 
-def test_forgetting_many_among_many_leaves_no_byte(store: ConceptStore, path: Path) -> None:
+def test_forgetting_many_among_many_leaves_no_byte(in_file: ConceptStore, path: Path) -> None:
     people = [concept(f"secret{number:03d}", number, side=5 + number % 30) for number in range(40)]
     for person in people:
-        store.add(person)
+        in_file.add(person)
     for person in people[::2] + people[1::4]:
-        store.forget(person.name)
+        in_file.forget(person.name)
         left = files_of(path)
         assert person.name.encode() not in left and person.references[0][60:80] not in left, person.name
-    assert len(store.list()) == 10
+    assert len(in_file.list()) == 10
 
 
-def test_nothing_crosses_namespaces(path: Path) -> None:
-    with ConceptStore.open(path, namespace="a") as a, ConceptStore.open(path, namespace="b") as b:
+def test_nothing_crosses_namespaces(place: Path | str) -> None:
+    with ConceptStore.open(place, namespace="a") as a, ConceptStore.open(place, namespace="b") as b:
         a.add(concept("billie", 1))
         b.add(concept("billie", 2))
         a.add(concept("avril", 3))
@@ -176,9 +188,9 @@ def test_nothing_crosses_namespaces(path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "../x", "x" * 129])
-def test_a_strange_namespace_is_refused(path: Path, bad: str) -> None:
+def test_a_strange_namespace_is_refused(place: Path | str, bad: str) -> None:
     with pytest.raises(RequestError):
-        ConceptStore.open(path, namespace=bad)
+        ConceptStore.open(place, namespace=bad)
 
 
 def test_concepts_of_another_aligner_are_an_error_with_the_command_to_run(store: ConceptStore) -> None:
@@ -195,9 +207,9 @@ def test_concepts_of_another_aligner_are_an_error_with_the_command_to_run(store:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes")
-def test_only_the_owner_may_read_the_store_and_what_is_exported(store: ConceptStore, path: Path) -> None:
-    store.add(concept("billie"))
-    store.export(path.parent / "out.plvm")
+def test_only_the_owner_may_read_the_store_and_what_is_exported(in_file: ConceptStore, path: Path) -> None:
+    in_file.add(concept("billie"))
+    in_file.export(path.parent / "out.plvm")
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -221,7 +233,7 @@ def damage(path: Path, kind: str) -> None:
         data = data[: 50 if kind == "truncated in the header" else len(data) // 2]
     path.write_bytes(data)
     statement = {
-        "future": "UPDATE plvm_store SET value = '3'",
+        "future": "UPDATE plvm_store SET value = '4'",
         "no version": "DELETE FROM plvm_store",
         "a table lost": "DROP TABLE plvm_references",
         "another program's": "CREATE TABLE notes (x)",
@@ -264,41 +276,41 @@ def test_places_that_cannot_hold_a_store_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_locked_store_is_an_error_not_a_wait_for_ever(
-    store: ConceptStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    in_file: ConceptStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    store.close()  # the next connection takes the new patience
+    in_file.close()  # the next connection takes the new patience
     with pytest.raises(StoreError, match="busy"):
-        store.add(concept("billie"))
+        in_file.add(concept("billie"))
     other.close()
 
 
-def test_a_writer_waits_in_line_before_it_reads(store: ConceptStore, path: Path) -> None:
+def test_a_writer_waits_in_line_before_it_reads(in_file: ConceptStore, path: Path) -> None:
     other = sqlite3.connect(path, timeout=0, isolation_level=None)
-    with store._database.transaction(write=True), pytest.raises(sqlite3.OperationalError, match="locked"):
+    with in_file._database.transaction(write=True), pytest.raises(sqlite3.OperationalError, match="locked"):
         other.execute("BEGIN IMMEDIATE")
     other.execute("BEGIN IMMEDIATE")
-    assert store.names() == [], "and a reader does not wait for it"
+    assert in_file.names() == [], "and a reader does not wait for it"
     other.close()
 
 
 def test_a_reader_that_keeps_the_forgotten_bytes_alive_is_reported(
-    store: ConceptStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    in_file: ConceptStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add(concept("billie", 1))
-    store.close()
+    in_file.add(concept("billie", 1))
+    in_file.close()
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM plvm_concepts").fetchone() == (1,)
     with pytest.raises(StoreError, match="<billie> left the store, but"):
-        store.forget("billie")
-    assert store.names() == []
+        in_file.forget("billie")
+    assert in_file.names() == []
     assert reference(1000)[500:524] in files_of(path), "or this test shows nothing"
     reader.close()
-    store.close()
+    in_file.close()
     with ConceptStore.open(path):
         assert reference(1000)[500:524] not in files_of(path)
 

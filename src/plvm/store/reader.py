@@ -52,7 +52,7 @@ class Reader:
 
     def missing(self) -> int:
         """How many concepts there should be more than there are: their rows are damaged beyond being found."""
-        expected = count_of(self._connection, self.namespace) if self._sqlite else None
+        expected = count_of(self._connection, self.namespace)
         return 0 if expected is None else max(0, expected - len(self.rows()))
 
     def found(self, chosen: Sequence[int] | None = None) -> Found:

@@ -1,4 +1,7 @@
-"""The version of a concept store: its tables made, checked that they are ours, brought from an older version to today's."""
+"""The version of a concept store: its tables made, checked that they are ours, brought from an older version to today's.
+
+Version 1, of plvm 0.1, has no seals; 2 has no table of keys.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,28 @@ import hashlib
 from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
 
 from plvm.errors import DamagedStoreError, StoreError
+from plvm.store import postgresql
 from plvm.store.record import TEXTS
 from plvm.store.store_tables import (
     concepts,
     get_property,
+    keys,
     mark_unscrubbed,
     metadata,
     properties,
     references,
     set_property,
 )
-from plvm.store.tokens import tokens_from_bytes
-from plvm.store.writer import NewRow, write
+from plvm.store.tokens import key_in, tokens_from_bytes
+from plvm.store.writer import NewRow, write, write_key
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _VERSION, _SHAPE = "schema", "shape"
 
 
 def prepare(connection: Connection, label: str) -> None:
     """Make the tables in an empty database; in any other, check that they are there in a version that is known, and turn
-    those of plvm 0.1 into today's.
+    those of an older one into today's.
 
     Runs inside the caller's transaction; in a database of today it writes nothing. Raises StoreError.
     """
@@ -41,14 +46,23 @@ def prepare(connection: Connection, label: str) -> None:
         metadata.create_all(connection)
         connection.execute(insert(properties).values(key=_VERSION, value=str(SCHEMA_VERSION)))
         set_property(connection, _SHAPE, _shape(connection))
+        if connection.dialect.name == "postgresql":
+            postgresql.add_pgvector(connection)
         return
-    missing = sorted(table.name for table in metadata.sorted_tables if table.name not in tables)
+    needed = [table.name for table in metadata.sorted_tables if version == SCHEMA_VERSION or table is not keys]
+    missing = sorted(name for name in needed if name not in tables)
     if missing:
         raise damaged(label, f"it has no table {missing[0]}")
-    if version == 1:
-        _migrate(connection)
-    elif get_property(connection, _SHAPE) != _shape(connection):
+    if version > 1 and get_property(connection, _SHAPE) != _shape(connection):
         raise damaged(label, "its tables are not as they were made")
+    if version < SCHEMA_VERSION:
+        metadata.create_all(connection, tables=[keys])
+        if version == 1:
+            _migrate(connection)
+        else:
+            _add_keys(connection)
+        set_property(connection, _VERSION, str(SCHEMA_VERSION))
+        set_property(connection, _SHAPE, _shape(connection))
 
 
 def damaged(label: str, reason: str) -> DamagedStoreError:
@@ -94,9 +108,13 @@ def _migrate(connection: Connection) -> None:
     metadata.drop_all(connection, tables=[references, concepts])
     metadata.create_all(connection, tables=[concepts, references])
     write(connection, rows)
-    set_property(connection, _VERSION, str(SCHEMA_VERSION))
-    set_property(connection, _SHAPE, _shape(connection))
     mark_unscrubbed(connection)  # the room of the old tables is given back
+
+
+def _add_keys(connection: Connection) -> None:
+    """Repeat the key of everybody's tokens, of a version without keys."""
+    for number, tokens in connection.execute(select(concepts.c.id, concepts.c.tokens)).all():
+        write_key(connection, number, key_in(tokens))
 
 
 def _are_tokens(data: bytes) -> bool:

@@ -61,7 +61,7 @@ class ConceptStore:
     def open(
         cls, path_or_url: str | Path, *, namespace: str = "default", warn: Callable[[str], object] | None = None
     ) -> ConceptStore:
-        """The store in an SQLite file (made if there is none) or at a SQLAlchemy URL; `warn` is told, in a line each, which
+        """The store in an SQLite file (made if there is none) or at a postgresql:// URL; `warn` is told, in a line each, which
         concepts are damaged. Raises StoreError for what is no store, DamagedStoreError for one that has to be repaired."""
         return cls(Database.open(path_or_url), namespace=namespace, warn=warn)
 

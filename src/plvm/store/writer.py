@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from plvm.store.conflicts import duplicate
 from plvm.store.reader import Reader
 from plvm.store.record import Row, picture_values, row_values, seals_of
 from plvm.store.seal import seal
-from plvm.store.store_tables import add_to_count, concepts, mark_unscrubbed, references
+from plvm.store.store_tables import add_to_count, concepts, keys, mark_unscrubbed, new_edition, references
+from plvm.store.tokens import key_in
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,14 @@ def write(connection: Connection, new: Sequence[NewRow]) -> None:
         _write(connection, one)
     for namespace, count in Counter(one.texts["namespace"] for one in new).items():
         add_to_count(connection, namespace, count)
+        new_edition(connection, namespace)
 
 
 def _write(connection: Connection, new: NewRow) -> None:
     row: Row = {**new.texts, "pictures": len(new.pictures), "tokens": b""}
     try:  # the seals cover the row's number, which is not known before
         made = connection.execute(insert(concepts).values(row))
-    except IntegrityError:  # another writer came between; cannot happen in SQLite, where writers wait in line
+    except IntegrityError:  # another program came between; plvm's own writers wait in line
         raise duplicate([new.texts["name"]]) from None
     row |= {"id": (made.inserted_primary_key or (None,))[0], "tokens": new.tokens}
     values = {"tokens": new.tokens, **seals_of(row)} | ({} if new.tokens_whole else {"tokens_seal": None})
@@ -46,6 +49,14 @@ def _write(connection: Connection, new: NewRow) -> None:
     for position, picture in enumerate(new.pictures):
         own = {"concept_id": row["id"], "position": position, "picture": picture}
         connection.execute(insert(references).values(own | {"seal": seal(picture_values(own))}))
+    write_key(connection, row["id"], key_in(new.tokens))
+
+
+def write_key(connection: Connection, number: int, key: bytes) -> None:
+    """Keep the key of the concept in row `number`, for retrieval; b"" is none."""
+    if key:
+        numbers = list(struct.unpack(f"<{len(key) // 4}f", key)) if connection.dialect.name == "postgresql" else None
+        connection.execute(insert(keys).values(concept_id=number, key=key, numbers=numbers))
 
 
 def rename(connection: Connection, namespace: str, old: str, new: str, display: str) -> None:
@@ -57,6 +68,7 @@ def rename(connection: Connection, namespace: str, old: str, new: str, display: 
     names = {"name": new, "display": display}
     values = names | {"seal": seal(row_values(record.row | names))}
     connection.execute(update(concepts).where(concepts.c.id == record.row["id"]).values(values))
+    new_edition(connection, namespace)
 
 
 def remove(connection: Connection, namespace: str, names: Collection[str]) -> None:
@@ -65,6 +77,8 @@ def remove(connection: Connection, namespace: str, names: Collection[str]) -> No
         return
     mark_unscrubbed(connection)
     ids = [number for name, number, _ in Reader(connection, namespace).rows() if name in names]
-    connection.execute(delete(references).where(references.c.concept_id.in_(ids)))
+    for theirs in (references, keys):
+        connection.execute(delete(theirs).where(theirs.c.concept_id.in_(ids)))
     connection.execute(delete(concepts).where(concepts.c.id.in_(ids)))
     add_to_count(connection, namespace, -len(ids))
+    new_edition(connection, namespace)
