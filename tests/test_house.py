@@ -54,7 +54,7 @@ ROWS = {
 }
 FILES = sorted(file for package in ROWS for file in (SOURCE / package).rglob("*.py"))
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "sqlalchemy", "tokenizers", "huggingface_hub"}
-LINES = 18_400  # of the product: what one reads in an evening, with the store, the server and the house's own apps in three
+LINES = 19_400  # of the product: what one reads in an evening, with the store, the server and the house's own apps in three
 SHARED = {"__init__", "__main__"}
 
 

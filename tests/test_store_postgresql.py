@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from concepts import concept, same
+from concepts import concept, same, tokens
 from damaged import SMALL
 from plvm.errors import StoreError
 from plvm.store import ConceptStore, database
@@ -180,12 +180,28 @@ def test_many_threads_share_one_database(full: str) -> None:
 
 
 @pytest.mark.slow
+def test_pgvector_and_memory_find_the_same(url: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not server.run_sql("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
+        pytest.skip("this PostgreSQL has no pgvector: nothing is known here about it")
+    with ConceptStore.open(url) as store:
+        store.add_all([concept(f"p{number}", number) for number in range(200)])
+        assert server.run_sql("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
+        by_pgvector = store.nearest(tokens(500).key, 20, aligner="aligner-a")
+        assert not store._database.known.keys, "nothing was read into memory"
+        monkeypatch.setattr("plvm.store.nearest.has_pgvector", lambda connection: False)
+        in_memory = store.nearest(tokens(500).key, 20, aligner="aligner-a")
+        assert store._database.known.keys and [name for name, _ in by_pgvector] == [name for name, _ in in_memory]
+        assert all(abs(a - b) < 1e-5 for (_, a), (_, b) in zip(by_pgvector, in_memory, strict=True))
+
+
+@pytest.mark.slow
 def test_debian_s_server_without_pgvector_does_too(debian: Server) -> None:
     debian.empty()
     with ConceptStore.open(debian.url) as store:
         store.add_all(list(SMALL.values()))
         store.forget("billie")
         assert [c.name for c in store.list()] == ["avril", "mia"] and store.check().whole
+        assert store.nearest(SMALL["mia"].tokens.key, 1, aligner="aligner-a")[0][0] == "mia"
 
 
 def test_a_server_that_is_not_there_is_an_error_without_a_password(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from plvm.errors import UnknownConceptError
 from plvm.images import open_image
-from plvm.naming.display import key
 from plvm.server.chat_routes import Caller
 from plvm.server.concepts_schema import ConceptList, ConceptOut, Deleted, NewConcept, Renaming, out_of
 from plvm.server.errors_schema import ErrorResponse
 from plvm.server.refusals import Refusal
 from plvm.server.service import Service
+from plvm.store import ConceptStore
 from plvm.store.entry import Entry
 
 router = APIRouter(tags=["concepts"], responses={"4XX": {"model": ErrorResponse}})
@@ -34,7 +34,7 @@ async def add_concept(body: NewConcept, request: Request, namespace: Caller) -> 
     if not body.replace:
         await asyncio.to_thread(store.check_free, body.name)
     made = await service.compute(lambda vlm: vlm.enroll(body.name, *pictures, notes=body.notes))
-    old = next((e for e in await asyncio.to_thread(store.entries) if e.name == made.name), None)
+    old = await asyncio.to_thread(_known, store, body.name)
     kept = await asyncio.to_thread(store.add, made, replace=body.replace)
     service.left(namespace, kept.name, () if old is None else old.references)
     return ConceptOut(
@@ -50,19 +50,16 @@ def list_concepts(
 ) -> Any:  # fmt: skip
     """Everybody, sorted by name, `limit` at a time; with `search`, those whose name contains it."""
     service: Service = request.app.state.service
-    entries = [e for e in service.store(namespace).entries() if search is None or _contains(e, search)]
-    rest = [e for e in entries if after is None or e.name > after]
-    page = [out_of(entry, service.vlm.fingerprint) for entry in rest[:limit]]
-    return ConceptList(
-        data=page, has_more=len(rest) > limit, last=page[-1].name if page else None, total=len(entries)
-    )
+    page = service.store(namespace).page(limit, after=after, search=search or "")
+    data = [out_of(entry, service.vlm.fingerprint) for entry in page.entries]
+    return ConceptList(data=data, has_more=page.more, last=data[-1].name if data else None, total=page.total)
 
 
 @router.get("/v1/concepts/{name}", response_model=ConceptOut)
 def get_concept(name: str, request: Request, namespace: Caller) -> Any:
     """What is known of somebody, by word or display name."""
     service: Service = request.app.state.service
-    return out_of(_entry(service, namespace, name), service.vlm.fingerprint)
+    return out_of(service.store(namespace).entry(name), service.vlm.fingerprint)
 
 
 @router.patch("/v1/concepts/{name}", response_model=ConceptOut)
@@ -73,7 +70,7 @@ def rename_concept(name: str, body: Renaming, request: Request, namespace: Calle
     (old,) = store.check_known(name)
     word = store.rename(old, body.name)
     service.left(namespace, old, ())
-    return out_of(_entry(service, namespace, word), service.vlm.fingerprint)
+    return out_of(store.entry(word), service.vlm.fingerprint)
 
 
 @router.delete("/v1/concepts/{name}", response_model=Deleted)
@@ -95,7 +92,7 @@ def thumbnail(
 ) -> Response:  # fmt: skip
     """Picture `number` of somebody (counted from 0), at most `size` pixels a side."""
     service: Service = request.app.state.service
-    entry = _entry(service, namespace, name)
+    entry = service.store(namespace).entry(name)
     if number >= len(entry.references):
         raise Refusal(404, "picture_not_found", f"<{entry.name}> has {len(entry.references)} pictures.", "They count from 0.")
     picture = open_image(entry.references[number])
@@ -123,15 +120,9 @@ def export_concepts(request: Request, namespace: Caller, name: Annotated[list[st
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
-def _entry(service: Service, namespace: str, name: str) -> Entry:
-    store = service.store(namespace)
-    (word,) = store.check_known(name)
-    entry = next((e for e in store.entries() if e.name == word), None)
-    if entry is None:
-        raise UnknownConceptError(f"<{word}> is not there any more.", "List who is: GET /v1/concepts.")
-    return entry
-
-
-def _contains(entry: Entry, search: str) -> bool:
-    wanted = key(search)
-    return wanted in key(entry.name) or wanted in key(entry.display)
+def _known(store: ConceptStore, name: str) -> Entry | None:
+    """Who is called `name` already; None: nobody is."""
+    try:
+        return store.entry(name)
+    except UnknownConceptError:
+        return None

@@ -135,10 +135,9 @@ class Service:
     def forget(self, namespace: str, name: str) -> None:
         """Forget a concept: its rows, its pictures, what was computed with it. Raises UnknownConceptError, StoreError."""
         store = self.store(namespace)
-        (word,) = store.check_known(name)
-        pictures: Sequence[bytes] = next((e.references for e in store.entries() if e.name == word), ())
-        store.forget(word)
-        self.left(namespace, word, pictures)
+        entry = store.entry(name)
+        store.forget(entry.name)
+        self.left(namespace, entry.name, entry.references)
 
     def left(self, namespace: str, word: str, pictures: Sequence[bytes]) -> None:
         """Drop what was computed of somebody who is not known any more by these pictures."""

@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from plvm.errors import DamagedStoreError, StoreError
 from plvm.store import postgresql
 from plvm.store.header import HEADER, MAGIC, header_flaw
+from plvm.store.known import Known
 from plvm.store.schema import damaged, prepare
 from plvm.store.store_tables import copy_rows, is_unscrubbed, mark_scrubbed
 
@@ -36,6 +37,7 @@ class Database:
     def __init__(self, engine: Engine, label: str) -> None:
         self.engine = engine
         self.label = label
+        self.known = Known()
         self._sqlite = engine.dialect.name == "sqlite"
         if self._sqlite:
             event.listen(engine, "connect", _set_up_connection)

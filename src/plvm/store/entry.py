@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 ROW = "its name, notes or dates changed since they were written"
@@ -32,3 +33,12 @@ class Entry:
 
     def __str__(self) -> str:
         return f"<{self.name}> is damaged: {', '.join(self.damage)}" if self.damage else f"<{self.name}>"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of those who are stored: `total` is how many match the search, `more` whether some come behind these."""
+
+    entries: Sequence[Entry]
+    total: int
+    more: bool

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Integer, LargeBinary, String, cast, func, sel
 from sqlalchemy.exc import DatabaseError
 
 from plvm.store.entry import UNREADABLE, Entry
+from plvm.store.known import Known, Roster
 from plvm.store.record import Record, as_text
-from plvm.store.store_tables import concepts, count_of, references
+from plvm.store.store_tables import concepts, count_of, edition_of, references
 from plvm.types import Concept
 
 
@@ -32,9 +33,10 @@ class Found:
 class Reader:
     """Reads the concepts of one namespace within a transaction."""
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
+    def __init__(self, connection: Connection, namespace: str, known: Known | None = None) -> None:
         self._connection = connection
         self.namespace = namespace
+        self._known = Known() if known is None else known
         self._sqlite = connection.dialect.name == "sqlite"
 
     def rows(self) -> list[tuple[str, int, str]]:
@@ -42,18 +44,28 @@ class Reader:
         rows = self._connection.execute(self._select(concepts, "id", "name", "display").where(self._own()))
         return [(as_text(row.name), row.id, as_text(row.display)) for row in rows]
 
+    def roster(self) -> Roster:
+        """Who is there."""
+        edition = edition_of(self._connection, self.namespace)
+        held = self._known.rosters.get(self.namespace)
+        if held is None or held.edition != edition or edition is None:
+            rows = self.rows()
+            people = {name: (number, display) for name, number, display in sorted(rows)}
+            held = self._known.rosters[self.namespace] = Roster(edition, people, len(rows))
+        return held
+
     def people(self) -> dict[str, str]:
-        """Name -> display name, "" where there is none."""
-        return {name: display for name, _, display in self.rows()}
+        """Name -> display name, "" where there is none, sorted by name."""
+        return {name: display for name, (_, display) in self.roster().people.items()}
 
     def ids(self) -> dict[str, int]:
         """Name -> its row's number."""
-        return {name: number for name, number, _ in self.rows()}
+        return {name: number for name, (number, _) in self.roster().people.items()}
 
     def missing(self) -> int:
         """How many concepts there should be more than there are: their rows are damaged beyond being found."""
         expected = count_of(self._connection, self.namespace)
-        return 0 if expected is None else max(0, expected - len(self.rows()))
+        return 0 if expected is None else max(0, expected - self.roster().rows)
 
     def found(self, chosen: Sequence[int] | None = None) -> Found:
         """The concepts with the row numbers `chosen`, or all; each list is sorted by name."""
@@ -71,9 +83,10 @@ class Reader:
         damaged.sort(key=lambda entry: entry.name)
         return Found(whole, damaged, self.missing() if chosen is None else 0)
 
-    def entries(self) -> Sequence[Entry]:
-        """All concepts without their tokens, damaged ones too, sorted by name; it needs no torch."""
-        return sorted((entry for entry, _ in self._records()), key=lambda entry: entry.name)
+    def entries(self, chosen: Sequence[int] | None = None) -> Sequence[Entry]:
+        """The concepts with the row numbers `chosen`, or all, without their tokens, damaged ones too, sorted by name; it needs
+        no torch."""
+        return sorted((entry for entry, _ in self._records(chosen)), key=lambda entry: entry.name)
 
     def record(self, number: int) -> Record | None:
         """One row with its pictures, damaged or not; None where the database cannot read it."""
@@ -94,15 +107,18 @@ class Reader:
 
     def _records(self, chosen: Sequence[int] | None = None) -> Iterator[tuple[Entry, Record | None]]:
         """What each concept is, and its rows, None where they cannot be read."""
-        names = {number: name for name, number, _ in self.rows()}
+        numbers = [number for _, number, _ in self.rows()] if chosen is None else chosen
         records = self._read(self._own() if chosen is None else concepts.c.id.in_(chosen))
-        for number in names if chosen is None else chosen:
+        for number in numbers:
             record = records.get(number)
             entry = None if record is None else record.entry()
             if entry is None or entry.damage:  # look closer, at this one alone
                 record = self.record(number)
-                entry = Entry(names[number], damage=(UNREADABLE,)) if record is None else record.entry()
+                entry = Entry(self._name_of(number), damage=(UNREADABLE,)) if record is None else record.entry()
             yield entry, record
+
+    def _name_of(self, number: int) -> str:
+        return next((name for name, (own, _) in self.roster().people.items() if own == number), "")
 
     def _read(self, place: Any, *, indexed: bool = True) -> dict[int, Record]:
         """The rows of `place` with their pictures, by number; {} where damage in the file is in the way."""

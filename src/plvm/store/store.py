@@ -17,7 +17,8 @@ from plvm.errors import DuplicateConceptError, RequestError, StoreError, Unknown
 from plvm.naming.display import bare
 from plvm.store.conflicts import check_aligner, duplicate, joined, missing, set_aside
 from plvm.store.database import Database
-from plvm.store.entry import Entry
+from plvm.store.entry import Entry, Page
+from plvm.store.known import behind
 from plvm.store.reader import Found, Reader
 from plvm.store.record import TEXTS
 from plvm.store.roster import checked, placed, refuse_taken, renamed, word_of
@@ -26,6 +27,8 @@ from plvm.store.writer import NewRow, remove, rename, write
 from plvm.types import Concept
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from plvm.store.health import Health
     from plvm.store.salvage import Salvaged
 
@@ -33,6 +36,7 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 Names = list[str]  # spelled out here because the class has a method called `list`
 Concepts = list[Concept]
+Near = list[tuple[str, float]]
 
 
 class ConceptStore:
@@ -125,7 +129,7 @@ class ConceptStore:
     def people(self) -> dict[str, str]:
         """{name: display name, or "" where that is the name} of all concepts, sorted by name."""
         with self._database.transaction(write=False) as connection:
-            return dict(sorted(self._reader(connection).people().items()))
+            return self._reader(connection).people()
 
     def entries(self) -> Sequence[Entry]:
         """What is known of all concepts but their tokens, sorted by name; damaged ones are marked. It needs no torch."""
@@ -134,6 +138,33 @@ class ConceptStore:
             entries, fewer = reader.entries(), reader.missing()
         self._tell(Found([], [entry for entry in entries if entry.damage], fewer))
         return entries
+
+    def entry(self, name: str) -> Entry:
+        """What is known of the concept called `name` but its tokens, damaged or not. Raises UnknownConceptError."""
+        with self._database.transaction(write=False) as connection:
+            reader = self._reader(connection)
+            return reader.entries([reader.ids()[self._known(connection, name)]])[0]
+
+    def page(self, count: int = 100, *, after: str | None = None, search: str = "") -> Page:
+        """At most `count` concepts, sorted by name, of those behind the name `after` whose name or display name contains
+        `search`, whatever its case. Quick also where there are very many."""
+        with self._database.transaction(write=False) as connection:
+            reader = self._reader(connection)
+            roster = reader.roster()
+            names = roster.matching(search)
+            rest = behind(names, after)
+            entries = reader.entries([roster.people[name][0] for name in rest[:count]])
+        return Page(entries, len(names), len(rest) > count)
+
+    def nearest(self, key: Tensor, count: int = 10, *, aligner: str) -> Near:
+        """(name, cosine) of the `count` concepts whose keys are most like `key`, float32[E], best first, among those that the
+        Aligner with the fingerprint `aligner` made. Nothing else of them is read."""
+        from plvm.store.nearest import nearest
+
+        with self._database.transaction(write=False) as connection:
+            names = {number: name for name, (number, _) in self._reader(connection).roster().people.items()}
+            found = nearest(connection, self.namespace, aligner, key.tolist(), count, self._database.known)
+        return [(names[number], likeness) for number, likeness in found if number in names]
 
     def check_free(self, *names: str) -> None:
         """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name or can only by
@@ -263,7 +294,7 @@ class ConceptStore:
         return NewRow({"namespace": self.namespace, **texts}, tokens, concept.references)
 
     def _reader(self, connection: Connection) -> Reader:
-        return Reader(connection, self.namespace)
+        return Reader(connection, self.namespace, self._database.known)
 
     def _tell(self, found: Found) -> None:
         """Note what is damaged, and say it to whoever listens."""

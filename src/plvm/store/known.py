@@ -1,0 +1,66 @@
+"""Who is in a namespace and what their keys are, read once and true until the namespace changes.
+
+A namespace gets a new edition with every change of it, so one small look tells whether what is held is still so.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from plvm.naming.display import key
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The names of one edition: {name: (row's number, display name, "" where there is none)}, sorted by name; `rows`: how many
+    rows there are."""
+
+    edition: str | None
+    people: dict[str, tuple[int, str]]
+    rows: int
+
+    @cached_property
+    def _forms(self) -> list[tuple[str, str]]:
+        """(name, what a search looks in)."""
+        return [(name, f"{key(name)}\n{key(display)}") for name, (_, display) in self.people.items()]
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self.people)
+
+    def matching(self, search: str) -> list[str]:
+        """The names of those whose name or display name contains `search`, whatever its case; all for ""."""
+        wanted = key(search)
+        return self._names if not wanted else [name for name, forms in self._forms if wanted in forms]
+
+
+def behind(names: list[str], after: str | None) -> list[str]:
+    """Those of sorted `names` that come behind `after`; all for None."""
+    return names if after is None else names[bisect_right(names, after) :]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one Aligner in one edition of a namespace: row numbers int64[N] and keys float32[N, E]; `seals` are those of
+    the tokens that each is of, by row number."""
+
+    edition: str | None
+    numbers: np.ndarray
+    rows: np.ndarray
+    seals: dict[int, bytes | None]
+
+
+@dataclass
+class Known:
+    """What is held of the namespaces of one open database."""
+
+    rosters: dict[str, Roster] = field(default_factory=dict)
+    keys: dict[tuple[str, str], Keys] = field(default_factory=dict)  # by namespace and Aligner
+    lock: Lock = field(default_factory=Lock)
