@@ -188,10 +188,24 @@ def test_pgvector_and_memory_find_the_same(url: str, server: Server, monkeypatch
         assert server.run_sql("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
         by_pgvector = store.nearest(tokens(500).key, 20, aligner="aligner-a")
         assert not store._database.known.keys, "nothing was read into memory"
-        monkeypatch.setattr("plvm.store.nearest.has_pgvector", lambda connection: False)
+        monkeypatch.setattr("plvm.store.postgresql.has_vectors", lambda connection: False)
         in_memory = store.nearest(tokens(500).key, 20, aligner="aligner-a")
         assert store._database.known.keys and [name for name, _ in by_pgvector] == [name for name, _ in in_memory]
         assert all(abs(a - b) < 1e-5 for (_, a), (_, b) in zip(by_pgvector, in_memory, strict=True))
+
+
+@pytest.mark.slow
+def test_pgvector_that_comes_later_is_used_from_then_on(url: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not server.run_sql("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
+        pytest.skip("this PostgreSQL has no pgvector: nothing is known here about it")
+    with monkeypatch.context() as without:
+        without.setattr("plvm.store.postgresql.use_pgvector", lambda connection: None)
+        with ConceptStore.open(url) as store:
+            store.add_all(list(SMALL.values()))
+    with ConceptStore.open(url) as store:
+        assert server.run_sql("SELECT count(*) FROM plvm_keys WHERE vector IS NOT NULL") == [(3,)]
+        assert store.nearest(SMALL["mia"].tokens.key, 1, aligner="aligner-a")[0][0] == "mia"
+        assert not store._database.known.keys
 
 
 @pytest.mark.slow

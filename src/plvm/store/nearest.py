@@ -9,26 +9,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, select
 
+from plvm.store import postgresql
 from plvm.store.known import Keys, Known
-from plvm.store.postgresql import has_pgvector
 from plvm.store.store_tables import concepts, edition_of, keys
-
-_NEAREST = text(
-    "SELECT c.id, 1 - (k.numbers::vector <=> CAST(:key AS vector)) AS likeness FROM plvm_keys k "
-    "JOIN plvm_concepts c ON c.id = k.concept_id WHERE c.namespace = :namespace AND c.aligner = :aligner "
-    "AND cardinality(k.numbers) = :width ORDER BY k.numbers::vector <=> CAST(:key AS vector), c.id LIMIT :count"
-)
 
 
 def nearest(
     connection: Connection, namespace: str, aligner: str, key: Sequence[float], count: int, known: Known
 ) -> list[tuple[int, float]]:
     """(row's number, cosine) of the `count` concepts of an Aligner whose keys are most like `key` [E], best first."""
-    if connection.dialect.name == "postgresql" and has_pgvector(connection):
-        values = {"namespace": namespace, "aligner": aligner, "width": len(key), "count": count, "key": str(list(key))}
-        return [(row.id, float(row.likeness)) for row in connection.execute(_NEAREST, values)]
+    if connection.dialect.name == "postgresql" and len(key) <= postgresql.MOST_NUMBERS and postgresql.has_vectors(connection):
+        return postgresql.nearest(connection, namespace, aligner, key, count)
     found, wanted = keys_of(connection, namespace, aligner, len(key), known), np.asarray(key, np.float32)
     lengths = np.linalg.norm(found.rows, axis=1) * np.linalg.norm(wanted)
     likeness = found.rows @ wanted / np.maximum(lengths, 1e-12)

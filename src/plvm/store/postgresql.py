@@ -5,12 +5,21 @@ Rows, seals and statements are the same. pgvector is used where the database has
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, text
+import struct
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from plvm.errors import StoreError
-from plvm.store.store_tables import metadata
+from plvm.store.store_tables import keys, metadata
 
+MOST_NUMBERS = 16_000  # of a vector
+_NEAREST = text(
+    "SELECT c.id, k.vector <=> CAST(:key AS vector) AS distance FROM plvm_keys k JOIN plvm_concepts c ON c.id = k.concept_id "
+    "WHERE c.namespace = :namespace AND c.aligner = :aligner AND vector_dims(k.vector) = :width "
+    "ORDER BY distance, c.id LIMIT :count"
+)
 _LOCK = 0x706C766D  # "plvm": one writer at a time in a database
 _BUSY, _NO_ROOM, _NOT_ALLOWED = ("55P03", "40P01"), "53100", ("42501", "28000", "28P01")
 _READING = (
@@ -29,19 +38,43 @@ def begin(connection: Connection, write: bool, seconds: float) -> None:
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
 
-def add_pgvector(connection: Connection) -> None:
-    """Switch pgvector on in this database, where its server has it and this user may."""
-    if _is_there(connection, "pg_available_extensions", "name") and not has_pgvector(connection):
-        try:
-            with connection.begin_nested():
-                connection.exec_driver_sql("CREATE EXTENSION vector")
-        except DBAPIError:  # only an administrator may, here; keys are compared without it
-            return
+def use_pgvector(connection: Connection) -> None:
+    """Give keys a column of vectors, where the server has pgvector and this user may switch it on."""
+    available = connection.execute(text("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")).first()
+    if available is None or has_vectors(connection):
+        return
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS vector")
+            connection.exec_driver_sql(f"ALTER TABLE {keys.name} ADD COLUMN vector vector")
+            # beside each other, not in a table of their own, which takes twice as long to read
+            connection.exec_driver_sql(f"ALTER TABLE {keys.name} ALTER COLUMN vector SET STORAGE MAIN")
+    except DBAPIError:  # only an administrator may, here; keys are compared without it
+        return
+    for number, key in connection.execute(select(keys.c.concept_id, keys.c.key)).all():
+        keep_vector(connection, number, key)
 
 
-def has_pgvector(connection: Connection) -> bool:
-    """Whether the database can compare vectors."""
-    return _is_there(connection, "pg_extension", "extname")
+def has_vectors(connection: Connection) -> bool:
+    """Whether the database compares keys itself."""
+    column = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = 'vector'"
+    return connection.execute(text(column), {"table": keys.name}).first() is not None
+
+
+def keep_vector(connection: Connection, number: int, key: bytes) -> None:
+    """Repeat the `key` in row `number`, float32 bytes, as a vector, if pgvector can hold so many numbers."""
+    numbers = struct.unpack(f"<{len(key) // 4}f", key)
+    if len(numbers) <= MOST_NUMBERS:
+        statement = text(f"UPDATE {keys.name} SET vector = CAST(:vector AS vector) WHERE concept_id = :number")
+        connection.execute(statement, {"vector": str(list(numbers)), "number": number})
+
+
+def nearest(
+    connection: Connection, namespace: str, aligner: str, key: Sequence[float], count: int
+) -> list[tuple[int, float]]:
+    """(row's number, cosine) of the `count` concepts of an Aligner whose vectors are most like `key`, best first."""
+    values = {"namespace": namespace, "aligner": aligner, "width": len(key), "count": count, "key": str(list(key))}
+    return [(row.id, 1 - float(row.distance)) for row in connection.execute(_NEAREST, values)]
 
 
 def rewrite_tables(engine: Engine, seconds: float) -> None:
@@ -76,7 +109,3 @@ def explain(error: BaseException | None, label: str, seconds: float) -> StoreErr
             "Check that PostgreSQL runs there, and the URL. If it was being changed, `plvm list` tells whether it was.",
         )
     return StoreError(f"The concept store {label} failed: {said}.", "Nothing was changed. Correct this, then try again.")
-
-
-def _is_there(connection: Connection, table: str, column: str) -> bool:
-    return connection.execute(text(f"SELECT 1 FROM {table} WHERE {column} = 'vector'")).first() is not None

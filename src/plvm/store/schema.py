@@ -46,9 +46,8 @@ def prepare(connection: Connection, label: str) -> None:
         metadata.create_all(connection)
         connection.execute(insert(properties).values(key=_VERSION, value=str(SCHEMA_VERSION)))
         set_property(connection, _SHAPE, _shape(connection))
-        if connection.dialect.name == "postgresql":
-            postgresql.add_pgvector(connection)
-        return
+        version = SCHEMA_VERSION
+        tables |= metadata.tables.keys()
     needed = [table.name for table in metadata.sorted_tables if version == SCHEMA_VERSION or table is not keys]
     missing = sorted(name for name in needed if name not in tables)
     if missing:
@@ -63,6 +62,8 @@ def prepare(connection: Connection, label: str) -> None:
             _add_keys(connection)
         set_property(connection, _VERSION, str(SCHEMA_VERSION))
         set_property(connection, _SHAPE, _shape(connection))
+    if connection.dialect.name == "postgresql":
+        postgresql.use_pgvector(connection)
 
 
 def damaged(label: str, reason: str) -> DamagedStoreError:

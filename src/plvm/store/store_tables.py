@@ -11,8 +11,6 @@ from __future__ import annotations
 import secrets
 
 from sqlalchemy import (
-    ARRAY,
-    REAL,
     Column,
     Connection,
     ForeignKey,
@@ -66,8 +64,7 @@ keys = Table(
     "plvm_keys",
     metadata,
     Column("concept_id", ForeignKey(concepts.c.id), primary_key=True),
-    Column("key", LargeBinary, nullable=False),  # float32, little-endian
-    Column("numbers", ARRAY(REAL).with_variant(LargeBinary(), "sqlite")),  # the same for pgvector; SQLite has no use for it
+    Column("key", LargeBinary, nullable=False),  # float32, little-endian; with pgvector there is a column "vector" beside it
 )
 
 
@@ -130,8 +127,7 @@ def new_edition(connection: Connection, namespace: str) -> None:
 def copy_rows(source: Connection, target: Connection) -> None:
     """Put every row of a store, as it is, into the empty tables of another, with what is noted of its namespaces."""
     for table in (concepts, references, keys):
-        columns = [column for column in table.c if column.name != "numbers"]
-        for part in source.execution_options(yield_per=100).execute(select(*columns)).mappings().partitions():
+        for part in source.execution_options(yield_per=100).execute(select(table)).mappings().partitions():
             target.execute(insert(table), [dict(row) for row in part])
     noted = properties.c.key.startswith(_COUNT) | properties.c.key.startswith(_EDITION)
     for key, value in source.execute(select(properties.c.key, properties.c.value).where(noted)).all():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from plvm.store.conflicts import duplicate
+from plvm.store.postgresql import has_vectors, keep_vector
 from plvm.store.reader import Reader
 from plvm.store.record import Row, picture_values, row_values, seals_of
 from plvm.store.seal import seal
@@ -55,8 +55,9 @@ def _write(connection: Connection, new: NewRow) -> None:
 def write_key(connection: Connection, number: int, key: bytes) -> None:
     """Keep the key of the concept in row `number`, for retrieval; b"" is none."""
     if key:
-        numbers = list(struct.unpack(f"<{len(key) // 4}f", key)) if connection.dialect.name == "postgresql" else None
-        connection.execute(insert(keys).values(concept_id=number, key=key, numbers=numbers))
+        connection.execute(insert(keys).values(concept_id=number, key=key))
+        if connection.dialect.name == "postgresql" and has_vectors(connection):
+            keep_vector(connection, number, key)
 
 
 def rename(connection: Connection, namespace: str, old: str, new: str, display: str) -> None:
