@@ -105,10 +105,22 @@ def url(server: Server) -> Iterator[str]:
     yield server.url
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """Where a store can be, in one database after the other."""
-    if request.param == "sqlite":
+@pytest.fixture(params=["sqlite", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("postgresql", "encrypted"))])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Every kind of store, one after the other."""
+    return str(request.param)
+
+
+@pytest.fixture
+def place(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a store of this kind can be."""
+    if kind != "postgresql":
         return tmp_path / "deep" / "concepts.db"
     found: str = request.getfixturevalue("url")
     return found
+
+
+@pytest.fixture
+def secret(kind: str) -> bytes | None:
+    """What a store of this kind is encrypted with."""
+    return bytes(range(32)) if kind == "encrypted" else None

@@ -23,6 +23,8 @@ from plvm.errors import (
 )
 from plvm.store import ConceptStore, database
 
+Place = Path | str
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -30,9 +32,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(place: Path | str) -> Iterator[ConceptStore]:
+def store(place: Place, secret: bytes | None) -> Iterator[ConceptStore]:
     """A store in SQLite, and one in PostgreSQL."""
-    with ConceptStore.open(place) as store:
+    with ConceptStore.open(place, secret=secret) as store:
         yield store
 
 
@@ -52,11 +54,11 @@ def state(store: ConceptStore) -> dict[str, tuple[str, str, int]]:
     return {c.name: (c.aligner, c.notes, hash(c.references)) for c in store.list()}
 
 
-def test_a_concept_comes_back_as_it_went_in(store: ConceptStore, place: Path | str) -> None:
+def test_a_concept_comes_back_as_it_went_in(store: ConceptStore, place: Place, secret: bytes | None) -> None:
     billie = concept("billie", 1, references=3)
     store.add(billie)
     assert same(store.get("billie"), billie) and same(store.get("<billie>"), billie)
-    with ConceptStore.open(place) as again:
+    with ConceptStore.open(place, secret=secret) as again:
         assert same(again.get("billie"), billie)
 
 
@@ -173,8 +175,8 @@ def test_forgetting_many_among_many_leaves_no_byte(in_file: ConceptStore, path: 
     assert len(in_file.list()) == 10
 
 
-def test_nothing_crosses_namespaces(place: Path | str) -> None:
-    with ConceptStore.open(place, namespace="a") as a, ConceptStore.open(place, namespace="b") as b:
+def test_nothing_crosses_namespaces(place: Place, secret: bytes | None) -> None:
+    with ConceptStore.open(place, secret=secret, namespace="a") as a, ConceptStore.open(place, secret=secret, namespace="b") as b:
         a.add(concept("billie", 1))
         b.add(concept("billie", 2))
         a.add(concept("avril", 3))
@@ -188,9 +190,9 @@ def test_nothing_crosses_namespaces(place: Path | str) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "../x", "x" * 129])
-def test_a_strange_namespace_is_refused(place: Path | str, bad: str) -> None:
+def test_a_strange_namespace_is_refused(place: Place, secret: bytes | None, bad: str) -> None:
     with pytest.raises(RequestError):
-        ConceptStore.open(place, namespace=bad)
+        ConceptStore.open(place, secret=secret, namespace=bad)
 
 
 def test_concepts_of_another_aligner_are_an_error_with_the_command_to_run(store: ConceptStore) -> None:
@@ -344,11 +346,13 @@ def test_pages_are_sorted_and_searched_by_both_names_and_miss_nobody(store: Conc
     assert store.page(search="nobody").total == 0 and not store.page(search="nobody").entries
 
 
-def test_what_a_page_says_is_what_the_list_says_after_every_change(store: ConceptStore, place: Path | str) -> None:
+def test_what_a_page_says_is_what_the_list_says_after_every_change(
+    store: ConceptStore, place: Place, secret: bytes | None
+) -> None:
     def agree() -> bool:
         return list(store.page(100).entries) == list(store.entries()) and store.names() == [c.name for c in store.list()]
 
-    with ConceptStore.open(place) as other:
+    with ConceptStore.open(place, secret=secret) as other:
         for who in (store, other):
             who.add(concept(f"a{id(who)}", 1))
             assert agree()
@@ -373,13 +377,18 @@ def test_the_nearest_are_those_that_a_product_of_all_keys_finds(store: ConceptSt
     assert store.nearest(tokens(0).key[:3], aligner="aligner-a") == [], "keys of another width are nobody's"
 
 
-def test_the_nearest_follow_every_change_and_nothing_crosses_namespaces(store: ConceptStore, place: Path | str) -> None:
+def test_the_nearest_follow_every_change_and_nothing_crosses_namespaces(
+    store: ConceptStore, place: Place, secret: bytes | None
+) -> None:
     def nearest(seed: int) -> str:
         return store.nearest(tokens(seed).key, 1, aligner="aligner-a")[0][0]
 
     store.add_all([concept("a", 1), concept("b", 2), concept("c", 3)])
     assert [nearest(1), nearest(2), nearest(3)] == ["a", "b", "c"]
-    with ConceptStore.open(place) as other, ConceptStore.open(place, namespace="other") as elsewhere:
+    with (
+        ConceptStore.open(place, secret=secret) as other,
+        ConceptStore.open(place, secret=secret, namespace="other") as elsewhere,
+    ):
         elsewhere.add(concept("stranger", 9))
         other.forget("c")
         other.add(concept("d", 2))

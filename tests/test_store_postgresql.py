@@ -110,7 +110,10 @@ def test_what_is_forgotten_is_in_no_file_of_the_tables_and_what_is_said_of_the_l
 
 
 @pytest.mark.slow
-def test_an_older_reader_that_would_keep_the_bytes_is_reported_and_the_next_opening_finishes(full: str, server: Server) -> None:
+def test_an_older_reader_that_would_keep_the_bytes_is_reported_and_the_next_opening_finishes(
+    full: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
     with server.engine.connect().execution_options(isolation_level="REPEATABLE READ") as reader:
         reader.exec_driver_sql("SELECT 1 FROM pg_class")
         with ConceptStore.open(full) as store, pytest.raises(StoreError, match="<billie> left the store, but the old bytes"):

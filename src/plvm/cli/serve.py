@@ -78,7 +78,7 @@ def serve(
     file = KeyFile(_place(keys))
     check_place(host, len(file.keys))
     limits = Limits(batch=batch, queue=queue, seconds=seconds, per_minute=per_minute)
-    database = Database.open(store.place())
+    database = Database.open(store.place(), secret=store.secret())
     service = Service(
         model.load(), database, name=Path(model.model).name, namespace=store.namespace, keys=file,
         keys_needed=bool(file.keys), limits=limits,

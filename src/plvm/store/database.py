@@ -22,10 +22,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from plvm.errors import DamagedStoreError, StoreError
 from plvm.store import postgresql
+from plvm.store.cipher import Cipher
 from plvm.store.header import HEADER, MAGIC, header_flaw
 from plvm.store.known import Known
 from plvm.store.schema import damaged, prepare
-from plvm.store.store_tables import copy_rows, is_unscrubbed, mark_scrubbed
+from plvm.store.store_tables import CIPHER, copy_rows, get_property, is_unscrubbed, mark_scrubbed
 
 BUSY_SECONDS = 15.0
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")  # an error in our own statements: tables not as they were made
@@ -34,25 +35,26 @@ _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")  # an error in ou
 class Database:
     """An open, checked database. `label` is how messages call it: a path, or a URL without its password."""
 
-    def __init__(self, engine: Engine, label: str) -> None:
+    def __init__(self, engine: Engine, label: str, secret: bytes | None = None) -> None:
         self.engine = engine
         self.label = label
-        self.known = Known()
+        self.use(secret)
         self._sqlite = engine.dialect.name == "sqlite"
         if self._sqlite:
             event.listen(engine, "connect", _set_up_connection)
         event.listen(engine, "begin", _begin)
 
     @classmethod
-    def open(cls, path_or_url: str | Path, label: str | None = None) -> Database:
-        """Open, or make, the database at a path or SQLAlchemy URL, which messages call `label`. Raises StoreError; then the
-        file is as it was."""
+    def open(cls, path_or_url: str | Path, label: str | None = None, *, secret: bytes | None = None) -> Database:
+        """Open, or make, the database at a path or SQLAlchemy URL, which messages call `label`; `secret`, 32 bytes, is what it is
+        encrypted with. Raises StoreError; then the file is as it was."""
         url, place = _locate(path_or_url)
         label = place if label is None else label
         if url.get_backend_name() == "sqlite" and url.database:
             _claim_file(Path(url.database), label)
         try:
-            database = cls(create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite"), label)
+            engine = create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+            database = cls(engine, label, secret)
         except ImportError as error:  # psycopg itself, or the C library that it needs
             raise StoreError(
                 f"The store {label} needs the Python package {url.get_driver_name()}.",
@@ -62,6 +64,8 @@ class Database:
             with database.transaction(write=True) as connection:
                 prepare(connection, label)
                 unscrubbed = is_unscrubbed(connection)
+                mark = get_property(connection, CIPHER) or ""
+            database._mark = mark
             database._use_log()
             if unscrubbed:
                 with suppress(StoreError):  # still in use by another program: the next opening tries again
@@ -71,12 +75,20 @@ class Database:
             raise
         return database
 
+    def use(self, secret: bytes | None, mark: str | None = None) -> None:
+        """Read and write with this secret from now on; `mark` is how the store knows it, None before it was opened. Raises
+        StoreError."""
+        self.secret, self._mark = secret, mark
+        self.known = Known() if secret is None else Known(Cipher(secret))
+
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Connection]:
         """A transaction: all of it happens, or nothing. A writing one waits until it is the only writer."""
         with self._explained(), self.engine.connect() as connection:
-            connection = connection.execution_options(plvm_write=write)
+            connection = connection.execution_options(plvm_write=write, plvm_known=self.known)
             with connection.begin():
+                if self._mark is not None and (get_property(connection, CIPHER) or "") != self._mark:
+                    raise StoreError(f"The concept store {self.label} has another key now.", "Start again with that key.")
                 yield connection
 
     def empty_log(self) -> bool:
@@ -126,7 +138,11 @@ class Database:
         """Copy the database as it is at one moment, also while others use it, to an SQLite file that is empty or not there.
         Raises StoreError."""
         if not self._sqlite:
-            with Database.open(path) as copy, self.transaction(write=False) as old, copy.transaction(write=True) as new:
+            with (
+                Database.open(path, secret=self.secret) as copy,
+                self.transaction(write=False) as old,
+                copy.transaction(write=True) as new,
+            ):
                 copy_rows(old, new)
             return
         with self._explained(), closing(sqlite3.connect(path)) as target:

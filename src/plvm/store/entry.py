@@ -9,6 +9,7 @@ ROW = "its name, notes or dates changed since they were written"
 TOKENS = "its tokens changed since they were written"
 PICTURE = "a picture changed since it was written"
 LOST = "a picture is missing"
+HIDDEN = "it cannot be decrypted"
 UNREADABLE = "its row in the file cannot be read"
 
 

@@ -11,7 +11,10 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
+
 from plvm.naming.display import key
+from plvm.store.cipher import Hiding, Plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,8 +62,16 @@ class Keys:
 
 @dataclass
 class Known:
-    """What is held of the namespaces of one open database."""
+    """What is held of one open database: how its values are hidden, and of its namespaces what was read."""
+
+    cipher: Hiding = field(default_factory=Plain)
 
     rosters: dict[str, Roster] = field(default_factory=dict)
     keys: dict[tuple[str, str], Keys] = field(default_factory=dict)  # by namespace and Aligner
     lock: Lock = field(default_factory=Lock)
+
+
+def known_of(connection: Connection) -> Known:
+    """What is held of the database that a transaction is in."""
+    known: Known = connection.get_execution_options()["plvm_known"]
+    return known

@@ -12,26 +12,27 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, select
 
 from plvm.store import postgresql
-from plvm.store.known import Keys, Known
+from plvm.store.known import Keys, known_of
+from plvm.store.record import key_shown
 from plvm.store.store_tables import concepts, edition_of, keys
 
 
 def nearest(
-    connection: Connection, namespace: str, aligner: str, key: Sequence[float], count: int, known: Known
+    connection: Connection, namespace: str, aligner: str, key: Sequence[float], count: int
 ) -> list[tuple[int, float]]:
     """(row's number, cosine) of the `count` concepts of an Aligner whose keys are most like `key` [E], best first."""
-    if connection.dialect.name == "postgresql" and len(key) <= postgresql.MOST_NUMBERS and postgresql.has_vectors(connection):
+    if postgresql.compares(connection, len(key)):
         return postgresql.nearest(connection, namespace, aligner, key, count)
-    found, wanted = keys_of(connection, namespace, aligner, len(key), known), np.asarray(key, np.float32)
+    found, wanted = keys_of(connection, namespace, aligner, len(key)), np.asarray(key, np.float32)
     lengths = np.linalg.norm(found.rows, axis=1) * np.linalg.norm(wanted)
     likeness = found.rows @ wanted / np.maximum(lengths, 1e-12)
     best = np.lexsort((found.numbers, -likeness))[:count]
     return [(int(found.numbers[i]), float(likeness[i])) for i in best]
 
 
-def keys_of(connection: Connection, namespace: str, aligner: str, width: int, known: Known) -> Keys:
+def keys_of(connection: Connection, namespace: str, aligner: str, width: int) -> Keys:
     """The keys of `width` numbers of everybody whom an Aligner enrolled; only those that are new are read."""
-    edition, place = edition_of(connection, namespace), (namespace, aligner)
+    known, edition, place = known_of(connection), edition_of(connection, namespace), (namespace, aligner)
     with known.lock:
         held = known.keys.get(place)
         if held is None or held.edition != edition or held.rows.shape[1] != width:
@@ -48,6 +49,7 @@ def _read(connection: Connection, edition: str | None, place: tuple[str, str], w
     numbers, rows = held.numbers[stay], held.rows[stay]
     missing = sorted(set(there) - set(numbers.tolist()))
     new = _keys_in(connection, missing, own, whole=not len(numbers))
+    new = {number: key_shown(known_of(connection).cipher, key, place[0]) for number, key in new.items()}
     fitting = [number for number in missing if len(new.get(number, b"")) == 4 * width]
     more = np.frombuffer(b"".join(new[number] for number in fitting), "<f4").reshape(-1, width)
     numbers = np.concatenate([numbers, np.array(fitting, np.int64)])

@@ -6,12 +6,14 @@ Rows, seals and statements are the same. pgvector is used where the database has
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from plvm.errors import StoreError
+from plvm.store.known import known_of
 from plvm.store.store_tables import keys, metadata
 
 MOST_NUMBERS = 16_000  # of a vector
@@ -22,9 +24,9 @@ _NEAREST = text(
 )
 _LOCK = 0x706C766D  # "plvm": one writer at a time in a database
 _BUSY, _NO_ROOM, _NOT_ALLOWED = ("55P03", "40P01"), "53100", ("42501", "28000", "28P01")
-_READING = (
+_READING = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-    "AND age(backend_xmin) > age(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS xid))"
+    "AND age(backend_xmin) > age(CAST(CAST(:horizon AS text) AS xid))"
 )
 
 
@@ -51,14 +53,21 @@ def use_pgvector(connection: Connection) -> None:
             connection.exec_driver_sql(f"ALTER TABLE {keys.name} ALTER COLUMN vector SET STORAGE MAIN")
     except DBAPIError:  # only an administrator may, here; keys are compared without it
         return
-    for number, key in connection.execute(select(keys.c.concept_id, keys.c.key)).all():
-        keep_vector(connection, number, key)
+    if known_of(connection).cipher.mark == "":
+        for number, key in connection.execute(select(keys.c.concept_id, keys.c.key)).all():
+            keep_vector(connection, number, key)
 
 
 def has_vectors(connection: Connection) -> bool:
     """Whether the database compares keys itself."""
     column = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = 'vector'"
     return connection.execute(text(column), {"table": keys.name}).first() is not None
+
+
+def compares(connection: Connection, width: int) -> bool:
+    """Whether the database itself can say which keys of `width` numbers are nearest: it has them, not encrypted, as vectors."""
+    able = connection.dialect.name == "postgresql" and width <= MOST_NUMBERS and known_of(connection).cipher.mark == ""
+    return able and has_vectors(connection)
 
 
 def keep_vector(connection: Connection, number: int, key: bytes) -> None:
@@ -82,8 +91,12 @@ def rewrite_tables(engine: Engine, seconds: float) -> None:
     transaction may still see what was removed: it would be written again."""
     names = ", ".join(table.name for table in metadata.sorted_tables)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if connection.exec_driver_sql(_READING).scalar_one():
-            raise StoreError("another program is reading it.", "Close that program, then try again.")
+        until = time.monotonic() + seconds
+        horizon = connection.exec_driver_sql("SELECT CAST(pg_snapshot_xmax(pg_current_snapshot()) AS xid)").scalar_one()
+        while connection.execute(_READING, {"horizon": str(horizon)}).scalar_one():
+            if time.monotonic() > until:
+                raise StoreError("another program is reading it.", "Close that program, then try again.")
+            time.sleep(0.05)
         connection.exec_driver_sql(f"SET lock_timeout = {int(seconds * 1000)}")
         try:
             connection.exec_driver_sql(f"VACUUM (FULL) {names}")

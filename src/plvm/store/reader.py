@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Integer, LargeBinary, String, cast, func, select
 from sqlalchemy.exc import DatabaseError
 
 from plvm.store.entry import UNREADABLE, Entry
-from plvm.store.known import Known, Roster
-from plvm.store.record import Record, as_text
+from plvm.store.known import Roster, known_of
+from plvm.store.record import Record, as_text, picture_place, shown_names
 from plvm.store.store_tables import concepts, count_of, edition_of, references
 from plvm.types import Concept
 
@@ -33,16 +35,18 @@ class Found:
 class Reader:
     """Reads the concepts of one namespace within a transaction."""
 
-    def __init__(self, connection: Connection, namespace: str, known: Known | None = None) -> None:
+    def __init__(self, connection: Connection, namespace: str) -> None:
         self._connection = connection
         self.namespace = namespace
-        self._known = Known() if known is None else known
+        self._known = known_of(connection)
+        self._cipher = self._known.cipher
         self._sqlite = connection.dialect.name == "sqlite"
 
     def rows(self) -> list[tuple[str, int, str]]:
         """(name, row's number, display name, "" where there is none) of all, as they stand there."""
         rows = self._connection.execute(self._select(concepts, "id", "name", "display").where(self._own()))
-        return [(as_text(row.name), row.id, as_text(row.display)) for row in rows]
+        show = partial(shown_names, self._cipher, self.namespace)
+        return [(name, number, display) for number, (name, display) in ((row.id, show(row.name, row.display)) for row in rows)]
 
     def roster(self) -> Roster:
         """Who is there."""
@@ -76,7 +80,7 @@ class Reader:
                 damaged.append(entry)
                 continue
             try:
-                whole.append(record.concept(entry))
+                whole.append(record.concept(entry, self._cipher))
             except ValueError as error:
                 damaged.append(replace(entry, damage=(str(error),)))
         whole.sort(key=lambda concept: concept.name)
@@ -100,9 +104,16 @@ class Reader:
         """The names of those who keep one of `pictures`."""
         found: set[str] = set()
         for picture in pictures:
-            same = (func.length(references.c.picture) == len(picture)) & (references.c.picture == picture)
-            rows = self._connection.execute(self._select(concepts, "name").join(references).where(same & self._own()))
-            found |= {as_text(row.name) for row in rows}
+            place = picture_place(self.namespace)
+            hidden = self._cipher.hide(picture, place)  # of another value each time, but always as long
+            alike = (func.length(references.c.picture) == len(hidden)) & self._own()
+            if hidden == picture:
+                alike &= references.c.picture == picture
+            columns = [*self._select(concepts, "id").selected_columns, references.c.picture]
+            for row in self._connection.execute(select(*columns).select_from(concepts.join(references)).where(alike)):
+                with suppress(ValueError):
+                    if self._cipher.show(row.picture, place) == picture:
+                        found.add(self._name_of(row.id))
         return found
 
     def _records(self, chosen: Sequence[int] | None = None) -> Iterator[tuple[Entry, Record | None]]:
@@ -111,10 +122,10 @@ class Reader:
         records = self._read(self._own() if chosen is None else concepts.c.id.in_(chosen))
         for number in numbers:
             record = records.get(number)
-            entry = None if record is None else record.entry()
+            entry = None if record is None else record.entry(self._cipher)
             if entry is None or entry.damage:  # look closer, at this one alone
                 record = self.record(number)
-                entry = Entry(self._name_of(number), damage=(UNREADABLE,)) if record is None else record.entry()
+                entry = Entry(self._name_of(number), damage=(UNREADABLE,)) if record is None else record.entry(self._cipher)
             yield entry, record
 
     def _name_of(self, number: int) -> str:

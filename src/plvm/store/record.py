@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from plvm.store.entry import LOST, PICTURE, ROW, TOKENS, Entry
+from plvm.store.cipher import Hiding, hide_text, show_text
+from plvm.store.entry import HIDDEN, LOST, PICTURE, ROW, TOKENS, Entry
 from plvm.store.seal import Value, is_whole, mended, seal
 from plvm.store.tokens import tokens_from_bytes
 from plvm.types import Concept
@@ -25,7 +26,7 @@ class Record:
     row: Row
     pictures: dict[int, Row] = field(default_factory=dict)
 
-    def entry(self) -> Entry:
+    def entry(self, cipher: Hiding) -> Entry:
         """What it says, and what of it is damaged."""
         values, damage = row_values(self.row), []
         if not is_whole(values, self.row["seal"]):
@@ -33,21 +34,68 @@ class Record:
             values = mended(values, self.row["seal"]) or values
         if not is_whole(token_values(self.row), self.row["tokens_seal"]):
             damage.append(TOKENS)
+        namespace = as_text(self.row["namespace"])
         whole = [row["picture"] for row in self._in_order() if is_whole(picture_values(row), row["seal"])]
         if len(whole) < len(self.pictures):
             damage.append(PICTURE)
         if ROW not in damage and len(self.pictures) != self.row["pictures"]:
             damage.append(LOST)
         texts = {column: as_text(value) for column, value in zip(TEXTS[1:], values[2:], strict=False)}
-        return Entry(**texts, references=tuple(whole), damage=tuple(damage))
+        texts["name"], texts["display"] = shown_names(cipher, namespace, texts["name"], texts["display"])
+        try:
+            texts["notes"] = show_text(cipher, texts["notes"], f"{namespace}\nnotes")
+            pictures = tuple(cipher.show(picture, picture_place(namespace)) for picture in whole)
+        except ValueError:
+            return Entry(texts["name"], damage=(*damage, HIDDEN))
+        return Entry(**texts, references=pictures, damage=tuple(damage))
 
-    def concept(self, entry: Entry) -> Concept:
+    def concept(self, entry: Entry, cipher: Hiding) -> Concept:
         """The concept that it is, where it is whole; `entry` is its own. Raises ValueError for tokens that are none."""
-        tokens = tokens_from_bytes(self.row["tokens"])
+        tokens = tokens_from_bytes(cipher.show(self.row["tokens"], f"{as_text(self.row['namespace'])}\ntokens"))
         return Concept(entry.name, tokens, entry.aligner, entry.references, entry.notes, entry.created, entry.display)
 
     def _in_order(self) -> list[Row]:
         return [self.pictures[position] for position in sorted(self.pictures)]
+
+
+def hidden_row(cipher: Hiding, texts: Mapping[str, str]) -> Row:
+    """The texts of a concept as they are kept."""
+    namespace = texts["namespace"]
+    return {
+        **texts,
+        "name": cipher.hide_name(texts["name"], namespace),
+        "display": hide_text(cipher, texts["display"], f"{namespace}\ndisplay"),
+        "notes": hide_text(cipher, texts["notes"], f"{namespace}\nnotes"),
+    }
+
+
+def shown_names(cipher: Hiding, namespace: str, name: Any, display: Any) -> tuple[str, str]:
+    """A concept's name and display name out of what is kept; what cannot be decrypted stays as it is."""
+    try:
+        return cipher.show_name(as_text(name), namespace), show_text(cipher, as_text(display), f"{namespace}\ndisplay")
+    except ValueError:
+        return as_text(name), ""
+
+
+def picture_place(namespace: str) -> str:
+    """Where a picture belongs, for its encryption."""
+    return f"{namespace}\npicture"
+
+
+def tokens_shown(cipher: Hiding, tokens: bytes, namespace: str) -> bytes:
+    """Tokens out of what is kept; b"" where they cannot be decrypted."""
+    try:
+        return cipher.show(tokens, f"{namespace}\ntokens")
+    except ValueError:
+        return b""
+
+
+def key_shown(cipher: Hiding, key: bytes, namespace: str) -> bytes:
+    """A key out of what is kept; b"" where it cannot be decrypted."""
+    try:
+        return cipher.show(key, f"{namespace}\nkey")
+    except ValueError:
+        return b""
 
 
 def row_values(row: Mapping[str, Any]) -> list[Value]:

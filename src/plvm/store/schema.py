@@ -11,8 +11,10 @@ from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
 
 from plvm.errors import DamagedStoreError, StoreError
 from plvm.store import postgresql
+from plvm.store.known import known_of
 from plvm.store.record import TEXTS
 from plvm.store.store_tables import (
+    CIPHER,
     concepts,
     get_property,
     keys,
@@ -62,8 +64,26 @@ def prepare(connection: Connection, label: str) -> None:
             _add_keys(connection)
         set_property(connection, _VERSION, str(SCHEMA_VERSION))
         set_property(connection, _SHAPE, _shape(connection))
+    _check_key(connection, label)
     if connection.dialect.name == "postgresql":
         postgresql.use_pgvector(connection)
+
+
+def _check_key(connection: Connection, label: str) -> None:
+    """Note, in a store without concepts, how its values are hidden; in any other, raise StoreError if it is otherwise."""
+    cipher, mark = known_of(connection).cipher, get_property(connection, CIPHER) or ""
+    if cipher.mark and not mark and connection.execute(select(concepts.c.id).limit(1)).first() is None:
+        set_property(connection, CIPHER, cipher.mark)
+    elif mark and not cipher.mark:
+        raise StoreError(
+            f"The concept store {label} is encrypted.", "Name the file of its key with --store-key, or set PLVM_STORE_KEY."
+        )
+    elif cipher.mark and not mark:
+        raise StoreError(
+            f"The concept store {label} is not encrypted.", "Leave the key out, or encrypt it: `plvm store rekey --to FILE`."
+        )
+    elif not cipher.fits(mark):
+        raise StoreError(f"The key does not fit the concept store {label}.", "Name the key that it was encrypted with.")
 
 
 def damaged(label: str, reason: str) -> DamagedStoreError:
@@ -115,7 +135,7 @@ def _migrate(connection: Connection) -> None:
 def _add_keys(connection: Connection) -> None:
     """Repeat the key of everybody's tokens, of a version without keys."""
     for number, tokens in connection.execute(select(concepts.c.id, concepts.c.tokens)).all():
-        write_key(connection, number, key_in(tokens))
+        write_key(connection, "", number, key_in(tokens))
 
 
 def _are_tokens(data: bytes) -> bool:

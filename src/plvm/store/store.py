@@ -63,11 +63,13 @@ class ConceptStore:
 
     @classmethod
     def open(
-        cls, path_or_url: str | Path, *, namespace: str = "default", warn: Callable[[str], object] | None = None
-    ) -> ConceptStore:
+        cls, path_or_url: str | Path, *, namespace: str = "default", warn: Callable[[str], object] | None = None,
+        secret: bytes | None = None,
+    ) -> ConceptStore:  # fmt: skip
         """The store in an SQLite file (made if there is none) or at a postgresql:// URL; `warn` is told, in a line each, which
-        concepts are damaged. Raises StoreError for what is no store, DamagedStoreError for one that has to be repaired."""
-        return cls(Database.open(path_or_url), namespace=namespace, warn=warn)
+        concepts are damaged; `secret`, 32 bytes, is what it is encrypted with. Raises StoreError for what is no store and for a
+        wrong secret, DamagedStoreError for one that has to be repaired."""
+        return cls(Database.open(path_or_url, secret=secret), namespace=namespace, warn=warn)
 
     def close(self) -> None:
         """Let go of the database. May be called twice."""
@@ -163,7 +165,7 @@ class ConceptStore:
 
         with self._database.transaction(write=False) as connection:
             names = {number: name for name, (number, _) in self._reader(connection).roster().people.items()}
-            found = nearest(connection, self.namespace, aligner, key.tolist(), count, self._database.known)
+            found = nearest(connection, self.namespace, aligner, key.tolist(), count)
         return [(names[number], likeness) for number, likeness in found if number in names]
 
     def check_free(self, *names: str) -> None:
@@ -250,6 +252,13 @@ class ConceptStore:
         with self._database.transaction(write=False) as connection:
             return sorted(self._reader(connection).with_pictures(pictures))
 
+    def rekey(self, secret: bytes | None) -> int:
+        """Encrypt the whole store, all namespaces, with `secret` from now on, 32 bytes; None: with nothing. Returns how many
+        concepts there are. Raises StoreError, also where a concept is damaged: then nothing changes."""
+        from plvm.store.rekey import rekey
+
+        return rekey(self._database, secret)
+
     def check(self) -> Health:
         """Look at every page, row and picture. Raises StoreError where the store cannot be read for other reasons than
         damage."""
@@ -266,12 +275,12 @@ class ConceptStore:
         return back_up(self._database, Path(path), self.namespace, replace=replace)
 
     @staticmethod
-    def salvage(path: str | Path) -> Salvaged:
+    def salvage(path: str | Path, *, secret: bytes | None = None) -> Salvaged:
         """Make a damaged SQLite file, which nobody has open, a store again, of every concept in it that is whole or can be
-        mended; the damaged file is kept beside it. Raises StoreError where there is nothing to save."""
+        mended; the damaged file is kept beside it; `secret` as for `open`. Raises StoreError where there is nothing to save."""
         from plvm.store.salvage import salvage
 
-        return salvage(path)
+        return salvage(path, secret)
 
     def _finish(self, gone: Collection[str], done: str = "") -> None:
         """After a write: empty the log, and where something is `gone`, leave no byte of it. `done` is what has happened, as a
@@ -294,7 +303,7 @@ class ConceptStore:
         return NewRow({"namespace": self.namespace, **texts}, tokens, concept.references)
 
     def _reader(self, connection: Connection) -> Reader:
-        return Reader(connection, self.namespace, self._database.known)
+        return Reader(connection, self.namespace)
 
     def _tell(self, found: Found) -> None:
         """Note what is damaged, and say it to whoever listens."""

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 _UNSCRUBBED, _COUNT, _EDITION = "unscrubbed", "count:", "edition:"
+CIPHER = "cipher"  # how the store knows its key again
 
 metadata = MetaData()
 
