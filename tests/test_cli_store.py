@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from damaged import flipped, run_sql
 from plvm.store import ConceptStore
 from shell import Shell
@@ -112,3 +114,38 @@ def test_a_backup_with_a_damaged_concept_is_made_and_says_so(friends: Shell) -> 
     spoil_tokens(friends)
     friends("store", "backup", "b.db", exit=2)
     assert "1 damaged" in friends.out and "<billie>" in friends.err and Path("b.db").exists()
+
+
+# ---- encryption
+
+
+def test_a_store_is_encrypted_listed_with_its_key_and_decrypted(friends: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, other = friends.store.parent / "store.key", friends.store.parent / "other.key"
+    before = friends("list")
+    for file in (key, other):
+        friends("store", "new-key", str(file))
+        assert "Keep a copy elsewhere" in friends.err and file.stat().st_mode & 0o777 == 0o600
+    assert friends("store", "rekey", "--to", str(key)) == f"2 concepts in the store, encrypted with {key} from now on.\n"
+    assert b"billie" not in friends.store.read_bytes()
+    assert "is encrypted" in friends.refuses("list")[0] and "does not fit" in friends.refuses("list", "--store-key", str(other))[0]
+    assert friends("list", "--store-key", str(key)) == before
+    monkeypatch.setenv("PLVM_STORE_KEY", key.read_text())
+    assert friends("list") == before and friends("store", "check") == "2 concepts with 2 pictures whole.\n"
+    monkeypatch.delenv("PLVM_STORE_KEY")
+    friends("store", "rekey", "--store-key", str(key), "--plain")
+    assert friends("list") == before
+    assert "exists" in friends.refuses("store", "new-key", str(key))[0]
+    assert "--plain" in friends.refuses("store", "rekey")[0]
+
+
+# ---- many
+
+
+def test_a_list_has_pages_and_can_be_searched(friends: Shell) -> None:
+    assert [line.split("  ")[0] for line in friends("list", "--search", "ILL").splitlines()] == ["NAME", "billie"]
+    friends("list", "--limit", "1")
+    assert "avril" in friends.out and "billie" not in friends.out and "--after avril" in friends.err
+    friends("list", "--limit", "1", "--after", "avril")
+    assert "billie" in friends.out and friends.err == ""
+    assert [facts["name"] for facts in json.loads(friends("list", "--json", "--search", "a"))] == ["avril"]
+    assert "Nobody" in friends("list", "--search", "zoe") + friends.err

@@ -155,7 +155,8 @@ class ConceptStore:
             roster = reader.roster()
             names = roster.matching(search)
             rest = behind(names, after)
-            entries = reader.entries([roster.people[name][0] for name in rest[:count]])
+            entries, fewer = reader.entries([roster.people[name][0] for name in rest[:count]]), reader.missing()
+        self._tell(Found([], [entry for entry in entries if entry.damage], fewer))
         return Page(entries, len(names), len(rest) > count)
 
     def nearest(self, key: Tensor, count: int = 10, *, aligner: str) -> Near:
