@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -397,3 +398,73 @@ def test_the_nearest_follow_every_change_and_nothing_crosses_namespaces(
         assert [nearest(1), nearest(2)] == ["e", "d"] and len(store.nearest(tokens(9).key, aligner="aligner-a")) == 2
         other.add(concept("d", 9), replace=True)
         assert nearest(9) == "d"
+
+
+# ---- consent
+
+
+def test_a_note_of_consent_is_kept_apart_from_the_notes_and_travels(
+    store: ConceptStore, tmp_path: Path, path: Path
+) -> None:
+    signed = replace(concept("billie", 1), consent="signed on paper,\n2026-11-28")
+    bare = replace(concept("mia", 2), notes="", consent="said so")
+    odd = replace(concept("kim", 3), notes="a\x1eb", consent="c\x1ed")
+    store.add_all([signed, bare, odd])
+    assert same(store.get("billie"), signed) and same(store.get("mia"), bare)
+    assert (store.entry("kim").notes, store.entry("kim").consent) == ("a b", "c d")
+    store.rename("billie", "bill")
+    assert store.get("bill").consent == signed.consent and store.check().whole
+    store.export(tmp_path / "out.plvm")
+    with ConceptStore.open(path.with_name("other.db")) as other:
+        other.import_(tmp_path / "out.plvm")
+        assert other.get("bill").consent == signed.consent
+
+
+# ---- whom nobody uses
+
+
+def at(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
+    """Make it that day."""
+    monkeypatch.setattr("plvm.store.retention.today", lambda: date.fromisoformat(day))
+
+
+def test_somebody_is_stale_once_more_than_so_many_days_lie_behind_the_last_use(
+    store: ConceptStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add_all([concept("added", 1), concept("asked", 2), concept("nobody", 3)])  # on 2026-01-02
+    at(monkeypatch, "2026-01-12")
+    assert store.stale(10) == {} and set(store.stale(9)) == {"added", "asked", "nobody"}
+    store.used(["asked", "somebody else"])
+    at(monkeypatch, "2026-01-13")
+    assert store.stale(10) == {"added": "2026-01-02", "nobody": "2026-01-02"}
+    store.used(["asked", "added"])
+    at(monkeypatch, "2026-01-23")
+    assert store.stale(9) == {"nobody": "2026-01-02", "added": "2026-01-13", "asked": "2026-01-13"} and len(store.stale(10)) == 1
+    store.forget_all(store.stale(10))
+    store.add(concept("added", 5), replace=True)
+    assert store.names() == ["added", "asked"] and list(store.stale(9)) == ["added", "asked"], "what replaces is used anew"
+
+
+def test_a_use_is_written_once_a_day_and_never_twice(store: ConceptStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add(concept("billie", 1))
+    written: list[bool] = []
+    transaction = store._database.transaction
+    monkeypatch.setattr(store._database, "transaction", lambda *, write: written.append(write) or transaction(write=write))
+    for _ in range(3):
+        store.used(["billie"])
+    assert written == [False, True, False, False]
+
+
+def test_whoever_has_no_readable_day_is_never_stale(store: ConceptStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add(replace(concept("billie", 1), created="long ago"))
+    at(monkeypatch, "2099-01-01")
+    assert store.stale(1) == {}
+
+
+def test_forgetting_several_is_all_or_none(store: ConceptStore) -> None:
+    store.add_all([concept("a", 1), concept("b", 2), concept("c", 3)])
+    with pytest.raises(UnknownConceptError):
+        store.forget_all(["a", "nobody"])
+    assert store.names() == ["a", "b", "c"]
+    store.forget_all(["a", "<c>"])
+    assert store.names() == ["b"] and store.check().whole

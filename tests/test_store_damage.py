@@ -263,10 +263,11 @@ def test_one_wrong_bit_is_mended_and_two_are_not() -> None:
 
 def as_version_2(path: Path) -> None:
     """Make a store what plvm 0.2 wrote before there were keys."""
-    run_sql(path, "DROP TABLE plvm_keys", "UPDATE plvm_store SET value = '2' WHERE key = 'schema'")
+    run_sql(path, "DROP TABLE plvm_keys", "DROP TABLE plvm_uses", "UPDATE plvm_store SET value = '2' WHERE key = 'schema'")
     run_sql(path, "DELETE FROM plvm_store WHERE key LIKE 'edition:%'")
     with Database.open(path.with_name("new.db")) as new, new.transaction(write=True) as connection:
-        connection.exec_driver_sql("DROP TABLE plvm_keys")
+        for table in ("keys", "uses"):
+            connection.exec_driver_sql(f"DROP TABLE plvm_{table}")
         shape = _shape(connection)
     run_sql(path, f"UPDATE plvm_store SET value = '{shape}' WHERE key = 'shape'")
 

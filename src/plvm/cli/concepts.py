@@ -89,6 +89,7 @@ def show(
             ("tokens", f"word {tokens['word']}, head {tokens['head']}, context {tokens['context']}"),
             ("aligner", concept.aligner),
             ("notes", concept.notes),
+            ("consent", concept.consent),
         ]
         out(table(rows))
     if save_reference is not None:
@@ -164,6 +165,7 @@ def _facts(concept: Concept) -> dict[str, Any]:
         "created": concept.created,
         "aligner": concept.aligner,
         "notes": concept.notes,
+        "consent": concept.consent,
         "references": references,
         "tokens": shapes,
         "damaged": [],
@@ -172,7 +174,8 @@ def _facts(concept: Concept) -> dict[str, Any]:
 
 def _damaged(entry: Entry) -> dict[str, Any]:
     """The same of a damaged concept, of which nothing but the name is to be used."""
-    nothing: dict[str, Any] = {"display": "", "created": "", "aligner": "", "notes": "", "references": [], "tokens": {}}
+    texts = dict.fromkeys(("display", "created", "aligner", "notes", "consent"), "")
+    nothing: dict[str, Any] = {**texts, "references": [], "tokens": {}}
     return {"name": entry.name, **nothing, "damaged": list(entry.damage)}
 
 

@@ -25,6 +25,7 @@ def register(app: Typer) -> None:
     add_verb(store_, "backup", backup, usage="FILE")
     add_verb(store_, "new-key", new_key, usage="FILE")
     add_verb(store_, "rekey", rekey)
+    add_verb(store_, "retain", retain)
     app.add_typer(store_, name="store", rich_help_panel="Concepts")
 
 
@@ -131,6 +132,33 @@ def rekey(
     with store.open() as opened:
         number = opened.rekey(secret)
     out(f"{count(number, 'concept')} in the store, {'not encrypted' if secret is None else f'encrypted with {to}'} from now on.")
+
+
+def retain(
+    days: Annotated[int, Option("--days", metavar="N", help="Keep whom somebody used in the last N days.")],
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say who would be forgotten.")] = False,
+    *,
+    store: o.StoreOptions,
+    json: o.Json = False,
+) -> None:
+    """Forget those whom nobody used for more than N days, for good, without asking.
+
+    Used: added, replaced, in the prompt of a question, or found for sure in a picture. Days are those of UTC. Whoever is
+    damaged and has no readable day stays.
+    """
+    if days < 1:
+        raise RequestError("--days has to be 1 or more.", "To forget somebody by name: `plvm forget NAME`.")
+    with store.open() as opened:
+        late = opened.stale(days)
+        if late and not dry_run:
+            opened.forget_all(late)
+    if json:
+        out_json({"forgotten" if not dry_run else "would_be_forgotten": [{"name": n, "last_used": d} for n, d in late.items()]})
+        return
+    for name, day in late.items():
+        out(f"{'Would forget' if dry_run else 'Forgot'} <{name}>, last used on {day}.")
+    if not late:
+        say(f"Everybody was used in the last {count(days, 'day')}.")
 
 
 def _examined(store: o.StoreOptions) -> tuple[Health | None, str]:

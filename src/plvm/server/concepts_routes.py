@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,12 +35,14 @@ async def add_concept(body: NewConcept, request: Request, namespace: Caller) -> 
     if not body.replace:
         await asyncio.to_thread(store.check_free, body.name)
     made = await service.compute(lambda vlm: vlm.enroll(body.name, *pictures, notes=body.notes))
+    made = replace(made, consent=body.consent)
     old = await asyncio.to_thread(_known, store, body.name)
     kept = await asyncio.to_thread(store.add, made, replace=body.replace)
+    request.state.concept = kept.name
     service.left(namespace, kept.name, () if old is None else old.references)
     return ConceptOut(
-        name=kept.name, shown=kept.shown, notes=kept.notes, created=kept.created, pictures=len(kept.references),
-        unlike=[round(score, 3) for score in made.unlike] or None,
+        name=kept.name, shown=kept.shown, notes=kept.notes, consent=kept.consent, created=kept.created,
+        pictures=len(kept.references), unlike=[round(score, 3) for score in made.unlike] or None,
     )  # fmt: skip
 
 

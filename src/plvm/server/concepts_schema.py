@@ -18,6 +18,7 @@ class NewConcept(Strict):
     name: str = Field(min_length=1, max_length=80)
     images: list[str] = Field(min_length=1, max_length=16)
     notes: str = Field("", max_length=4000)
+    consent: str = Field("", max_length=4000, description="Who agreed to this, when and how.")
     replace: bool = False
 
 
@@ -35,6 +36,7 @@ class ConceptOut(BaseModel):
     name: str
     shown: str
     notes: str = ""
+    consent: str = ""
     created: str = ""
     pictures: int
     usable: bool = True
@@ -63,6 +65,6 @@ class Deleted(BaseModel):
 def out_of(entry: Entry, aligner: str) -> ConceptOut:
     """An entry of the store; it is usable where the Aligner of this fingerprint made it and nothing is damaged."""
     return ConceptOut(
-        name=entry.name, shown=entry.display or entry.name, notes=entry.notes, created=entry.created,
+        name=entry.name, shown=entry.display or entry.name, notes=entry.notes, consent=entry.consent, created=entry.created,
         pictures=len(entry.references), usable=entry.aligner == aligner and not entry.damage, damage=list(entry.damage),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from plvm.engine.request import Request
 from plvm.errors import PlvmError
 from plvm.images import open_image
 from plvm.personal import Personal
+from plvm.server.audit import AuditLog
 from plvm.server.keys import KeyFile
 from plvm.server.limits import Limits
 from plvm.server.pictures import picture_of
@@ -27,6 +28,7 @@ from plvm.server.visitors import Visitors
 from plvm.server.worker import Job, Worker
 from plvm.store import ConceptStore
 from plvm.store.database import Database
+from plvm.store.reader import namespaces
 from plvm.types import SamplingParams
 
 T = TypeVar("T")
@@ -34,14 +36,16 @@ T = TypeVar("T")
 
 class Service:
     """One model for many callers. `name` is what the API calls the model; without `keys` everybody is `namespace`,
-    unless they are needed."""
+    unless they are needed. What is done is noted in `audit`; whom nobody uses for more than `days` days is forgotten."""
 
     def __init__(
         self, vlm: Personal, database: Database, *, name: str = "mini", namespace: str = "default",
         keys: KeyFile | None = None, keys_needed: bool = False, limits: Limits = Limits(),  # noqa: B008 - frozen
+        audit: AuditLog | None = None, days: int | None = None,
     ) -> None:  # fmt: skip
         self.vlm, self.database, self.name, self.namespace = vlm, database, name, namespace
         self.keys, self.keys_needed, self.limits = keys, keys_needed, limits
+        self.audit, self.days = audit, days
         self.worker = Worker(vlm, batch=limits.batch, queue=limits.queue)
         self.uploads = Uploads(limits.file_seconds, limits.file_bytes)
         self.sessions = Sessions(limits.session_bytes)
@@ -98,9 +102,11 @@ class Service:
                     raise what
                 if what is None:
                     return
-                yield what
                 if isinstance(what, Completion):
+                    await asyncio.to_thread(self.store(question.namespace).used, [c.name for c in question.concepts])
+                    yield what
                     return
+                yield what
         finally:
             self.worker.leave(job)
 
@@ -138,6 +144,20 @@ class Service:
         entry = store.entry(name)
         store.forget(entry.name)
         self.left(namespace, entry.name, entry.references)
+
+    def forget_stale(self) -> None:
+        """Forget, in all namespaces, whom nobody used for more than `days` days. Raises StoreError."""
+        with self.database.transaction(write=False) as connection:
+            there = sorted(namespaces(connection))
+        for namespace in there if self.days is not None else ():
+            store = self.store(namespace)
+            entries = [store.entry(name) for name in store.stale(self.days or 0)]
+            if entries:
+                store.forget_all([entry.name for entry in entries])
+            for entry in entries:
+                self.left(namespace, entry.name, entry.references)
+                if self.audit is not None:
+                    self.audit.note("forgot who was not used", namespace=namespace, name=entry.name, days=self.days)
 
     def left(self, namespace: str, word: str, pictures: Sequence[bytes]) -> None:
         """Drop what was computed of somebody who is not known any more by these pictures."""

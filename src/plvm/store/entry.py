@@ -26,6 +26,7 @@ class Entry:
     created: str = ""
     references: tuple[bytes, ...] = field(default=(), repr=False)
     damage: tuple[str, ...] = ()
+    consent: str = ""
 
     @property
     def can_be_made_again(self) -> bool:

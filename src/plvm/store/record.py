@@ -16,6 +16,7 @@ from plvm.store.tokens import tokens_from_bytes
 from plvm.types import Concept
 
 TEXTS = ("namespace", "name", "display", "aligner", "notes", "created")
+BETWEEN = "\x1e"  # notes and consent, in one column
 Row = dict[str, Any]
 
 
@@ -43,7 +44,8 @@ class Record:
         texts = {column: as_text(value) for column, value in zip(TEXTS[1:], values[2:], strict=False)}
         texts["name"], texts["display"] = shown_names(cipher, namespace, texts["name"], texts["display"])
         try:
-            texts["notes"] = show_text(cipher, texts["notes"], f"{namespace}\nnotes")
+            notes = show_text(cipher, texts["notes"], f"{namespace}\nnotes")
+            texts["notes"], _, texts["consent"] = notes.partition(BETWEEN)
             pictures = tuple(cipher.show(picture, picture_place(namespace)) for picture in whole)
         except ValueError:
             return Entry(texts["name"], damage=(*damage, HIDDEN))
@@ -52,10 +54,18 @@ class Record:
     def concept(self, entry: Entry, cipher: Hiding) -> Concept:
         """The concept that it is, where it is whole; `entry` is its own. Raises ValueError for tokens that are none."""
         tokens = tokens_from_bytes(cipher.show(self.row["tokens"], f"{as_text(self.row['namespace'])}\ntokens"))
-        return Concept(entry.name, tokens, entry.aligner, entry.references, entry.notes, entry.created, entry.display)
+        return Concept(
+            entry.name, tokens, entry.aligner, entry.references, entry.notes, entry.created, entry.display, consent=entry.consent
+        )
 
     def _in_order(self) -> list[Row]:
         return [self.pictures[position] for position in sorted(self.pictures)]
+
+
+def texts_of(concept: Concept, namespace: str) -> dict[str, str]:
+    """The texts of a concept by column; those of the notes are its notes and, behind a separator, its consent."""
+    texts = {column: getattr(concept, column) for column in TEXTS if column != "namespace"}
+    return {"namespace": namespace, **texts, "notes": concept.notes + (BETWEEN + concept.consent if concept.consent else "")}
 
 
 def hidden_row(cipher: Hiding, texts: Mapping[str, str]) -> Row:

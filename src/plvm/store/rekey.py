@@ -6,7 +6,7 @@ from plvm.store.cipher import Cipher, Plain
 from plvm.store.conflicts import set_aside
 from plvm.store.database import Database
 from plvm.store.reader import Reader, namespaces
-from plvm.store.record import TEXTS
+from plvm.store.record import texts_of
 from plvm.store.store_tables import CIPHER, set_property
 from plvm.store.tokens import tokens_to_bytes
 from plvm.store.writer import NewRow, remove_rows, write
@@ -44,5 +44,4 @@ def rekey(database: Database, secret: bytes | None) -> int:
 
 
 def _row(concept: Concept, namespace: str) -> NewRow:
-    texts = {column: namespace if column == "namespace" else getattr(concept, column) for column in TEXTS}
-    return NewRow(texts, tokens_to_bytes(concept.tokens), concept.references)
+    return NewRow(texts_of(concept, namespace), tokens_to_bytes(concept.tokens), concept.references)

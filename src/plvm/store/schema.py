@@ -1,6 +1,6 @@
 """The version of a concept store: its tables made, checked that they are ours, brought from an older version to today's.
 
-Version 1, of plvm 0.1, has no seals; 2 has no table of keys.
+Version 1, of plvm 0.1, has no seals; 2 has no tables of keys and uses.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from plvm.store.store_tables import (
     properties,
     references,
     set_property,
+    uses,
 )
 from plvm.store.tokens import key_in, tokens_from_bytes
 from plvm.store.writer import NewRow, write, write_key
@@ -50,14 +51,14 @@ def prepare(connection: Connection, label: str) -> None:
         set_property(connection, _SHAPE, _shape(connection))
         version = SCHEMA_VERSION
         tables |= metadata.tables.keys()
-    needed = [table.name for table in metadata.sorted_tables if version == SCHEMA_VERSION or table is not keys]
+    needed = [table.name for table in metadata.sorted_tables if version == SCHEMA_VERSION or table not in (keys, uses)]
     missing = sorted(name for name in needed if name not in tables)
     if missing:
         raise damaged(label, f"it has no table {missing[0]}")
     if version > 1 and get_property(connection, _SHAPE) != _shape(connection):
         raise damaged(label, "its tables are not as they were made")
     if version < SCHEMA_VERSION:
-        metadata.create_all(connection, tables=[keys])
+        metadata.create_all(connection, tables=[keys, uses])
         if version == 1:
             _migrate(connection)
         else:

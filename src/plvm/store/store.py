@@ -20,7 +20,7 @@ from plvm.store.database import Database
 from plvm.store.entry import Entry, Page
 from plvm.store.known import behind
 from plvm.store.reader import Found, Reader
-from plvm.store.record import TEXTS
+from plvm.store.record import texts_of
 from plvm.store.roster import checked, placed, refuse_taken, renamed, word_of
 from plvm.store.tokens import tokens_to_bytes
 from plvm.store.writer import NewRow, remove, rename, write
@@ -215,10 +215,36 @@ class ConceptStore:
 
         Raises UnknownConceptError, and StoreError if the old bytes could not be overwritten yet, because another process
         kept the log from being emptied in time or the disk is full."""
+        self.forget_all([name])
+
+    def forget_all(self, names: Iterable[str]) -> None:
+        """Remove several concepts at once, as `forget` does one: all or none."""
         with self._database.transaction(write=True) as connection:
-            known = self._known(connection, name)
-            remove(connection, self.namespace, [known])
-        self._finish([known], f"<{known}> left the store")
+            known = list(dict.fromkeys(self._known(connection, name) for name in names))
+            remove(connection, self.namespace, known)
+        self._finish(known, f"{joined(known)} left the store")
+
+    def stale(self, days: int) -> dict[str, str]:
+        """{name: the day it was last added or used, in UTC} of those for whom that is more than `days` days ago, longest ago
+        first; `plvm.store.retention` says what counts as use."""
+        from plvm.store.retention import stale
+
+        with self._database.transaction(write=False) as connection:
+            return stale(connection, self.namespace, days)
+
+    def used(self, names: Collection[str]) -> None:
+        """Note that the concepts called by the words `names` were used today, those that are there. A store that cannot be
+        written keeps its old notes: nobody's answer depends on them."""
+        from plvm.store.retention import note_use, unnoted
+
+        if not names:
+            return
+        with suppress(StoreError):
+            with self._database.transaction(write=False) as connection:
+                new = unnoted(connection, self.namespace, names)
+            if new:
+                with self._database.transaction(write=True) as connection:
+                    note_use(connection, unnoted(connection, self.namespace, names))
 
     def export(self, path: str | Path, names: Iterable[str] | None = None, *, replace: bool = False) -> Names:
         """Write the concepts called `names` (default: all that are whole) to one portable file, and return their names.
@@ -300,8 +326,7 @@ class ConceptStore:
             ) from error
 
     def _row(self, concept: Concept, tokens: bytes) -> NewRow:
-        texts = {column: getattr(concept, column) for column in TEXTS if column != "namespace"}
-        return NewRow({"namespace": self.namespace, **texts}, tokens, concept.references)
+        return NewRow(texts_of(concept, self.namespace), tokens, concept.references)
 
     def _reader(self, connection: Connection) -> Reader:
         return Reader(connection, self.namespace)

@@ -67,6 +67,12 @@ keys = Table(
     Column("concept_id", ForeignKey(concepts.c.id), primary_key=True),
     Column("key", LargeBinary, nullable=False),  # float32, little-endian; with pgvector there is a column "vector" beside it
 )
+uses = Table(
+    "plvm_uses",
+    metadata,
+    Column("concept_id", ForeignKey(concepts.c.id), primary_key=True),
+    Column("day", String(10), nullable=False),  # the last one, as 2026-11-28
+)
 
 
 def get_property(connection: Connection, key: str) -> str | None:
@@ -127,7 +133,7 @@ def new_edition(connection: Connection, namespace: str) -> None:
 
 def copy_rows(source: Connection, target: Connection) -> None:
     """Put every row of a store, as it is, into the empty tables of another, with what is noted of its namespaces."""
-    for table in (concepts, references, keys):
+    for table in (concepts, references, keys, uses):
         for part in source.execution_options(yield_per=100).execute(select(table)).mappings().partitions():
             target.execute(insert(table), [dict(row) for row in part])
     noted = properties.c.key.startswith(_COUNT) | properties.c.key.startswith(_EDITION)

@@ -24,7 +24,7 @@ from plvm.store.record import (
     tokens_shown,
 )
 from plvm.store.seal import seal
-from plvm.store.store_tables import add_to_count, concepts, keys, mark_unscrubbed, new_edition, references
+from plvm.store.store_tables import add_to_count, concepts, keys, mark_unscrubbed, new_edition, references, uses
 from plvm.store.tokens import key_in
 
 
@@ -106,7 +106,7 @@ def remove(connection: Connection, namespace: str, names: Collection[str]) -> No
 def remove_rows(connection: Connection, namespace: str, ids: Sequence[int]) -> None:
     """Remove the concepts in these rows, of one namespace, and note that their bytes are still to be overwritten."""
     mark_unscrubbed(connection)
-    for theirs in (references, keys):
+    for theirs in (references, keys, uses):
         connection.execute(delete(theirs).where(theirs.c.concept_id.in_(ids)))
     connection.execute(delete(concepts).where(concepts.c.id.in_(ids)))
     add_to_count(connection, namespace, -len(ids))
