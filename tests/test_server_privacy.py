@@ -69,8 +69,9 @@ def test_a_server_forgets_in_every_namespace_whom_nobody_uses_and_notes_it(
     vlm: Personal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = a_service(vlm, tmp_path, audit=AuditLog(tmp_path / "audit.jsonl"), days=30)
+    monkeypatch.setattr("plvm.store.retention.today", lambda: date(2026, 1, 2))
     for namespace in ("a", "b"):
-        service.store(namespace).add_all([concept("old", 1), concept("used", 2)])  # on 2026-01-02
+        service.store(namespace).add_all([concept("old", 1), concept("used", 2)])
     monkeypatch.setattr("plvm.store.retention.today", lambda: date(2026, 2, 1))
     service.forget_stale()
     assert service.store("a").names() == ["old", "used"], "30 days are not more than 30 days"

@@ -23,6 +23,7 @@ from plvm.errors import (
     UnknownConceptError,
 )
 from plvm.store import ConceptStore, database
+from plvm.store.reader import portions
 
 Place = Path | str
 
@@ -431,34 +432,49 @@ def at(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
 def test_somebody_is_stale_once_more_than_so_many_days_lie_behind_the_last_use(
     store: ConceptStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add_all([concept("added", 1), concept("asked", 2), concept("nobody", 3)])  # on 2026-01-02
-    at(monkeypatch, "2026-01-12")
+    at(monkeypatch, "2027-01-02")
+    store.add_all([concept("added", 1), concept("asked", 2), concept("nobody", 3)])
+    at(monkeypatch, "2027-01-12")
     assert store.stale(10) == {} and set(store.stale(9)) == {"added", "asked", "nobody"}
     store.used(["asked", "somebody else"])
-    at(monkeypatch, "2026-01-13")
-    assert store.stale(10) == {"added": "2026-01-02", "nobody": "2026-01-02"}
+    at(monkeypatch, "2027-01-13")
+    assert store.stale(10) == {"added": "2027-01-02", "nobody": "2027-01-02"}
     store.used(["asked", "added"])
-    at(monkeypatch, "2026-01-23")
-    assert store.stale(9) == {"nobody": "2026-01-02", "added": "2026-01-13", "asked": "2026-01-13"} and len(store.stale(10)) == 1
+    at(monkeypatch, "2027-01-23")
+    assert store.stale(9) == {"nobody": "2027-01-02", "added": "2027-01-13", "asked": "2027-01-13"} and len(store.stale(10)) == 1
     store.forget_all(store.stale(10))
     store.add(concept("added", 5), replace=True)
-    assert store.names() == ["added", "asked"] and list(store.stale(9)) == ["added", "asked"], "what replaces is used anew"
+    assert store.names() == ["added", "asked"] and list(store.stale(9)) == ["asked"], "what replaces is used anew"
+
+
+def test_what_is_imported_or_enrolled_again_is_not_stale_because_it_was_made_long_ago(
+    store: ConceptStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, "2027-01-02")
+    store.add(replace(concept("billie", 1), created="2001-01-01T00:00:00+00:00"))
+    assert store.stale(1) == {}
+    store.add(replace(concept("billie", 2), created="2001-01-01T00:00:00+00:00"), replace=True)
+    assert store.stale(1) == {} and store.get("billie").created[:4] == "2001"
+
+
+def test_another_key_makes_nobody_younger_or_older(store: ConceptStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, "2027-01-02")
+    store.add(concept("billie", 1))
+    at(monkeypatch, "2027-03-02")
+    before = store.stale(1)
+    store.rekey(bytes(range(1, 33)))
+    assert store.stale(1) == before == {"billie": "2027-01-02"}
 
 
 def test_a_use_is_written_once_a_day_and_never_twice(store: ConceptStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.add(concept("billie", 1))
+    at(monkeypatch, "2099-01-01")
     written: list[bool] = []
     transaction = store._database.transaction
     monkeypatch.setattr(store._database, "transaction", lambda *, write: written.append(write) or transaction(write=write))
     for _ in range(3):
         store.used(["billie"])
     assert written == [False, True, False, False]
-
-
-def test_whoever_has_no_readable_day_is_never_stale(store: ConceptStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.add(replace(concept("billie", 1), created="long ago"))
-    at(monkeypatch, "2099-01-01")
-    assert store.stale(1) == {}
 
 
 def test_forgetting_several_is_all_or_none(store: ConceptStore) -> None:
@@ -468,3 +484,11 @@ def test_forgetting_several_is_all_or_none(store: ConceptStore) -> None:
     assert store.names() == ["a", "b", "c"]
     store.forget_all(["a", "<c>"])
     assert store.names() == ["b"] and store.check().whole
+
+
+def test_more_than_a_statement_can_name_are_listed_and_forgotten(store: ConceptStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portions, "__defaults__", (7,))
+    store.add_all([concept(f"p{number:02d}", number, references=0) for number in range(30)])
+    assert [entry.name for entry in store.page(1000).entries] == store.names()
+    store.forget_all(store.names()[3:])
+    assert store.names() == ["p00", "p01", "p02"] and store.check().whole

@@ -37,7 +37,7 @@ from result import RESULTS, Shown, progress, write_result  # noqa: E402
 from postgres import Server, package  # noqa: E402
 
 SIZES = (1_000, 10_000, 100_000)
-REPEAT, PAGE, BATCH = 20, 100, 500
+REPEAT, PAGE, BATCH = 20, 100, 2_000
 WIDTH, CONTEXT, KEY, PICTURE = 192, 16, 768, 10 * 1024
 WHAT = {
     "page": f"a page of {PAGE}",

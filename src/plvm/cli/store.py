@@ -143,8 +143,8 @@ def retain(
 ) -> None:
     """Forget those whom nobody used for more than N days, for good, without asking.
 
-    Used: added, replaced, in the prompt of a question, or found for sure in a picture. Days are those of UTC. Whoever is
-    damaged and has no readable day stays.
+    Used: added, replaced, imported, in the prompt of a question, or found for sure in a picture. Days are those of UTC.
+    Whoever is damaged and has no readable day stays.
     """
     if days < 1:
         raise RequestError("--days has to be 1 or more.", "To forget somebody by name: `plvm forget NAME`.")

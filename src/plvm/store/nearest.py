@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from plvm.store import postgresql
 from plvm.store.known import Keys, known_of
+from plvm.store.reader import portions
 from plvm.store.record import key_shown
 from plvm.store.store_tables import concepts, edition_of, keys
 
@@ -64,7 +65,6 @@ def _keys_in(connection: Connection, numbers: Sequence[int], own: Any, *, whole:
         return {row[0]: row[1] for row in connection.execute(columns.join(concepts).where(own))}
     chosen = columns.where(keys.c.concept_id.in_(bindparam("numbers", expanding=True)))
     found: dict[int, bytes] = {}
-    for first in range(0, len(numbers), 500):
-        some = {"numbers": list(numbers[first : first + 500])}
-        found |= {row[0]: row[1] for row in connection.execute(chosen, some)}
+    for some in portions(numbers):
+        found |= {row[0]: row[1] for row in connection.execute(chosen, {"numbers": list(some)})}
     return found

@@ -118,15 +118,20 @@ class Reader:
 
     def _records(self, chosen: Sequence[int] | None = None) -> Iterator[tuple[Entry, Record | None]]:
         """What each concept is, and its rows, None where they cannot be read."""
-        numbers = [number for _, number, _ in self.rows()] if chosen is None else chosen
-        records = self._read(self._own() if chosen is None else concepts.c.id.in_(chosen))
-        for number in numbers:
-            record = records.get(number)
-            entry = None if record is None else record.entry(self._cipher)
-            if entry is None or entry.damage:  # look closer, at this one alone
-                record = self.record(number)
-                entry = Entry(self._name_of(number), damage=(UNREADABLE,)) if record is None else record.entry(self._cipher)
-            yield entry, record
+        if chosen is None:
+            parts: list[tuple[Sequence[int], Any]] = [([number for _, number, _ in self.rows()], self._own())]
+        else:
+            parts = [(some, concepts.c.id.in_(some)) for some in portions(chosen)]
+        for numbers, place in parts:
+            records = self._read(place)
+            yield from (self._looked_at(number, records.get(number)) for number in numbers)
+
+    def _looked_at(self, number: int, record: Record | None) -> tuple[Entry, Record | None]:
+        entry = None if record is None else record.entry(self._cipher)
+        if entry is None or entry.damage:  # look closer, at this one alone
+            record = self.record(number)
+            entry = Entry(self._name_of(number), damage=(UNREADABLE,)) if record is None else record.entry(self._cipher)
+        return entry, record
 
     def _name_of(self, number: int) -> str:
         return next((name for name, (own, _) in self.roster().people.items() if own == number), "")
@@ -162,6 +167,11 @@ class Reader:
         kinds = [Integer if isinstance(column.type, Integer) else LargeBinary for column in columns]
         taken: list[Any] = [cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)]
         return select(*taken)
+
+
+def portions(numbers: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+    """`numbers`, so many at a time as a statement can name."""
+    return (numbers[first : first + size] for first in range(0, len(numbers), size))
 
 
 def namespaces(connection: Connection) -> Counter[str]:

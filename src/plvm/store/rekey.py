@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from plvm.store.cipher import Cipher, Plain
 from plvm.store.conflicts import set_aside
 from plvm.store.database import Database
-from plvm.store.reader import Reader, namespaces
+from plvm.store.reader import Reader, namespaces, portions
 from plvm.store.record import texts_of
-from plvm.store.store_tables import CIPHER, set_property
+from plvm.store.store_tables import CIPHER, set_property, uses
 from plvm.store.tokens import tokens_to_bytes
 from plvm.store.writer import NewRow, remove_rows, write
 from plvm.types import Concept
@@ -24,15 +26,17 @@ def rekey(database: Database, secret: bytes | None) -> int:
         with database.transaction(write=True) as connection:
             for namespace in namespaces(connection):
                 database.known.cipher = before
-                ids = sorted(Reader(connection, namespace).ids().values())
-                for some in (ids[i : i + BATCH] for i in range(0, len(ids), BATCH)):
+                ids = Reader(connection, namespace).ids()
+                for some in portions(sorted(ids.values()), BATCH):
                     database.known.cipher = before
                     found = Reader(connection, namespace).found(some)
                     if found.damaged:
                         raise set_aside(found.damaged[0])
+                    last = select(uses.c.concept_id, uses.c.day).where(uses.c.concept_id.in_(some))
+                    days = {row[0]: row[1] for row in connection.execute(last)}
                     remove_rows(connection, namespace, some)
                     database.known.cipher = after
-                    write(connection, [_row(concept, namespace) for concept in found.whole])
+                    write(connection, [_row(one, namespace, days.get(ids[one.name], one.created[:10])) for one in found.whole])
                     count += len(some)
             set_property(connection, CIPHER, after.mark)
     except BaseException:
@@ -43,5 +47,5 @@ def rekey(database: Database, secret: bytes | None) -> int:
     return count
 
 
-def _row(concept: Concept, namespace: str) -> NewRow:
-    return NewRow(texts_of(concept, namespace), tokens_to_bytes(concept.tokens), concept.references)
+def _row(concept: Concept, namespace: str, day: str) -> NewRow:
+    return NewRow(texts_of(concept, namespace), tokens_to_bytes(concept.tokens), concept.references, day=day)

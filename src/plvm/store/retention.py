@@ -1,8 +1,8 @@
 """How long concepts are kept that nobody uses.
 
-A concept is *used* on the days when it was in the prompt of a question, or found for sure in a picture; its last day is the later
-one of the day that it was added (or replaced) and the day that it was last used, in UTC. It is stale for N days once more than N
-days lie between its last day and today. What has no readable day, a damaged row for example, is never stale.
+A concept is *used* on the day when it is added, replaced or imported, and on those when it is in the prompt of a question or
+found for sure in a picture. It is stale for N days once more than N days lie between its last use and today, in UTC. Of a store from
+before uses were noted, the day when it was created counts. What has no readable day is never stale.
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
+from plvm.store import retention
 from plvm.store.conflicts import duplicate
 from plvm.store.known import known_of
 from plvm.store.postgresql import compares, keep_vector
-from plvm.store.reader import Reader
+from plvm.store.reader import Reader, portions
 from plvm.store.record import (
     Row,
     hidden_row,
@@ -31,13 +32,14 @@ from plvm.store.tokens import key_in
 @dataclass(frozen=True)
 class NewRow:
     """A concept to be kept: its texts by column, its tokens as bytes. Tokens that are damaged already get no seal; what is
-    `hidden` is encrypted already."""
+    `hidden` is encrypted already. `day` is that of its last use, "" today's."""
 
     texts: Mapping[str, str]
     tokens: bytes
     pictures: Sequence[bytes]
     tokens_whole: bool = True
     hidden: bool = False
+    day: str = ""
 
 
 def write(connection: Connection, new: Sequence[NewRow]) -> None:
@@ -71,6 +73,7 @@ def _write(connection: Connection, new: NewRow) -> None:
         own = {"concept_id": row["id"], "position": position, "picture": picture}
         connection.execute(insert(references).values(own | {"seal": seal(picture_values(own))}))
     write_key(connection, namespace, row["id"], key)
+    connection.execute(insert(uses).values(concept_id=row["id"], day=new.day or retention.today().isoformat()))
 
 
 def write_key(connection: Connection, namespace: str, number: int, key: bytes) -> None:
@@ -106,8 +109,9 @@ def remove(connection: Connection, namespace: str, names: Collection[str]) -> No
 def remove_rows(connection: Connection, namespace: str, ids: Sequence[int]) -> None:
     """Remove the concepts in these rows, of one namespace, and note that their bytes are still to be overwritten."""
     mark_unscrubbed(connection)
-    for theirs in (references, keys, uses):
-        connection.execute(delete(theirs).where(theirs.c.concept_id.in_(ids)))
-    connection.execute(delete(concepts).where(concepts.c.id.in_(ids)))
+    for some in portions(ids):
+        for theirs in (references, keys, uses):
+            connection.execute(delete(theirs).where(theirs.c.concept_id.in_(some)))
+        connection.execute(delete(concepts).where(concepts.c.id.in_(some)))
     add_to_count(connection, namespace, -len(ids))
     new_edition(connection, namespace)
