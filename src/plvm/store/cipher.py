@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from typing import Protocol
 
 from plvm.errors import RequestError, StoreError
 
@@ -19,39 +18,34 @@ _NONCE, _ROOM = 12, 32
 _MARK = "plvm concepts"
 
 
-class Hiding(Protocol):
-    """How values get into the database and out again. `place` says whose and what they are: a value is shown at its own alone.
-    What `show` and `show_name` cannot make anything of is a ValueError."""
-
-    mark: str  # what the store keeps to know its key again
-
-    def hide(self, data: bytes, place: str) -> bytes: ...
-    def show(self, data: bytes, place: str) -> bytes: ...
-    def hide_name(self, name: str, namespace: str) -> str: ...
-    def show_name(self, text: str, namespace: str) -> str: ...
-    def fits(self, mark: str) -> bool: ...
-
-
 class Plain:
-    """No encryption: everything is kept as it is."""
+    """How values get into the database and out again: here as they are. `place` says whose a value is and what: it is shown at
+    its own place alone. `mark` is what a store keeps to know its key again, "" where there is none."""
 
     mark = ""
 
     def hide(self, data: bytes, place: str) -> bytes:
+        """Bytes as they are kept."""
         return data
 
-    show = hide
+    def show(self, data: bytes, place: str) -> bytes:
+        """The bytes that were hidden. Raises ValueError where nothing can be made of them."""
+        return data
 
     def hide_name(self, name: str, namespace: str) -> str:
+        """A name as it is kept: the same for the same name of the same namespace."""
         return name
 
-    show_name = hide_name
+    def show_name(self, text: str, namespace: str) -> str:
+        """The name that was hidden. Raises ValueError where nothing can be made of it."""
+        return text
 
     def fits(self, mark: str) -> bool:
+        """Whether a store of this mark can be read so."""
         return mark == ""
 
 
-class Cipher:
+class Cipher(Plain):
     """Encryption with a secret of 32 bytes. Raises StoreError where the package is not installed."""
 
     def __init__(self, secret: bytes) -> None:
@@ -71,10 +65,12 @@ class Cipher:
         self.mark = base64.b64encode(self.hide(_MARK.encode(), "mark")).decode()
 
     def hide(self, data: bytes, place: str) -> bytes:
+        """Bytes encrypted, with a nonce of their own before them."""
         nonce = os.urandom(_NONCE)
         return nonce + self._values.encrypt(nonce, data, place.encode())
 
     def show(self, data: bytes, place: str) -> bytes:
+        """The bytes that were encrypted. Raises ValueError for those of another secret or place."""
         from cryptography.exceptions import InvalidTag
 
         try:
@@ -83,11 +79,13 @@ class Cipher:
             raise ValueError("it cannot be decrypted") from None
 
     def hide_name(self, name: str, namespace: str) -> str:
+        """A name encrypted, as text."""
         data = name.encode()
         data += bytes(-len(data) % _ROOM)  # no name has a zero byte
         return SIGN + base64.b64encode(self._names.encrypt(data, [namespace.encode()])).decode()
 
     def show_name(self, text: str, namespace: str) -> str:
+        """The name that was encrypted. Raises ValueError for one of another secret or namespace."""
         from cryptography.exceptions import InvalidTag
 
         try:
@@ -104,12 +102,12 @@ class Cipher:
             return False
 
 
-def hide_text(cipher: Hiding, text: str, place: str) -> str:
+def hide_text(cipher: Plain, text: str, place: str) -> str:
     """A text as it is kept in a column of texts; an empty one stays empty."""
     return text if cipher.mark == "" or not text else base64.b64encode(cipher.hide(text.encode(), place)).decode()
 
 
-def show_text(cipher: Hiding, text: str, place: str) -> str:
+def show_text(cipher: Plain, text: str, place: str) -> str:
     """The text that was hidden. Raises ValueError."""
     return text if cipher.mark == "" or not text else cipher.show(base64.b64decode(text, validate=True), place).decode()
 

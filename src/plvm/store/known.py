@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from plvm.naming.display import key
-from plvm.store.cipher import Hiding, Plain
+from plvm.store.cipher import Plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class Roster:
 
 
 def behind(names: list[str], after: str | None) -> list[str]:
-    """Those of sorted `names` that come behind `after`; all for None."""
+    """The part of sorted `names` that comes behind the name `after`; all of them for None."""
     return names if after is None else names[bisect_right(names, after) :]
 
 
@@ -64,7 +64,7 @@ class Keys:
 class Known:
     """What is held of one open database: how its values are hidden, and of its namespaces what was read."""
 
-    cipher: Hiding = field(default_factory=Plain)
+    cipher: Plain = field(default_factory=Plain)
 
     rosters: dict[str, Roster] = field(default_factory=dict)
     keys: dict[tuple[str, str], Keys] = field(default_factory=dict)  # by namespace and Aligner

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from plvm.store.cipher import Hiding, hide_text, show_text
+from plvm.store.cipher import Plain, hide_text, show_text
 from plvm.store.entry import HIDDEN, LOST, PICTURE, ROW, TOKENS, Entry
 from plvm.store.seal import Value, is_whole, mended, seal
 from plvm.store.tokens import tokens_from_bytes
@@ -27,7 +27,7 @@ class Record:
     row: Row
     pictures: dict[int, Row] = field(default_factory=dict)
 
-    def entry(self, cipher: Hiding) -> Entry:
+    def entry(self, cipher: Plain) -> Entry:
         """What it says, and what of it is damaged."""
         values, damage = row_values(self.row), []
         if not is_whole(values, self.row["seal"]):
@@ -51,7 +51,7 @@ class Record:
             return Entry(texts["name"], damage=(*damage, HIDDEN))
         return Entry(**texts, references=pictures, damage=tuple(damage))
 
-    def concept(self, entry: Entry, cipher: Hiding) -> Concept:
+    def concept(self, entry: Entry, cipher: Plain) -> Concept:
         """The concept that it is, where it is whole; `entry` is its own. Raises ValueError for tokens that are none."""
         tokens = tokens_from_bytes(cipher.show(self.row["tokens"], f"{as_text(self.row['namespace'])}\ntokens"))
         return Concept(
@@ -68,7 +68,7 @@ def texts_of(concept: Concept, namespace: str) -> dict[str, str]:
     return {"namespace": namespace, **texts, "notes": concept.notes + (BETWEEN + concept.consent if concept.consent else "")}
 
 
-def hidden_row(cipher: Hiding, texts: Mapping[str, str]) -> Row:
+def hidden_row(cipher: Plain, texts: Mapping[str, str]) -> Row:
     """The texts of a concept as they are kept."""
     namespace = texts["namespace"]
     return {
@@ -79,7 +79,7 @@ def hidden_row(cipher: Hiding, texts: Mapping[str, str]) -> Row:
     }
 
 
-def shown_names(cipher: Hiding, namespace: str, name: Any, display: Any) -> tuple[str, str]:
+def shown_names(cipher: Plain, namespace: str, name: Any, display: Any) -> tuple[str, str]:
     """A concept's name and display name out of what is kept; what cannot be decrypted stays as it is."""
     try:
         return cipher.show_name(as_text(name), namespace), show_text(cipher, as_text(display), f"{namespace}\ndisplay")
@@ -92,7 +92,7 @@ def picture_place(namespace: str) -> str:
     return f"{namespace}\npicture"
 
 
-def tokens_shown(cipher: Hiding, tokens: bytes, namespace: str) -> bytes:
+def tokens_shown(cipher: Plain, tokens: bytes, namespace: str) -> bytes:
     """Tokens out of what is kept; b"" where they cannot be decrypted."""
     try:
         return cipher.show(tokens, f"{namespace}\ntokens")
@@ -100,7 +100,7 @@ def tokens_shown(cipher: Hiding, tokens: bytes, namespace: str) -> bytes:
         return b""
 
 
-def key_shown(cipher: Hiding, key: bytes, namespace: str) -> bytes:
+def key_shown(cipher: Plain, key: bytes, namespace: str) -> bytes:
     """A key out of what is kept; b"" where it cannot be decrypted."""
     try:
         return cipher.show(key, f"{namespace}\nkey")

@@ -1,8 +1,8 @@
 """How long concepts are kept that nobody uses.
 
 A concept is *used* on the day when it is added, replaced or imported, and on those when it is in the prompt of a question or
-found for sure in a picture. It is stale for N days once more than N days lie between its last use and today, in UTC. Of a store from
-before uses were noted, the day when it was created counts. What has no readable day is never stale.
+found for sure in a picture. It is stale for N days once more than N days lie between its last use and today, in UTC. Of a store
+from before uses were noted, the day when it was created counts. What has no readable day is never stale.
 """
 
 from __future__ import annotations
