@@ -8,7 +8,7 @@ In an SQLite file; in PostgreSQL with pgvector; in the same without it. Everybod
 (DINOv2-base has so many) and one picture of 10 KiB. Each time is the median of 20, in one process, and what is asked is
 drawn by a seed. "first" is what the first question after a change costs, which reads names or keys anew.
 
-Claim: at 100,000 a page, a search, somebody by name and the nearest ten take under 0.2 s each in all three.
+Wanted: at 100,000 a page, a search, somebody by name and the nearest ten take under 0.2 s each in all three.
 """
 
 from __future__ import annotations
