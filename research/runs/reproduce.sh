@@ -45,6 +45,7 @@ make research/results/start_up.json "$PYTHON" research/benchmarks/start_up.py --
 make research/results/everyday_inputs.json "$PYTHON" research/benchmarks/manners.py                                                     # 3 minutes
 make research/results/unlike_training.json "$PYTHON" research/runs/unlike_training.py                                                 # 5 minutes
 make research/results/store_faults.json "$PYTHON" research/benchmarks/store_faults.py                                                 # 6 minutes
+make research/results/store_scale.json "$PYTHON" research/benchmarks/store_scale.py                                                 # 15 minutes
 make research/results/enroll.json "$PYTHON" research/benchmarks/enroll.py                                                         # 10 s
 make research/results/enrolled.json "$PYTHON" research/benchmarks/enrolled.py                                                     # 10 minutes
 make research/results/roll_call.json "$PYTHON" research/runs/roll_call.py                                                       # 15 minutes
