@@ -34,7 +34,7 @@ def concept(name: str, seed: int = 0, *, aligner: str = "aligner-a", references:
 
 def same(a: Concept, b: Concept, but: tuple[str, ...] = ()) -> bool:
     """Whether two concepts are equal in everything, `but` some fields; tensors bit by bit."""
-    fields = ("name", "display", "aligner", "references", "notes", "created")
+    fields = ("name", "display", "aligner", "references", "notes", "consent", "created")
     tensors = ("word", "head", "context", "key")
     return all(getattr(a, f) == getattr(b, f) for f in fields if f not in but) and all(
         torch.equal(getattr(a.tokens, t), getattr(b.tokens, t)) for t in tensors

@@ -10,7 +10,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # side by side one thread each is faster than two
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["toys", "serving"]
+pytest_plugins = ["toys", "serving", "postgres"]
 
 
 @pytest.fixture(autouse=True)

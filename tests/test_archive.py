@@ -166,7 +166,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "not JSON": hostile(lambda files: files.update({"manifest.json": b"{"})),
     "deep JSON": hostile(lambda files: files.update({"manifest.json": b"[" * 200_000})),
     "another format": in_manifest(lambda manifest: manifest.update(format="x")),
-    "a future version": in_manifest(lambda manifest: manifest.update(version=3)),
+    "a future version": in_manifest(lambda manifest: manifest.update(version=4)),
     "no list": in_manifest(lambda manifest: manifest.update(concepts={"a": 1})),
     "a twin": in_manifest(lambda manifest: manifest["concepts"].append(manifest["concepts"][0])),
     "an unknown field": first(evil=1),

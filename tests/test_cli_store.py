@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
+
+import pytest
 
 from damaged import flipped, run_sql
 from plvm.store import ConceptStore
@@ -113,3 +116,60 @@ def test_a_backup_with_a_damaged_concept_is_made_and_says_so(friends: Shell) -> 
     spoil_tokens(friends)
     friends("store", "backup", "b.db", exit=2)
     assert "1 damaged" in friends.out and "<billie>" in friends.err and Path("b.db").exists()
+
+
+# ---- encryption
+
+
+def test_a_store_is_encrypted_listed_with_its_key_and_decrypted(friends: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, other = friends.store.parent / "store.key", friends.store.parent / "other.key"
+    before = friends("list")
+    for file in (key, other):
+        friends("store", "new-key", str(file))
+        assert "Keep a copy elsewhere" in friends.err and file.stat().st_mode & 0o777 == 0o600
+    assert friends("store", "rekey", "--to", str(key)) == f"2 concepts in the store, encrypted with {key} from now on.\n"
+    assert b"billie" not in friends.store.read_bytes()
+    assert "is encrypted" in friends.refuses("list")[0]
+    assert "does not fit" in friends.refuses("list", "--store-key", str(other))[0]
+    assert friends("list", "--store-key", str(key)) == before
+    monkeypatch.setenv("PLVM_STORE_KEY", key.read_text())
+    assert friends("list") == before and friends("store", "check") == "2 concepts with 2 pictures whole.\n"
+    monkeypatch.delenv("PLVM_STORE_KEY")
+    friends("store", "rekey", "--store-key", str(key), "--plain")
+    assert friends("list") == before
+    assert "exists" in friends.refuses("store", "new-key", str(key))[0]
+    assert "--plain" in friends.refuses("store", "rekey")[0]
+
+
+# ---- many
+
+
+def test_a_list_has_pages_and_can_be_searched(friends: Shell) -> None:
+    assert [line.split("  ")[0] for line in friends("list", "--search", "ILL").splitlines()] == ["NAME", "billie"]
+    friends("list", "--limit", "1")
+    assert "avril" in friends.out and "billie" not in friends.out and "--after avril" in friends.err
+    friends("list", "--limit", "1", "--after", "avril")
+    assert "billie" in friends.out and friends.err == ""
+    assert [facts["name"] for facts in json.loads(friends("list", "--json", "--search", "a"))] == ["avril"]
+    assert "Nobody" in friends("list", "--search", "zoe") + friends.err
+
+
+# ---- whom nobody uses
+
+
+def test_those_whom_nobody_used_are_forgotten_after_a_dry_run(friends: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert friends("store", "retain", "--days", "1") == "" and "Everybody was used" in friends.err
+    monkeypatch.setattr("plvm.store.retention.today", lambda: date(2099, 1, 1))
+    friends("ask", "party.png", "Where is <billie>?")
+    before = friends.kept()
+    assert friends("store", "retain", "--days", "30", "--dry-run").startswith("Would forget <avril>, last used on 20")
+    assert friends.kept() == before
+    found = json.loads(friends("store", "retain", "--days", "30", "--json"))
+    assert [who["name"] for who in found["forgotten"]] == ["avril"] and [row[0] for row in friends.kept()] == ["billie"]
+    assert "1 or more" in friends.refuses("store", "retain", "--days", "0")[0]
+
+
+def test_a_note_of_consent_is_shown(friends: Shell) -> None:
+    friends("add", "kim", "party.png", "--consent", "signed on 2026-11-28")
+    assert "signed on 2026-11-28" in friends("show", "kim") and json.loads(friends("show", "kim", "--json"))["consent"]
+    assert "--consent belong" in friends.refuses("add", "--re-enrol", "--consent", "all")[0]

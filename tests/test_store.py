@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ from plvm.errors import (
     UnknownConceptError,
 )
 from plvm.store import ConceptStore, database
+from plvm.store.reader import portions
+
+Place = Path | str
 
 
 @pytest.fixture
@@ -30,7 +34,15 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[ConceptStore]:
+def store(place: Place, secret: bytes | None) -> Iterator[ConceptStore]:
+    """A store in SQLite, and one in PostgreSQL."""
+    with ConceptStore.open(place, secret=secret) as store:
+        yield store
+
+
+@pytest.fixture
+def in_file(path: Path) -> Iterator[ConceptStore]:
+    """A store in SQLite, the bytes of whose file matter."""
     with ConceptStore.open(path) as store:
         yield store
 
@@ -44,12 +56,16 @@ def state(store: ConceptStore) -> dict[str, tuple[str, str, int]]:
     return {c.name: (c.aligner, c.notes, hash(c.references)) for c in store.list()}
 
 
-def test_a_concept_comes_back_as_it_went_in(store: ConceptStore, path: Path) -> None:
+def test_a_concept_comes_back_as_it_went_in(store: ConceptStore, place: Place, secret: bytes | None) -> None:
     billie = concept("billie", 1, references=3)
     store.add(billie)
     assert same(store.get("billie"), billie) and same(store.get("<billie>"), billie)
-    with ConceptStore.open(path) as again:
+    with ConceptStore.open(place, secret=secret) as again:
         assert same(again.get("billie"), billie)
+
+
+def test_a_file_can_be_named_by_url_too(in_file: ConceptStore, path: Path) -> None:
+    billie = in_file.add(concept("billie", 1, references=3))
     with ConceptStore.open(f"sqlite:///{path}") as by_url:
         assert same(by_url.get("billie"), billie)
 
@@ -126,43 +142,43 @@ def test_rename_keeps_everything_but_the_name(store: ConceptStore) -> None:
     assert same(store.get("bill"), replace(concept("billie", 1), name="bill"))
 
 
-def test_forgetting_leaves_no_byte_in_any_file(store: ConceptStore, path: Path) -> None:
+def test_forgetting_leaves_no_byte_in_any_file(in_file: ConceptStore, path: Path) -> None:
     secret = concept("Zaphod-the-secret", 7, references=2)
-    store.add(concept("billie", 1))
-    store.add(secret)
-    store.add(concept("avril", 2))
+    in_file.add(concept("billie", 1))
+    in_file.add(secret)
+    in_file.add(concept("avril", 2))
     marks = [b"Zaphod-the-secret", secret.tokens.context.numpy().tobytes()[:24]]
     marks += [picture[at : at + 24] for picture in secret.references for at in range(100, len(picture) - 24, 1500)]
     assert all(mark in files_of(path) for mark in marks), "or this test shows nothing"
-    store.forget("Zaphod-the-secret")
+    in_file.forget("Zaphod-the-secret")
     assert not [mark for mark in marks if mark in files_of(path)], "while the store is open"
-    assert store.names() == ["avril", "billie"]
-    store.close()
+    assert in_file.names() == ["avril", "billie"]
+    in_file.close()
     assert not [mark for mark in marks if mark in files_of(path)], "and when it is closed"
 
 
-def test_replaced_references_and_old_names_are_gone_too(store: ConceptStore, path: Path) -> None:
+def test_replaced_references_and_old_names_are_gone_too(in_file: ConceptStore, path: Path) -> None:
     old = concept("Zaphod", 7)
-    store.add(old)
-    store.add(replace(concept("Zaphod", 8), notes=""), replace=True)
+    in_file.add(old)
+    in_file.add(replace(concept("Zaphod", 8), notes=""), replace=True)
     assert old.references[0][500:524] not in files_of(path)
-    store.rename("Zaphod", "billie")
+    in_file.rename("Zaphod", "billie")
     assert b"Zaphod" not in files_of(path)
 
 
-def test_forgetting_many_among_many_leaves_no_byte(store: ConceptStore, path: Path) -> None:
+def test_forgetting_many_among_many_leaves_no_byte(in_file: ConceptStore, path: Path) -> None:
     people = [concept(f"secret{number:03d}", number, side=5 + number % 30) for number in range(40)]
     for person in people:
-        store.add(person)
+        in_file.add(person)
     for person in people[::2] + people[1::4]:
-        store.forget(person.name)
+        in_file.forget(person.name)
         left = files_of(path)
         assert person.name.encode() not in left and person.references[0][60:80] not in left, person.name
-    assert len(store.list()) == 10
+    assert len(in_file.list()) == 10
 
 
-def test_nothing_crosses_namespaces(path: Path) -> None:
-    with ConceptStore.open(path, namespace="a") as a, ConceptStore.open(path, namespace="b") as b:
+def test_nothing_crosses_namespaces(place: Place, secret: bytes | None) -> None:
+    with ConceptStore.open(place, secret=secret, namespace="a") as a, ConceptStore.open(place, secret=secret, namespace="b") as b:
         a.add(concept("billie", 1))
         b.add(concept("billie", 2))
         a.add(concept("avril", 3))
@@ -176,9 +192,9 @@ def test_nothing_crosses_namespaces(path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "../x", "x" * 129])
-def test_a_strange_namespace_is_refused(path: Path, bad: str) -> None:
+def test_a_strange_namespace_is_refused(place: Place, secret: bytes | None, bad: str) -> None:
     with pytest.raises(RequestError):
-        ConceptStore.open(path, namespace=bad)
+        ConceptStore.open(place, secret=secret, namespace=bad)
 
 
 def test_concepts_of_another_aligner_are_an_error_with_the_command_to_run(store: ConceptStore) -> None:
@@ -195,9 +211,9 @@ def test_concepts_of_another_aligner_are_an_error_with_the_command_to_run(store:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes")
-def test_only_the_owner_may_read_the_store_and_what_is_exported(store: ConceptStore, path: Path) -> None:
-    store.add(concept("billie"))
-    store.export(path.parent / "out.plvm")
+def test_only_the_owner_may_read_the_store_and_what_is_exported(in_file: ConceptStore, path: Path) -> None:
+    in_file.add(concept("billie"))
+    in_file.export(path.parent / "out.plvm")
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -221,7 +237,7 @@ def damage(path: Path, kind: str) -> None:
         data = data[: 50 if kind == "truncated in the header" else len(data) // 2]
     path.write_bytes(data)
     statement = {
-        "future": "UPDATE plvm_store SET value = '3'",
+        "future": "UPDATE plvm_store SET value = '4'",
         "no version": "DELETE FROM plvm_store",
         "a table lost": "DROP TABLE plvm_references",
         "another program's": "CREATE TABLE notes (x)",
@@ -264,41 +280,41 @@ def test_places_that_cannot_hold_a_store_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_locked_store_is_an_error_not_a_wait_for_ever(
-    store: ConceptStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    in_file: ConceptStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    store.close()  # the next connection takes the new patience
+    in_file.close()  # the next connection takes the new patience
     with pytest.raises(StoreError, match="busy"):
-        store.add(concept("billie"))
+        in_file.add(concept("billie"))
     other.close()
 
 
-def test_a_writer_waits_in_line_before_it_reads(store: ConceptStore, path: Path) -> None:
+def test_a_writer_waits_in_line_before_it_reads(in_file: ConceptStore, path: Path) -> None:
     other = sqlite3.connect(path, timeout=0, isolation_level=None)
-    with store._database.transaction(write=True), pytest.raises(sqlite3.OperationalError, match="locked"):
+    with in_file._database.transaction(write=True), pytest.raises(sqlite3.OperationalError, match="locked"):
         other.execute("BEGIN IMMEDIATE")
     other.execute("BEGIN IMMEDIATE")
-    assert store.names() == [], "and a reader does not wait for it"
+    assert in_file.names() == [], "and a reader does not wait for it"
     other.close()
 
 
 def test_a_reader_that_keeps_the_forgotten_bytes_alive_is_reported(
-    store: ConceptStore, path: Path, monkeypatch: pytest.MonkeyPatch
+    in_file: ConceptStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.add(concept("billie", 1))
-    store.close()
+    in_file.add(concept("billie", 1))
+    in_file.close()
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM plvm_concepts").fetchone() == (1,)
     with pytest.raises(StoreError, match="<billie> left the store, but"):
-        store.forget("billie")
-    assert store.names() == []
+        in_file.forget("billie")
+    assert in_file.names() == []
     assert reference(1000)[500:524] in files_of(path), "or this test shows nothing"
     reader.close()
-    store.close()
+    in_file.close()
     with ConceptStore.open(path):
         assert reference(1000)[500:524] not in files_of(path)
 
@@ -313,3 +329,166 @@ def test_many_are_added_together_or_not_at_all(store: ConceptStore) -> None:
     with pytest.raises(DuplicateConceptError, match="twice"):
         store.add_all([concept("mia", 4), concept("mia", 5)], replace=True)
     assert store.names() == ["avril", "billie"]
+
+
+# ---- many
+
+
+def test_pages_are_sorted_and_searched_by_both_names_and_miss_nobody(store: ConceptStore) -> None:
+    names = [f"p{number:02d}" for number in range(25)]
+    store.add_all([concept(name, number) for number, name in enumerate(names)])
+    store.add(concept("Anna Maria", 90))
+    assert [store.page(10).total, store.page(10).more, store.page(100).more] == [26, True, False]
+    met: list[str] = []
+    while (page := store.page(10, after=met[-1] if met else None)).entries:
+        met += [entry.name for entry in page.entries]
+    assert met == sorted([*names, "anna-maria"]) == store.names()
+    assert [entry.name for entry in store.page(search="na MA").entries] == ["anna-maria"]
+    assert [entry.name for entry in store.page(1, search="P1", after="p11").entries] == ["p12"]
+    assert store.page(search="nobody").total == 0 and not store.page(search="nobody").entries
+
+
+def test_what_a_page_says_is_what_the_list_says_after_every_change(
+    store: ConceptStore, place: Place, secret: bytes | None
+) -> None:
+    def agree() -> bool:
+        return list(store.page(100).entries) == list(store.entries()) and store.names() == [c.name for c in store.list()]
+
+    with ConceptStore.open(place, secret=secret) as other:
+        for who in (store, other):
+            who.add(concept(f"a{id(who)}", 1))
+            assert agree()
+        other.rename(f"a{id(other)}", "bob")
+        assert agree() and store.entry("bob").name == "bob"
+        other.add(concept("bob", 5), replace=True)
+        assert agree() and same(store.get("bob"), concept("bob", 5))
+        other.forget("bob")
+        assert agree()
+        with pytest.raises(UnknownConceptError):
+            store.entry("bob")
+
+
+def test_the_nearest_are_those_that_a_product_of_all_keys_finds(store: ConceptStore) -> None:
+    people = [concept(f"p{number}", number) for number in range(60)]
+    store.add_all([*people, concept("stranger", 3, aligner="aligner-b")])
+    for key in (tokens(500).key, people[7].tokens.key):
+        expected = sorted(people, key=lambda one: -float(one.tokens.key @ key))[:5]
+        found = store.nearest(key, 5, aligner="aligner-a")
+        assert [name for name, _ in found] == [one.name for one in expected]
+        assert [round(likeness, 4) for _, likeness in found] == [round(float(one.tokens.key @ key), 4) for one in expected]
+    assert store.nearest(tokens(0).key[:3], aligner="aligner-a") == [], "keys of another width are nobody's"
+
+
+def test_the_nearest_follow_every_change_and_nothing_crosses_namespaces(
+    store: ConceptStore, place: Place, secret: bytes | None
+) -> None:
+    def nearest(seed: int) -> str:
+        return store.nearest(tokens(seed).key, 1, aligner="aligner-a")[0][0]
+
+    store.add_all([concept("a", 1), concept("b", 2), concept("c", 3)])
+    assert [nearest(1), nearest(2), nearest(3)] == ["a", "b", "c"]
+    with (
+        ConceptStore.open(place, secret=secret) as other,
+        ConceptStore.open(place, secret=secret, namespace="other") as elsewhere,
+    ):
+        elsewhere.add(concept("stranger", 9))
+        other.forget("c")
+        other.add(concept("d", 2))
+        other.forget("b")
+        other.rename("a", "e")
+        assert [nearest(1), nearest(2)] == ["e", "d"] and len(store.nearest(tokens(9).key, aligner="aligner-a")) == 2
+        other.add(concept("d", 9), replace=True)
+        assert nearest(9) == "d"
+
+
+# ---- consent
+
+
+def test_a_note_of_consent_is_kept_apart_from_the_notes_and_travels(
+    store: ConceptStore, tmp_path: Path, path: Path
+) -> None:
+    signed = replace(concept("billie", 1), consent="signed on paper,\n2026-11-28")
+    bare = replace(concept("mia", 2), notes="", consent="said so")
+    odd = replace(concept("kim", 3), notes="a\x1eb", consent="c\x1ed")
+    store.add_all([signed, bare, odd])
+    assert same(store.get("billie"), signed) and same(store.get("mia"), bare)
+    assert (store.entry("kim").notes, store.entry("kim").consent) == ("a b", "c d")
+    store.rename("billie", "bill")
+    assert store.get("bill").consent == signed.consent and store.check().whole
+    store.export(tmp_path / "out.plvm")
+    with ConceptStore.open(path.with_name("other.db")) as other:
+        other.import_(tmp_path / "out.plvm")
+        assert other.get("bill").consent == signed.consent
+
+
+# ---- whom nobody uses
+
+
+def at(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
+    """Make it that day."""
+    monkeypatch.setattr("plvm.store.retention.today", lambda: date.fromisoformat(day))
+
+
+def test_somebody_is_stale_once_more_than_so_many_days_lie_behind_the_last_use(
+    store: ConceptStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, "2027-01-02")
+    store.add_all([concept("added", 1), concept("asked", 2), concept("nobody", 3)])
+    at(monkeypatch, "2027-01-12")
+    assert store.stale(10) == {} and set(store.stale(9)) == {"added", "asked", "nobody"}
+    store.used(["asked", "somebody else"])
+    at(monkeypatch, "2027-01-13")
+    assert store.stale(10) == {"added": "2027-01-02", "nobody": "2027-01-02"}
+    store.used(["asked", "added"])
+    at(monkeypatch, "2027-01-23")
+    assert store.stale(9) == {"nobody": "2027-01-02", "added": "2027-01-13", "asked": "2027-01-13"} and len(store.stale(10)) == 1
+    store.forget_all(store.stale(10))
+    store.add(concept("added", 5), replace=True)
+    assert store.names() == ["added", "asked"] and list(store.stale(9)) == ["asked"], "what replaces is used anew"
+
+
+def test_what_is_imported_or_enrolled_again_is_not_stale_because_it_was_made_long_ago(
+    store: ConceptStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, "2027-01-02")
+    store.add(replace(concept("billie", 1), created="2001-01-01T00:00:00+00:00"))
+    assert store.stale(1) == {}
+    store.add(replace(concept("billie", 2), created="2001-01-01T00:00:00+00:00"), replace=True)
+    assert store.stale(1) == {} and store.get("billie").created[:4] == "2001"
+
+
+def test_another_key_makes_nobody_younger_or_older(store: ConceptStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, "2027-01-02")
+    store.add(concept("billie", 1))
+    at(monkeypatch, "2027-03-02")
+    before = store.stale(1)
+    store.rekey(bytes(range(1, 33)))
+    assert store.stale(1) == before == {"billie": "2027-01-02"}
+
+
+def test_a_use_is_written_once_a_day_and_never_twice(store: ConceptStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.add(concept("billie", 1))
+    at(monkeypatch, "2099-01-01")
+    written: list[bool] = []
+    transaction = store._database.transaction
+    monkeypatch.setattr(store._database, "transaction", lambda *, write: written.append(write) or transaction(write=write))
+    for _ in range(3):
+        store.used(["billie"])
+    assert written == [False, True, False, False]
+
+
+def test_forgetting_several_is_all_or_none(store: ConceptStore) -> None:
+    store.add_all([concept("a", 1), concept("b", 2), concept("c", 3)])
+    with pytest.raises(UnknownConceptError):
+        store.forget_all(["a", "nobody"])
+    assert store.names() == ["a", "b", "c"]
+    store.forget_all(["a", "<c>"])
+    assert store.names() == ["b"] and store.check().whole
+
+
+def test_more_than_a_statement_can_name_are_listed_and_forgotten(store: ConceptStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portions, "__defaults__", (7,))
+    store.add_all([concept(f"p{number:02d}", number, references=0) for number in range(30)])
+    assert [entry.name for entry in store.page(1000).entries] == store.names()
+    store.forget_all(store.names()[3:])
+    assert store.names() == ["p00", "p01", "p02"] and store.check().whole

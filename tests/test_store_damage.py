@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from concepts import concept, same
 from damaged import SMALL, flipped, run_sql, small_store, spoil, tokens_of
 from plvm.errors import DamagedStoreError, StoreError, UnknownConceptError
 from plvm.store import ConceptStore
+from plvm.store.database import Database
+from plvm.store.schema import _shape
 from plvm.store.seal import is_whole, mended, seal
 from plvm.store.sqlite_pages import Pages
 
@@ -255,7 +258,31 @@ def test_one_wrong_bit_is_mended_and_two_are_not() -> None:
         assert mended([one[0], one[1], b"", flipped(values[3], 3)], found) is None
 
 
-# ---- stores of 0.1
+# ---- older stores
+
+
+def as_version_2(path: Path) -> None:
+    """Make a store what plvm 0.2 wrote before there were keys."""
+    run_sql(path, "DROP TABLE plvm_keys", "DROP TABLE plvm_uses", "UPDATE plvm_store SET value = '2' WHERE key = 'schema'")
+    run_sql(path, "DELETE FROM plvm_store WHERE key LIKE 'edition:%'")
+    with Database.open(path.with_name("new.db")) as new, new.transaction(write=True) as connection:
+        for table in ("keys", "uses"):
+            connection.exec_driver_sql(f"DROP TABLE plvm_{table}")
+        shape = _shape(connection)
+    run_sql(path, f"UPDATE plvm_store SET value = '{shape}' WHERE key = 'shape'")
+
+
+def test_a_store_without_keys_gets_them_and_its_damage_stays_damage(path: Path) -> None:
+    spoil(path, SMALL["billie"].references[0][200:300])
+    as_version_2(path)
+    with ConceptStore.open(path) as store:
+        assert [c.name for c in store.list()] == ["avril", "mia"] and store.damaged[0].name == "billie"
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM plvm_keys").fetchone() == (3,)
+    assert connection.execute("SELECT key FROM plvm_keys WHERE concept_id = 1").fetchone() == (
+        SMALL["avril"].tokens.key.numpy().tobytes(),
+    )
+    connection.close()
 
 
 def test_a_store_of_0_1_is_sealed_when_it_is_opened(tmp_path: Path) -> None:

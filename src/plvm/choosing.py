@@ -49,11 +49,19 @@ def choose(
     need_somebody: bool = True,
 ) -> Choice:
     """The concepts called `names`, words or display names; without any all that are stored, and of more than four those
-    likeliest in `image`.
+    likeliest in `image`. The store notes that they were used.
 
     With more than four and no picture nobody can be chosen: then nobody is, or RequestError with `need_somebody`. Raises
     also UnknownConceptError, ConceptNameError and AlignerMismatchError, as the store does.
     """
+    choice = _chosen(vlm, store, names, image, need_somebody=need_somebody)
+    store.used([concept.name for concept in choice.concepts])
+    return choice
+
+
+def _chosen(
+    vlm: Personal, store: ConceptStore, names: Sequence[str], image: Image.Image | None, *, need_somebody: bool
+) -> Choice:
     if names:
         return Choice([store.get(word, aligner=vlm.fingerprint) for word in store.check_known(*names)])
     if image is None:

@@ -84,15 +84,16 @@ class Client:
         except self._errors as error:
             raise self._silent(error) from None
 
-    def people(self) -> Iterator[Any]:
-        """Everybody whom the server knows for this key, by name."""
-        after: dict[str, str | int] = {}
+    def people(self, search: str = "", after: str | None = None) -> Iterator[Any]:
+        """Everybody whom the server knows for this key, by name: with `search` those whose name contains it, with `after` those
+        behind that name."""
+        query: dict[str, str | int] = {"search": search} if search else {}
         while True:
-            page = self.get("/v1/concepts", limit=1000, **after)
+            page = self.get("/v1/concepts", limit=1000, **query, **({} if after is None else {"after": after}))
             yield from page["data"]
             if not page["has_more"]:
                 return
-            after = {"after": page["last"]}
+            after = page["last"]
 
     def person(self, name: str) -> Any:
         """What the server knows of somebody."""

@@ -168,7 +168,7 @@ def _enrolled_again(vlm: Personal, old: Entry) -> Concept:
     if not old.references:
         raise RequestError(f"<{old.name}> came without pictures.", f"Run `plvm add {old.name} PICTURE --replace`.")
     made = vlm.enroll(old.name, *old.references, notes=old.notes)
-    return replace(made, references=old.references, created=old.created, display=old.display)
+    return replace(made, references=old.references, created=old.created, display=old.display, consent=old.consent)
 
 
 def _group(folder: Path) -> Group:

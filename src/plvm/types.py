@@ -43,7 +43,7 @@ class Concept:
     enrolled from (kept so that another Aligner can enrol it again); `created` is an ISO 8601 time in UTC. `name` is the
     word that stands as `<name>` in questions and answers, `display` what people call it: "" where that is the same.
     `unlike` says of each reference how unlike the training it is, as `Answer.unlike` does of a picture; it is known where it was
-    enrolled, and not stored.
+    enrolled, and not stored. `consent` is a note of who agreed to this, when and how.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Concept:
     created: str = ""
     display: str = ""
     unlike: tuple[float, ...] = ()
+    consent: str = ""
 
     @property
     def shown(self) -> str:

@@ -66,7 +66,7 @@ class Residents:
         kept = self._store.add_all(concepts, replace=replacing)
         for concept in kept:
             self._entries[concept.name] = Entry(
-                concept.name, concept.display, concept.aligner, concept.notes, concept.created
+                concept.name, concept.display, concept.aligner, concept.notes, concept.created, consent=concept.consent
             )
             self._kept[concept.name] = kept_digest(concept.references)
         return kept

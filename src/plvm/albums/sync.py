@@ -258,7 +258,7 @@ class Sync:
             person.unlike = max(made[i].unlike, default=None)
             if person.word:
                 entry = self._residents.entry(person.word)
-                made[i] = with_fields(made[i], notes=entry.notes, created=entry.created)
+                made[i] = with_fields(made[i], notes=entry.notes, created=entry.created, consent=entry.consent)
         kept = self._residents.add(made, replacing=replacing)
         for person, concept in zip(group, kept, strict=True):
             person.word = concept.name

@@ -29,22 +29,42 @@ def register(app: Typer) -> None:
     add_verb(app, "forget", forget, "Concepts", "NAME...")
 
 
-def list_(store: o.StoreOptions, server: remote.ServerOptions, json: o.Json = False) -> None:
-    """List everyone who is enrolled."""
+def list_(
+    search: Annotated[str, Option("--search", metavar="TEXT", help="Those whose name contains TEXT.")] = "",
+    limit: Annotated[
+        int, Option("--limit", metavar="N", help="At most N.", show_default="everybody")
+    ] = sys.maxsize,
+    after: Annotated[
+        str | None, Option("--after", metavar="NAME", help="Those behind NAME in the list.", show_default=False)
+    ] = None,
+    *,
+    store: o.StoreOptions,
+    server: remote.ServerOptions,
+    json: o.Json = False,
+) -> None:
+    """List everyone who is enrolled, or some of them."""
+    if limit < 1:
+        raise RequestError("--limit has to be 1 or more.", "Leave it out to list everybody.")
     if (client := server.client(store)) is not None:
         with client:
-            remote.list_(client, json=json)
+            remote.list_(client, search=search, limit=limit, after=after, json=json)
         return
     with store.open() as opened:
-        if json:
+        if json and limit == sys.maxsize and not search and after is None:
             found = [_facts(concept) for concept in opened.list()] + [_damaged(entry) for entry in opened.damaged]
             out_json(sorted(found, key=lambda facts: str(facts["name"])))
             return
-        entries = opened.entries()
+        page = opened.page(limit, after=after, search=search)
+        entries = page.entries
+        if json:
+            out_json([_damaged(entry) if entry.damage else _facts(opened.get(entry.name)) for entry in entries])
+            return
     if not entries:
-        say("Nobody is enrolled yet: `plvm add NAME PICTURE`.")
+        say("Nobody matches." if search or after is not None else "Nobody is enrolled yet: `plvm add NAME PICTURE`.")
         return
     out(table([_line(entry) for entry in entries], ("NAME", "PICTURES", "ADDED", "NOTES")))
+    if page.more:
+        say(f"There are {page.total:,}; go on with --after {entries[-1].name}.")
     makers = {entry.aligner for entry in entries if not entry.damage}
     if len(makers) > 1:
         say(f"They were made by {len(makers)} Aligners; `plvm add --re-enrol` makes them anew with the one in use.")
@@ -75,6 +95,7 @@ def show(
             ("tokens", f"word {tokens['word']}, head {tokens['head']}, context {tokens['context']}"),
             ("aligner", concept.aligner),
             ("notes", concept.notes),
+            ("consent", concept.consent),
         ]
         out(table(rows))
     if save_reference is not None:
@@ -150,6 +171,7 @@ def _facts(concept: Concept) -> dict[str, Any]:
         "created": concept.created,
         "aligner": concept.aligner,
         "notes": concept.notes,
+        "consent": concept.consent,
         "references": references,
         "tokens": shapes,
         "damaged": [],
@@ -158,7 +180,8 @@ def _facts(concept: Concept) -> dict[str, Any]:
 
 def _damaged(entry: Entry) -> dict[str, Any]:
     """The same of a damaged concept, of which nothing but the name is to be used."""
-    nothing: dict[str, Any] = {"display": "", "created": "", "aligner": "", "notes": "", "references": [], "tokens": {}}
+    texts = dict.fromkeys(("display", "created", "aligner", "notes", "consent"), "")
+    nothing: dict[str, Any] = {**texts, "references": [], "tokens": {}}
     return {"name": entry.name, **nothing, "damaged": list(entry.damage)}
 
 

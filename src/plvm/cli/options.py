@@ -57,6 +57,23 @@ class StoreOptions:
         str,
         Option("--namespace", metavar="NAME", help="Whose concepts: nothing crosses from one namespace to another."),
     ] = "default"
+    store_key: Annotated[
+        Path | None,
+        Option("--store-key", metavar="FILE", help="The key of an encrypted store, as `plvm store new-key` writes it.",
+               show_default="PLVM_STORE_KEY, if it is set"),
+    ] = None  # fmt: skip
+
+    def secret(self) -> bytes | None:
+        """What the store is encrypted with; None: it is not. Raises RequestError."""
+        from plvm.store.cipher import secret_in
+
+        if self.store_key is not None:
+            try:
+                return secret_in(self.store_key.expanduser().read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise RequestError(f"The key {self.store_key} cannot be read: {error}.", "Name its file.") from None
+        text = os.environ.get("PLVM_STORE_KEY", "")
+        return secret_in(text) if text else None
 
     def place(self) -> str | Path:
         """Where the store is: the path of an SQLite file, or the URL of another database."""
@@ -72,7 +89,8 @@ class StoreOptions:
         with resting():
             from plvm.store import ConceptStore
 
-        return ConceptStore.open(self.place(), namespace=self.namespace, warn=None if quiet else say)
+        warn = None if quiet else say
+        return ConceptStore.open(self.place(), namespace=self.namespace, warn=warn, secret=self.secret())
 
 
 @dataclass(frozen=True)

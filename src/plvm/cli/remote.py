@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -149,10 +150,10 @@ def told_places(groups: dict[str, list[Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def add(client: Client, name: str, files: list[str], *, notes: str, replace: bool, json: bool) -> None:
+def add(client: Client, name: str, files: list[str], *, notes: str, consent: str, replace: bool, json: bool) -> None:
     """`plvm add NAME IMAGE...`."""
     begun = time.perf_counter()
-    told = enrol(client, name, files, notes=notes, replace=replace)
+    told = enrol(client, name, files, notes=notes, consent=consent, replace=replace)
     seconds = time.perf_counter() - begun
     if json:
         facts = {"name": told["name"], "display": told["shown"], "pictures": told["pictures"], "seconds": round(seconds, 4)}
@@ -162,21 +163,24 @@ def add(client: Client, name: str, files: list[str], *, notes: str, replace: boo
         out(f"Enrolled {called} from {count(told['pictures'], 'picture')} in {1000 * seconds:.0f} ms.")
 
 
-def enrol(client: Client, name: str, files: list[str], *, notes: str = "", replace: bool = False) -> Any:
+def enrol(
+    client: Client, name: str, files: list[str], *, notes: str = "", consent: str = "", replace: bool = False
+) -> Any:
     """Somebody from the pictures in files, as the server keeps them."""
     from plvm.client import data_uri
 
-    body = {"name": name, "images": [data_uri(file) for file in files], "notes": notes, "replace": replace}
+    images = [data_uri(file) for file in files]
+    body = {"name": name, "images": images, "notes": notes, "consent": consent, "replace": replace}
     return client.post("/v1/concepts", body)
 
 
-def list_(client: Client, *, json: bool) -> None:
+def list_(client: Client, *, search: str, limit: int, after: str | None, json: bool) -> None:
     """`plvm list`."""
-    people = list(client.people())
+    people = list(islice(client.people(search, after), limit))
     if json:
         out_json([{key: value for key, value in p.items() if key not in ("object", "unlike")} for p in people])
     elif not people:
-        say("Nobody is enrolled yet: `plvm add NAME PICTURE`.")
+        say("Nobody matches." if search or after is not None else "Nobody is enrolled yet: `plvm add NAME PICTURE`.")
     else:
         rows = [
             (label(p["name"], p["shown"]) if p["shown"] != p["name"] else p["name"] + (" (damaged)" if p["damage"] else ""),

@@ -9,7 +9,7 @@ import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
@@ -18,6 +18,9 @@ from plvm.cli.console import out, out_json, say, table
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
 from plvm.runtime import home_folder
+
+if TYPE_CHECKING:
+    from plvm.server.audit import AuditLog
 
 KEY_FILE = "keys.json"
 PACKAGES = {"fastapi", "uvicorn", "multipart", "python_multipart", "prometheus_client"}
@@ -67,6 +70,29 @@ class BrowserOptions:
             Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # some browsers keep whoever starts them
 
 
+@dataclass(frozen=True)
+class PrivacyOptions:
+    """What is noted of callers, and how long concepts are kept."""
+
+    audit: Annotated[
+        Path | None, Option("--audit", metavar="FILE", help="Note who did what and when, a line of JSON each; nobody's name.")
+    ] = None
+    audit_names: Annotated[bool, Option("--audit-names", help="Note the names of concepts there too.")] = False
+    retention_days: Annotated[
+        int | None,
+        Option("--retention-days", metavar="N", help="Forget whom nobody used for more than N days, as `plvm store retain` does; "
+               "looked at once a day.", show_default="keep everybody"),
+    ] = None  # fmt: skip
+
+    def parts(self) -> tuple[AuditLog | None, int | None]:
+        """The log, and the days. Raises RequestError."""
+        from plvm.server.audit import AuditLog
+
+        if self.retention_days is not None and self.retention_days < 1:
+            raise RequestError("--retention-days has to be 1 or more.", "Leave it out to keep everybody.")
+        return None if self.audit is None else AuditLog(self.audit.expanduser(), names=self.audit_names), self.retention_days
+
+
 def serve(
     host: Annotated[
         str, Option("--host", metavar="ADDRESS", help="Where to listen; elsewhere than here, a key is needed.")
@@ -79,6 +105,7 @@ def serve(
     keys: KeysOption = None,
     *,
     browser: BrowserOptions,
+    privacy: PrivacyOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
 ) -> None:
@@ -106,13 +133,14 @@ def serve(
     if min(batch, queue) < 1 or seconds <= 0 or not 0 <= port < 65536 or per_minute < 0:
         raise RequestError("--batch, --queue and --seconds must be above 0, --port a port.", "Correct them.")
     origins = browser.origins()
+    log, days = privacy.parts()
     file = KeyFile(_place(keys))
     check_place(host, len(file.keys))
     limits = Limits(batch=batch, queue=queue, seconds=seconds, per_minute=per_minute)
-    database = Database.open(store.place())
+    database = Database.open(store.place(), secret=store.secret())
     service = Service(
         model.load(), database, name=Path(model.model).name, namespace=store.namespace, keys=file,
-        keys_needed=bool(file.keys), limits=limits,
+        keys_needed=bool(file.keys), limits=limits, audit=log, days=days,
     )  # fmt: skip
     who = "Every request needs a key." if file.keys else "Only this machine may ask; no key is needed."
 

@@ -1,7 +1,9 @@
-"""`plvm store check`, `plvm store backup`: whether the store is whole, and a copy of it."""
+"""`plvm store`: whether the store is whole, a copy of it, its encryption."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,18 +17,21 @@ from plvm.errors import DamagedStoreError, PlvmError, RequestError
 if TYPE_CHECKING:
     from plvm.store.health import Health
 
-store_ = Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, repair and back up the store.")
+store_ = Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, repair, back up and encrypt the store.")
 
 
 def register(app: Typer) -> None:
     add_verb(store_, "check", check)
     add_verb(store_, "backup", backup, usage="FILE")
+    add_verb(store_, "new-key", new_key, usage="FILE")
+    add_verb(store_, "rekey", rekey)
+    add_verb(store_, "retain", retain)
     app.add_typer(store_, name="store", rich_help_panel="Concepts")
 
 
 @store_.callback()
 def store() -> None:
-    """Check, repair and back up the store."""
+    """Check, repair, back up and encrypt the store."""
 
 
 def check(
@@ -84,6 +89,78 @@ def backup(
         raise Exit(2)
 
 
+def new_key(file: Annotated[Path, Argument(metavar="FILE", help="The file to write; only you may read it.")]) -> None:
+    """Make a key to encrypt a store with.
+
+    Whoever has the key and the store reads everything; without the key nobody does, you neither. Keep it where the store is not.
+
+    \b
+    Examples:
+      plvm store new-key store.key
+      plvm store rekey --to store.key
+      plvm list --store-key store.key
+    """
+    from plvm.store.cipher import new_secret
+
+    try:
+        with open(os.open(file.expanduser(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+            opened.write(new_secret() + "\n")
+    except OSError as error:
+        raise RequestError(f"{file} cannot be written: {error.strerror}.", "Name a new file in a folder of yours.") from None
+    say(f"Wrote a key to {file}. Keep a copy elsewhere: without it an encrypted store is lost.")
+
+
+def rekey(
+    to: Annotated[Path | None, Option("--to", metavar="FILE", help="The file of the key from now on.")] = None,
+    plain: Annotated[bool, Option("--plain", help="Decrypt the store.")] = False,
+    *,
+    store: o.StoreOptions,
+) -> None:
+    """Encrypt the store, change its key, or decrypt it: all namespaces, every row.
+
+    --store-key (or PLVM_STORE_KEY) names the key that it has now, if it has one. Stop other programs that use it first.
+
+    \b
+    Examples:
+      plvm store rekey --to store.key
+      plvm store rekey --store-key store.key --to new.key
+      plvm store rekey --store-key store.key --plain
+    """
+    if plain == (to is not None):
+        raise RequestError("One of --to FILE and --plain is needed.", "Make a key with `plvm store new-key FILE`.")
+    secret = replace(store, store_key=to).secret() if to is not None else None
+    with store.open() as opened:
+        number = opened.rekey(secret)
+    out(f"{count(number, 'concept')} in the store, {'not encrypted' if secret is None else f'encrypted with {to}'} from now on.")
+
+
+def retain(
+    days: Annotated[int, Option("--days", metavar="N", help="Keep whom somebody used in the last N days.")],
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say who would be forgotten.")] = False,
+    *,
+    store: o.StoreOptions,
+    json: o.Json = False,
+) -> None:
+    """Forget those whom nobody used for more than N days, for good, without asking.
+
+    Used: added, replaced, imported, in the prompt of a question, or found for sure in a picture. Days are those of UTC.
+    Whoever is damaged and has no readable day stays.
+    """
+    if days < 1:
+        raise RequestError("--days has to be 1 or more.", "To forget somebody by name: `plvm forget NAME`.")
+    with store.open() as opened:
+        late = opened.stale(days)
+        if late and not dry_run:
+            opened.forget_all(late)
+    if json:
+        out_json({"forgotten" if not dry_run else "would_be_forgotten": [{"name": n, "last_used": d} for n, d in late.items()]})
+        return
+    for name, day in late.items():
+        out(f"{'Would forget' if dry_run else 'Forgot'} <{name}>, last used on {day}.")
+    if not late:
+        say(f"Everybody was used in the last {count(days, 'day')}.")
+
+
 def _examined(store: o.StoreOptions) -> tuple[Health | None, str]:
     """The health of the store; None where its file cannot be used as it is, and why."""
     if isinstance(place := store.place(), Path) and not place.exists():
@@ -101,7 +178,7 @@ def _salvaged(store: o.StoreOptions, before: Health | None) -> list[str]:
     place = store.place()
     if isinstance(place, str):
         raise RequestError("A database of your own cannot be repaired from here.", "Use the tools that came with it.")
-    result = ConceptStore.salvage(place)
+    result = ConceptStore.salvage(place, secret=store.secret())
     with store.open(quiet=True) as opened:
         names = opened.names()
     gone = [] if before is None else [entry.name for entry in before.damaged if entry.name not in names]

@@ -46,9 +46,10 @@ def who(
         opened.check_not_empty()
         vlm = model.load()
         concepts = opened.list(aligner=vlm.fingerprint)
-    if vlm.calibration.note:
-        say(vlm.calibration.note)
-    found = vlm.who(picture, concepts, namespace=opened.namespace)
+        if vlm.calibration.note:
+            say(vlm.calibration.note)
+        found = vlm.who(picture, concepts, namespace=opened.namespace)
+        opened.used([p.name for p in found if p.verdict == "yes"])
     if json:
         out_json({"image": image, "enrolled": len(concepts), "calibrated": vlm.calibration.verdicts.calibrated,
                   "who": [as_json(p) for p in found if p.verdict == "yes"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 import plvm
 from plvm.errors import PlvmError
 from plvm.server import chat_routes, concepts_routes, files_routes, looking_routes, page_routes, state_routes
+from plvm.server.audit import Audited
 from plvm.server.caller import Rates
 from plvm.server.counters import Counted, Figures
 from plvm.server.errors_schema import of_validation, response_of
@@ -24,6 +26,8 @@ from plvm.server.refusals import Refusal, broken, refusal_of
 from plvm.server.service import Service
 
 ABOUT = "A vision-language model that knows people by name, behind the API that OpenAI's clients speak."
+LOG = logging.getLogger("plvm.server")
+DAY = 86_400.0  # seconds
 GRACE = 30.0  # seconds for the answers that are being written when the server stops
 
 
@@ -34,7 +38,9 @@ def build_api(service: Service, origins: Collection[str] = ()) -> FastAPI:
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
         service.worker.start()
+        keeping = asyncio.create_task(_forget_the_stale(service))
         yield
+        keeping.cancel()
         await asyncio.to_thread(service.stop, GRACE)
 
     api = FastAPI(title="plvm", version=plvm.__version__, description=ABOUT, lifespan=living, docs_url=None, redoc_url=None)
@@ -44,11 +50,23 @@ def build_api(service: Service, origins: Collection[str] = ()) -> FastAPI:
     api.mount("/page", page_routes.files)
     _tell_errors(api)
     api.add_middleware(Counted, figures=api.state.figures)
+    if service.audit is not None:
+        api.add_middleware(Audited, log=service.audit)
     api.add_middleware(Guard, most=service.limits.body_bytes, open_to_all=lambda: service.open_to_all, origins=origins)
     if origins:
         api.add_middleware(CORSMiddleware, allow_origins=list(origins), allow_methods=["*"], allow_headers=["*"])
     api.add_middleware(Headers)
     return api
+
+
+async def _forget_the_stale(service: Service) -> None:
+    """Forget, now and once a day, whom nobody uses for longer than the service keeps them."""
+    while service.days is not None:
+        try:
+            await asyncio.to_thread(service.forget_stale)
+        except PlvmError as error:  # the store is busy, for example: tomorrow is another day
+            LOG.error("those that are not used could not be forgotten: %s", error.message)
+        await asyncio.sleep(DAY)
 
 
 def _tell_errors(api: FastAPI) -> None:

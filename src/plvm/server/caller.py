@@ -41,6 +41,7 @@ def caller_of(request: Request) -> str:
     rates: Rates = request.app.state.rates
     if service.open_to_all:
         rates.take("")
+        request.state.namespace = service.namespace
         return service.namespace
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
@@ -48,6 +49,7 @@ def caller_of(request: Request) -> str:
     entry = service.keys.namespace_of(key.strip()) if service.keys is not None else None
     if entry is None:
         raise _no_key("This API key is not known.", "Make one with `plvm keys new NAMESPACE`.")
+    request.state.key, request.state.namespace = entry.id, entry.namespace  # for the audit log
     rates.take(entry.id)
     return entry.namespace
 

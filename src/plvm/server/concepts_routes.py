@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from plvm.errors import UnknownConceptError
 from plvm.images import open_image
-from plvm.naming.display import key
 from plvm.server.chat_routes import Caller
 from plvm.server.concepts_schema import (
     MOST_IMAGES,
@@ -28,6 +28,7 @@ from plvm.server.concepts_schema import (
 from plvm.server.errors_schema import ErrorResponse
 from plvm.server.refusals import Refusal
 from plvm.server.service import Service
+from plvm.store import ConceptStore
 from plvm.store.entry import Entry
 
 router = APIRouter(tags=["concepts"], responses={"4XX": {"model": ErrorResponse}})
@@ -44,8 +45,10 @@ async def add_concept(body: NewConcept, request: Request, namespace: Caller) -> 
     if not body.replace:
         await asyncio.to_thread(store.check_free, body.name)
     made = await service.compute(lambda vlm: vlm.enroll(body.name, *pictures, notes=body.notes))
-    old = next((e for e in await asyncio.to_thread(store.entries) if e.name == made.name), None)
+    made = replace(made, consent=body.consent)
+    old = await asyncio.to_thread(_known, store, body.name)
     kept = await asyncio.to_thread(store.add, made, replace=body.replace)
+    request.state.concept = kept.name
     service.left(namespace, kept.name, () if old is None else old.references)
     return enrolled_out(kept, made.unlike)
 
@@ -57,19 +60,16 @@ def list_concepts(
 ) -> Any:  # fmt: skip
     """Everybody, sorted by name, `limit` at a time; with `search`, those whose name contains it."""
     service: Service = request.app.state.service
-    entries = [e for e in service.store(namespace).entries() if search is None or _contains(e, search)]
-    rest = [e for e in entries if after is None or e.name > after]
-    page = [out_of(entry, service.vlm.fingerprint) for entry in rest[:limit]]
-    return ConceptList(
-        data=page, has_more=len(rest) > limit, last=page[-1].name if page else None, total=len(entries)
-    )
+    page = service.store(namespace).page(limit, after=after, search=search or "")
+    data = [out_of(entry, service.vlm.fingerprint) for entry in page.entries]
+    return ConceptList(data=data, has_more=page.more, last=data[-1].name if data else None, total=page.total)
 
 
 @router.get("/v1/concepts/{name}", response_model=ConceptOut)
 def get_concept(name: str, request: Request, namespace: Caller) -> Any:
     """What is known of somebody, by word or display name."""
     service: Service = request.app.state.service
-    return out_of(_entry(service, namespace, name), service.vlm.fingerprint)
+    return out_of(service.store(namespace).entry(name), service.vlm.fingerprint)
 
 
 @router.patch("/v1/concepts/{name}", response_model=ConceptOut)
@@ -80,7 +80,7 @@ def rename_concept(name: str, body: Renaming, request: Request, namespace: Calle
     (old,) = store.check_known(name)
     word = store.rename(old, body.name)
     service.left(namespace, old, ())
-    return out_of(_entry(service, namespace, word), service.vlm.fingerprint)
+    return out_of(store.entry(word), service.vlm.fingerprint)
 
 
 @router.delete("/v1/concepts/{name}", response_model=Deleted)
@@ -107,7 +107,8 @@ async def add_images(name: str, body: MoreImages, request: Request, namespace: C
         )  # fmt: skip
     made = await service.compute(lambda vlm: vlm.enroll(old.display or old.name, *old.references, *more, notes=old.notes))
     await asyncio.to_thread(store.check_known, old.name)  # whoever was forgotten meanwhile stays forgotten
-    kept = await asyncio.to_thread(store.add, made, replace=True)
+    kept = await asyncio.to_thread(store.add, replace(made, consent=old.consent), replace=True)
+    request.state.concept = kept.name
     service.left(namespace, kept.name, ())
     return enrolled_out(kept, made.unlike)
 
@@ -122,7 +123,7 @@ def thumbnail(
 ) -> Response:  # fmt: skip
     """Picture `number` of somebody (counted from 0), at most `size` pixels a side."""
     service: Service = request.app.state.service
-    entry = _entry(service, namespace, name)
+    entry = service.store(namespace).entry(name)
     if number >= len(entry.references):
         raise Refusal(404, "picture_not_found", f"<{entry.name}> has {len(entry.references)} pictures.", "They count from 0.")
     picture = open_image(entry.references[number])
@@ -150,15 +151,9 @@ def export_concepts(request: Request, namespace: Caller, name: Annotated[list[st
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
-def _entry(service: Service, namespace: str, name: str) -> Entry:
-    store = service.store(namespace)
-    (word,) = store.check_known(name)
-    entry = next((e for e in store.entries() if e.name == word), None)
-    if entry is None:
-        raise UnknownConceptError(f"<{word}> is not there any more.", "List who is: GET /v1/concepts.")
-    return entry
-
-
-def _contains(entry: Entry, search: str) -> bool:
-    wanted = key(search)
-    return wanted in key(entry.name) or wanted in key(entry.display)
+def _known(store: ConceptStore, name: str) -> Entry | None:
+    """Who is called `name` already; None: nobody is."""
+    try:
+        return store.entry(name)
+    except UnknownConceptError:
+        return None

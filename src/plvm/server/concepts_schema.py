@@ -22,6 +22,7 @@ class NewConcept(Strict):
     name: str = Field(min_length=1, max_length=80)
     images: list[str] = Field(min_length=1, max_length=MOST_IMAGES)
     notes: str = Field("", max_length=4000)
+    consent: str = Field("", max_length=4000, description="Who agreed to this, when and how.")
     replace: bool = False
 
 
@@ -45,6 +46,7 @@ class ConceptOut(BaseModel):
     name: str
     shown: str
     notes: str = ""
+    consent: str = ""
     created: str = ""
     pictures: int
     usable: bool = True
@@ -73,7 +75,7 @@ class Deleted(BaseModel):
 def out_of(entry: Entry, aligner: str) -> ConceptOut:
     """An entry of the store; it is usable where the Aligner of this fingerprint made it and nothing is damaged."""
     return ConceptOut(
-        name=entry.name, shown=entry.display or entry.name, notes=entry.notes, created=entry.created,
+        name=entry.name, shown=entry.display or entry.name, notes=entry.notes, consent=entry.consent, created=entry.created,
         pictures=len(entry.references), usable=entry.aligner == aligner and not entry.damage, damage=list(entry.damage),
     )  # fmt: skip
 
@@ -81,6 +83,6 @@ def out_of(entry: Entry, aligner: str) -> ConceptOut:
 def enrolled_out(kept: Concept, unlike: Sequence[float]) -> ConceptOut:
     """Somebody who was just enrolled, and how `unlike` the training each picture is."""
     return ConceptOut(
-        name=kept.name, shown=kept.shown, notes=kept.notes, created=kept.created, pictures=len(kept.references),
-        unlike=[round(score, 3) for score in unlike] or None,
+        name=kept.name, shown=kept.shown, notes=kept.notes, consent=kept.consent, created=kept.created,
+        pictures=len(kept.references), unlike=[round(score, 3) for score in unlike] or None,
     )  # fmt: skip

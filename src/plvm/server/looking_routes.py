@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +19,7 @@ from plvm.server.visitors import Visitor
 from plvm.types import Concept
 
 router = APIRouter(tags=["pictures"], responses={"4XX": {"model": ErrorResponse}})
+Seen = TypeVar("Seen", "Recognized", "Described")
 
 
 class PictureIn(Strict):
@@ -84,7 +85,7 @@ async def recognize(body: PictureIn, request: Request, namespace: Caller) -> Any
             calibrated=vlm.calibration.verdicts.calibrated, unlike=_rounded(seen.unlike),
         )  # fmt: skip
 
-    return await service.compute(work)
+    return await _noted(service, namespace, await service.compute(work))
 
 
 @router.post("/v1/describe", response_model=Described)
@@ -102,7 +103,13 @@ async def describe(body: PictureIn, request: Request, namespace: Caller) -> Any:
             tags=[p.shown for p in people if p.verdict == YES], unlike=_rounded(answer.unlike),
         )  # fmt: skip
 
-    return await service.compute(work)
+    return await _noted(service, namespace, await service.compute(work))
+
+
+async def _noted(service: Service, namespace: str, seen: Seen) -> Seen:
+    """What was seen; the store notes that those who are surely there were used."""
+    await asyncio.to_thread(service.store(namespace).used, [p.name for p in seen.people if p.verdict == YES])
+    return seen
 
 
 def _read(service: Service, namespace: str, body: PictureIn) -> tuple[Any, list[Visitor], list[Concept]]:

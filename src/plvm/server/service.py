@@ -18,6 +18,7 @@ from plvm.engine.request import Request
 from plvm.errors import PlvmError
 from plvm.images import open_image
 from plvm.personal import Personal
+from plvm.server.audit import AuditLog
 from plvm.server.keys import KeyFile
 from plvm.server.limits import Limits
 from plvm.server.pictures import bytes_of, opened, picture_of
@@ -29,6 +30,7 @@ from plvm.server.visitors import Visitor, Visitors
 from plvm.server.worker import Job, Worker
 from plvm.store import ConceptStore
 from plvm.store.database import Database
+from plvm.store.reader import namespaces
 from plvm.types import SamplingParams
 
 T = TypeVar("T")
@@ -37,14 +39,16 @@ FILES = 4096  # so many files' digests are remembered
 
 class Service:
     """One model for many callers. `name` is what the API calls the model; without `keys` everybody is `namespace`,
-    unless they are needed."""
+    unless they are needed. What is done is noted in `audit`; whom nobody uses for more than `days` days is forgotten."""
 
     def __init__(
         self, vlm: Personal, database: Database, *, name: str = "mini", namespace: str = "default",
         keys: KeyFile | None = None, keys_needed: bool = False, limits: Limits = Limits(),  # noqa: B008 - frozen
+        audit: AuditLog | None = None, days: int | None = None,
     ) -> None:  # fmt: skip
         self.vlm, self.database, self.name, self.namespace = vlm, database, name, namespace
         self.keys, self.keys_needed, self.limits = keys, keys_needed, limits
+        self.audit, self.days = audit, days
         self.uploads = Uploads(limits.file_seconds, limits.file_bytes)
         self.sessions = Sessions(limits.session_bytes)
         self.visitors = Visitors(limits.guests)
@@ -127,9 +131,11 @@ class Service:
                     raise what
                 if what is None:
                     return
-                yield what
                 if isinstance(what, Completion):
+                    await asyncio.to_thread(self.store(question.namespace).used, [c.name for c in question.concepts])
+                    yield what
                     return
+                yield what
         finally:
             self.worker.leave(job)
 
@@ -164,10 +170,23 @@ class Service:
     def forget(self, namespace: str, name: str) -> None:
         """Forget a concept: its rows, its pictures, what was computed with it. Raises UnknownConceptError, StoreError."""
         store = self.store(namespace)
-        (word,) = store.check_known(name)
-        pictures: Sequence[bytes] = next((e.references for e in store.entries() if e.name == word), ())
-        store.forget(word)
-        self.left(namespace, word, pictures)
+        entry = store.entry(name)
+        store.forget(entry.name)
+        self.left(namespace, entry.name, entry.references)
+
+    def forget_stale(self) -> None:
+        """Forget, in all namespaces, whom nobody used for more than `days` days. Raises StoreError."""
+        with self.database.transaction(write=False) as connection:
+            there = sorted(namespaces(connection))
+        for namespace in there if self.days is not None else ():
+            store = self.store(namespace)
+            entries = [store.entry(name) for name in store.stale(self.days or 0)]
+            if entries:
+                store.forget_all([entry.name for entry in entries])
+            for entry in entries:
+                self.left(namespace, entry.name, entry.references)
+                if self.audit is not None:
+                    self.audit.note("forgot who was not used", namespace=namespace, name=entry.name, days=self.days)
 
     def left(self, namespace: str, word: str, pictures: Sequence[bytes]) -> None:
         """Drop what was computed of somebody who is not known any more by these pictures."""

@@ -1,4 +1,4 @@
-"""Concepts on disk: SQLite by path, any other SQLAlchemy database by URL."""
+"""Concepts on disk: SQLite by path, PostgreSQL by URL."""
 
 from plvm.store.store import ConceptStore
 

@@ -1,6 +1,6 @@
 """One portable file of concepts: a zip of a JSON manifest, safetensors and reference images. Nothing is ever unpickled.
 
-    manifest.json                     format, version, and for every concept its name, display, aligner, notes, created, files
+    manifest.json                     format, version, and for every concept its texts and the names of its files
     concepts/<n>/tokens.safetensors
     concepts/<n>/reference-<i>.png    (or .jpg, .webp)
 
@@ -26,8 +26,8 @@ from plvm.store.tokens import tokens_from_bytes, tokens_to_bytes
 from plvm.store.unfinished import unfinished
 from plvm.types import Concept, check_name, check_text
 
-FORMAT, VERSION = "plvm-concepts", 2
-_OLD = 1  # of plvm 0.1, without display names
+FORMAT, VERSION = "plvm-concepts", 3
+_OLD = {1: {"display": "", "consent": ""}, 2: {"consent": ""}}  # what they have not: {version: {field: what it is then}}
 MANIFEST = "manifest.json"
 MAX_ENTRY_BYTES = 16 * 1024**2
 MAX_TOTAL_BYTES = 1024**3
@@ -36,7 +36,7 @@ MAX_REFERENCES = 1_000  # of one concept
 _ENTRY = re.compile(r"manifest\.json|concepts/\d{1,6}/(tokens\.safetensors|reference-\d{1,3}\.(png|jpg|webp))")
 _SUFFIXES = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same concepts give the same bytes
-_LENGTHS = {"name": 64, "display": 64, "aligner": 256, "notes": 100_000, "created": 64}
+_LENGTHS = {"name": 64, "display": 64, "aligner": 256, "notes": 100_000, "consent": 100_000, "created": 64}
 
 
 def write_archive(path: Path, concepts: Sequence[Concept], *, replace: bool = False) -> None:
@@ -139,7 +139,7 @@ def _parse_manifest(data: bytes, path: Path) -> list[dict[str, Any]]:
         raise _refused(path, f"its {MANIFEST} is not JSON") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _refused(path, f'its {MANIFEST} is not of the format "{FORMAT}"')
-    if manifest.get("version") not in (_OLD, VERSION):
+    if manifest.get("version") not in (*_OLD, VERSION):
         raise StoreError(
             f"{path} has version {str(manifest.get('version'))[:20]}; this plvm knows version {VERSION}.",
             "If a newer plvm wrote it: `pip install --upgrade plvm`.",
@@ -150,7 +150,7 @@ def _parse_manifest(data: bytes, path: Path) -> list[dict[str, Any]]:
     names = [record.get("name") for record in records]
     if len({str(name) for name in names}) != len(names):
         raise _refused(path, "it holds two concepts of one name")
-    return [{"display": "", **record} for record in records] if manifest["version"] == _OLD else records
+    return [{**_OLD.get(manifest["version"], {}), **record} for record in records]
 
 
 def _check_files(manifest: list[dict[str, Any]]) -> None:
@@ -187,7 +187,7 @@ def _read_concept(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo],
         raise ValueError(f"of the concept {name[:64]!r}: {error.message}") from None
     tokens = tokens_from_bytes(_unpack(archive, entries, record["tokens"]))
     notes, created, display = (record[key] for key in ("notes", "created", "display"))
-    return Concept(name, tokens, record["aligner"], references, notes, created, display)
+    return Concept(name, tokens, record["aligner"], references, notes, created, display, consent=record["consent"])
 
 
 def _refused(path: Path, reason: str) -> StoreError:

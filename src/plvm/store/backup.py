@@ -22,7 +22,7 @@ def back_up(database: Database, path: Path, namespace: str, *, replace: bool = F
     try:
         with unfinished(path.parent, ".plvm-backup-") as temporary:
             database.copy_to(temporary)
-            with Database.open(temporary, label=str(path)) as copy:
+            with Database.open(temporary, label=str(path), secret=database.secret) as copy:
                 health = examine(copy, namespace)
             if health.flaws:
                 raise DamagedStoreError(
@@ -36,5 +36,5 @@ def back_up(database: Database, path: Path, namespace: str, *, replace: bool = F
 
 
 def _is_same(database: Database, path: Path) -> bool:
-    own = database.engine.url.database
+    own = database.engine.url.database if database.engine.dialect.name == "sqlite" else None
     return path.exists() and own is not None and os.path.exists(own) and os.path.samefile(own, path)

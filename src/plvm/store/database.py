@@ -2,7 +2,8 @@
 
 SQLite: one file that only its owner may read (faces are biometric data); a write-ahead log, immediate write
 transactions and patience, so that two processes do not get into each other's way and a killed one leaves no half a
-concept; what is removed is overwritten in the file and in the log.
+concept; what is removed is overwritten in the file and in the log. What PostgreSQL does otherwise is in
+`plvm.store.postgresql`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from plvm.errors import DamagedStoreError, StoreError
+from plvm.store import postgresql
+from plvm.store.cipher import Cipher
 from plvm.store.header import HEADER, MAGIC, header_flaw
+from plvm.store.known import Known
 from plvm.store.schema import damaged, prepare
-from plvm.store.store_tables import is_unscrubbed, mark_scrubbed
+from plvm.store.store_tables import CIPHER, copy_rows, get_property, is_unscrubbed, mark_scrubbed
 
 BUSY_SECONDS = 15.0
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")  # an error in our own statements: tables not as they were made
@@ -31,32 +35,37 @@ _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")  # an error in ou
 class Database:
     """An open, checked database. `label` is how messages call it: a path, or a URL without its password."""
 
-    def __init__(self, engine: Engine, label: str) -> None:
+    def __init__(self, engine: Engine, label: str, secret: bytes | None = None) -> None:
         self.engine = engine
         self.label = label
+        self.use(secret)
         self._sqlite = engine.dialect.name == "sqlite"
         if self._sqlite:
             event.listen(engine, "connect", _set_up_connection)
-            event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", _begin)
 
     @classmethod
-    def open(cls, path_or_url: str | Path, label: str | None = None) -> Database:
-        """Open, or make, the database at a path or SQLAlchemy URL, which messages call `label`. Raises StoreError; then the
-        file is as it was."""
+    def open(cls, path_or_url: str | Path, label: str | None = None, *, secret: bytes | None = None) -> Database:
+        """Open, or make, the database at a path or SQLAlchemy URL, which messages call `label`; `secret`, 32 bytes, is what it is
+        encrypted with. Raises StoreError; then the file is as it was."""
         url, place = _locate(path_or_url)
         label = place if label is None else label
         if url.get_backend_name() == "sqlite" and url.database:
             _claim_file(Path(url.database), label)
         try:
-            database = cls(create_engine(url), label)
-        except ModuleNotFoundError as error:
+            engine = create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
+            database = cls(engine, label, secret)
+        except ImportError as error:  # psycopg itself, or the C library that it needs
             raise StoreError(
-                f"The store {label} needs the Python package {error.name}.", f"Install it: `pip install {error.name}`."
-            ) from None
+                f"The store {label} needs the Python package {url.get_driver_name()}.",
+                'Install it: `pip install "plvm[postgres]"`.',
+            ) from error
         try:
             with database.transaction(write=True) as connection:
                 prepare(connection, label)
                 unscrubbed = is_unscrubbed(connection)
+                mark = get_property(connection, CIPHER) or ""
+            database._mark = mark
             database._use_log()
             if unscrubbed:
                 with suppress(StoreError):  # still in use by another program: the next opening tries again
@@ -66,12 +75,20 @@ class Database:
             raise
         return database
 
+    def use(self, secret: bytes | None, mark: str | None = None) -> None:
+        """Read and write with this secret from now on; `mark` is how the store knows it, None before it was opened. Raises
+        StoreError."""
+        self.secret, self._mark = secret, mark
+        self.known = Known() if secret is None else Known(Cipher(secret))
+
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Connection]:
         """A transaction: all of it happens, or nothing. A writing one waits until it is the only writer."""
         with self._explained(), self.engine.connect() as connection:
-            connection = connection.execution_options(plvm_write=write)
+            connection = connection.execution_options(plvm_write=write, plvm_known=self.known)
             with connection.begin():
+                if self._mark is not None and (get_property(connection, CIPHER) or "") != self._mark:
+                    raise StoreError(f"The concept store {self.label} has another key now.", "Start again with that key.")
                 yield connection
 
     def empty_log(self) -> bool:
@@ -82,9 +99,13 @@ class Database:
         """Leave no byte of what was removed in any file. Raises StoreError; then the next opening tries again.
 
         SQLite's secure_delete is not enough: rows that moved between pages leave copies in the gaps. So the file is
-        rewritten with what it still holds, which takes as long as copying it.
+        rewritten with what it still holds, which takes as long as copying it. So are the tables of PostgreSQL; its log and
+        its replicas keep what they had.
         """
-        if self._sqlite:
+        if not self._sqlite:
+            with self._explained():
+                postgresql.rewrite_tables(self.engine, BUSY_SECONDS)
+        else:
             self._run("VACUUM")
             if not self.empty_log():
                 raise StoreError("another program is reading it.", "Close that program, then try again.")
@@ -114,10 +135,16 @@ class Database:
         return [text for text in found if text != "ok"] + (["pictures that belong to nobody"] if orphans else [])
 
     def copy_to(self, path: Path) -> None:
-        """Copy an SQLite database as it is at one moment, also while others use it, to a file that is empty or not there.
+        """Copy the database as it is at one moment, also while others use it, to an SQLite file that is empty or not there.
         Raises StoreError."""
         if not self._sqlite:
-            raise StoreError(f"{self.label} is no file.", "Use its own tool, for example pg_dump.")
+            with (
+                Database.open(path, secret=self.secret) as copy,
+                self.transaction(write=False) as old,
+                copy.transaction(write=True) as new,
+            ):
+                copy_rows(old, new)
+            return
         with self._explained(), closing(sqlite3.connect(path)) as target:
             source = self.engine.raw_connection()
             try:
@@ -156,9 +183,10 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            raise _explain(error.orig, self.label) from error
+            explain = _explain if self._sqlite else postgresql.explain
+            raise explain(error.orig, self.label, BUSY_SECONDS) from error
         except sqlite3.Error as error:
-            raise _explain(error, self.label) from error
+            raise _explain(error, self.label, BUSY_SECONDS) from error
         except UnicodeDecodeError as error:  # from SQLite's own message, which quotes a damaged table definition
             raise damaged(self.label, "its tables are not as they were made") from error
 
@@ -169,7 +197,11 @@ def _locate(path_or_url: str | Path) -> tuple[URL, str]:
         return URL.create("sqlite", database=os.path.abspath(text)), text
     try:
         url = make_url("postgresql://" + text.removeprefix("postgres://") if text.startswith("postgres://") else text)
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
         url.get_dialect()
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ValueError
     except (ArgumentError, NoSuchModuleError, ValueError):
         kind = text.partition("://")[0][:20]
         raise StoreError(
@@ -215,18 +247,21 @@ def _set_up_connection(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # IMMEDIATE takes the write lock before the first read, so what a writer has read is still so when it writes.
+    # A writer takes the lock before its first read, so what it has read is still so when it writes.
     write = connection.get_execution_options().get("plvm_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    elif write is not None:
+        postgresql.begin(connection, write, BUSY_SECONDS)
 
 
-def _explain(error: BaseException | None, label: str) -> StoreError:
+def _explain(error: BaseException | None, label: str, seconds: float) -> StoreError:
     code = getattr(error, "sqlite_errorname", "")
     if code.startswith(_DAMAGED) or "decode" in str(error):
         return damaged(label, str(error))
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreError(
-            f"The concept store {label} is busy: another program has been writing for {BUSY_SECONDS:.0f} seconds.",
+            f"The concept store {label} is busy: another program has been writing for {seconds:.0f} seconds.",
             "Wait until it has finished, then try again.",
         )
     if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):

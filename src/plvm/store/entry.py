@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 ROW = "its name, notes or dates changed since they were written"
 TOKENS = "its tokens changed since they were written"
 PICTURE = "a picture changed since it was written"
 LOST = "a picture is missing"
+HIDDEN = "it cannot be decrypted"
 UNREADABLE = "its row in the file cannot be read"
 
 
@@ -24,6 +26,7 @@ class Entry:
     created: str = ""
     references: tuple[bytes, ...] = field(default=(), repr=False)
     damage: tuple[str, ...] = ()
+    consent: str = ""
 
     @property
     def can_be_made_again(self) -> bool:
@@ -32,3 +35,12 @@ class Entry:
 
     def __str__(self) -> str:
         return f"<{self.name}> is damaged: {', '.join(self.damage)}" if self.damage else f"<{self.name}>"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of those who are stored: `total` is how many match the search, `more` whether some come behind these."""
+
+    entries: Sequence[Entry]
+    total: int
+    more: bool

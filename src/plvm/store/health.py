@@ -60,6 +60,4 @@ def _damaged_in(connection: Connection, namespace: str, count: int) -> int:
 
 
 def _are_counted(connection: Connection, counts: Mapping[str, int]) -> bool:
-    if connection.dialect.name != "sqlite":
-        return True
     return noted_counts(connection) == {namespace: count for namespace, count in counts.items() if count}

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Integer, LargeBinary, String, cast, func, select
 from sqlalchemy.exc import DatabaseError
 
 from plvm.store.entry import UNREADABLE, Entry
-from plvm.store.record import Record, as_text
-from plvm.store.store_tables import concepts, count_of, references
+from plvm.store.known import Roster, known_of
+from plvm.store.record import Record, as_text, picture_place, shown_names
+from plvm.store.store_tables import concepts, count_of, edition_of, references
 from plvm.types import Concept
 
 
@@ -35,25 +38,38 @@ class Reader:
     def __init__(self, connection: Connection, namespace: str) -> None:
         self._connection = connection
         self.namespace = namespace
+        self._known = known_of(connection)
+        self._cipher = self._known.cipher
         self._sqlite = connection.dialect.name == "sqlite"
 
     def rows(self) -> list[tuple[str, int, str]]:
         """(name, row's number, display name, "" where there is none) of all, as they stand there."""
         rows = self._connection.execute(self._select(concepts, "id", "name", "display").where(self._own()))
-        return [(as_text(row.name), row.id, as_text(row.display)) for row in rows]
+        show = partial(shown_names, self._cipher, self.namespace)
+        return [(name, number, display) for number, (name, display) in ((row.id, show(row.name, row.display)) for row in rows)]
+
+    def roster(self) -> Roster:
+        """Who is there."""
+        edition = edition_of(self._connection, self.namespace)
+        held = self._known.rosters.get(self.namespace)
+        if held is None or held.edition != edition or edition is None:
+            rows = self.rows()
+            people = {name: (number, display) for name, number, display in sorted(rows)}
+            held = self._known.rosters[self.namespace] = Roster(edition, people, len(rows))
+        return held
 
     def people(self) -> dict[str, str]:
-        """Name -> display name, "" where there is none."""
-        return {name: display for name, _, display in self.rows()}
+        """Name -> display name, "" where there is none, sorted by name."""
+        return {name: display for name, (_, display) in self.roster().people.items()}
 
     def ids(self) -> dict[str, int]:
         """Name -> its row's number."""
-        return {name: number for name, number, _ in self.rows()}
+        return {name: number for name, (number, _) in self.roster().people.items()}
 
     def missing(self) -> int:
         """How many concepts there should be more than there are: their rows are damaged beyond being found."""
-        expected = count_of(self._connection, self.namespace) if self._sqlite else None
-        return 0 if expected is None else max(0, expected - len(self.rows()))
+        expected = count_of(self._connection, self.namespace)
+        return 0 if expected is None else max(0, expected - self.roster().rows)
 
     def found(self, chosen: Sequence[int] | None = None) -> Found:
         """The concepts with the row numbers `chosen`, or all; each list is sorted by name."""
@@ -64,16 +80,17 @@ class Reader:
                 damaged.append(entry)
                 continue
             try:
-                whole.append(record.concept(entry))
+                whole.append(record.concept(entry, self._cipher))
             except ValueError as error:
                 damaged.append(replace(entry, damage=(str(error),)))
         whole.sort(key=lambda concept: concept.name)
         damaged.sort(key=lambda entry: entry.name)
         return Found(whole, damaged, self.missing() if chosen is None else 0)
 
-    def entries(self) -> Sequence[Entry]:
-        """All concepts without their tokens, damaged ones too, sorted by name; it needs no torch."""
-        return sorted((entry for entry, _ in self._records()), key=lambda entry: entry.name)
+    def entries(self, chosen: Sequence[int] | None = None) -> Sequence[Entry]:
+        """The concepts with the row numbers `chosen`, or all, without their tokens, damaged ones too, sorted by name; it needs
+        no torch."""
+        return sorted((entry for entry, _ in self._records(chosen)), key=lambda entry: entry.name)
 
     def record(self, number: int) -> Record | None:
         """One row with its pictures, damaged or not; None where the database cannot read it."""
@@ -87,22 +104,37 @@ class Reader:
         """The names of those who keep one of `pictures`."""
         found: set[str] = set()
         for picture in pictures:
-            same = (func.length(references.c.picture) == len(picture)) & (references.c.picture == picture)
-            rows = self._connection.execute(self._select(concepts, "name").join(references).where(same & self._own()))
-            found |= {as_text(row.name) for row in rows}
+            place = picture_place(self.namespace)
+            hidden = self._cipher.hide(picture, place)  # of another value each time, but always as long
+            alike = (func.length(references.c.picture) == len(hidden)) & self._own()
+            if hidden == picture:
+                alike &= references.c.picture == picture
+            columns = [*self._select(concepts, "id").selected_columns, references.c.picture]
+            for row in self._connection.execute(select(*columns).select_from(concepts.join(references)).where(alike)):
+                with suppress(ValueError):
+                    if self._cipher.show(row.picture, place) == picture:
+                        found.add(self._name_of(row.id))
         return found
 
     def _records(self, chosen: Sequence[int] | None = None) -> Iterator[tuple[Entry, Record | None]]:
         """What each concept is, and its rows, None where they cannot be read."""
-        names = {number: name for name, number, _ in self.rows()}
-        records = self._read(self._own() if chosen is None else concepts.c.id.in_(chosen))
-        for number in names if chosen is None else chosen:
-            record = records.get(number)
-            entry = None if record is None else record.entry()
-            if entry is None or entry.damage:  # look closer, at this one alone
-                record = self.record(number)
-                entry = Entry(names[number], damage=(UNREADABLE,)) if record is None else record.entry()
-            yield entry, record
+        if chosen is None:
+            parts: list[tuple[Sequence[int], Any]] = [([number for _, number, _ in self.rows()], self._own())]
+        else:
+            parts = [(some, concepts.c.id.in_(some)) for some in portions(chosen)]
+        for numbers, place in parts:
+            records = self._read(place)
+            yield from (self._looked_at(number, records.get(number)) for number in numbers)
+
+    def _looked_at(self, number: int, record: Record | None) -> tuple[Entry, Record | None]:
+        entry = None if record is None else record.entry(self._cipher)
+        if entry is None or entry.damage:  # look closer, at this one alone
+            record = self.record(number)
+            entry = Entry(self._name_of(number), damage=(UNREADABLE,)) if record is None else record.entry(self._cipher)
+        return entry, record
+
+    def _name_of(self, number: int) -> str:
+        return next((name for name, (own, _) in self.roster().people.items() if own == number), "")
 
     def _read(self, place: Any, *, indexed: bool = True) -> dict[int, Record]:
         """The rows of `place` with their pictures, by number; {} where damage in the file is in the way."""
@@ -135,6 +167,11 @@ class Reader:
         kinds = [Integer if isinstance(column.type, Integer) else LargeBinary for column in columns]
         taken: list[Any] = [cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)]
         return select(*taken)
+
+
+def portions(numbers: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+    """`numbers`, so many at a time as a statement can name."""
+    return (numbers[first : first + size] for first in range(0, len(numbers), size))
 
 
 def namespaces(connection: Connection) -> Counter[str]:

@@ -8,13 +8,16 @@ from dataclasses import replace as with_fields
 from plvm.naming.display import People, check_display, key, resolve, unused, word_and_display, words_for
 from plvm.naming.lookalikes import refuse_lookalike
 from plvm.store.conflicts import duplicate, unknown
+from plvm.store.record import BETWEEN
 from plvm.types import Concept, check_name, check_text
 
 
 def checked(concept: Concept) -> Concept:
     """The concept with word and display name in their usual form. Raises ConceptNameError, and RequestError for what is no
     text."""
-    check_text(concept.notes + concept.aligner + concept.created, f"What is noted of <{concept.name}>")
+    check_text(concept.notes + concept.consent + concept.aligner + concept.created, f"What is noted of <{concept.name}>")
+    notes, consent = (text.replace(BETWEEN, " ") for text in (concept.notes, concept.consent))
+    concept = with_fields(concept, notes=notes, consent=consent)
     if concept.display:
         name, display = check_name(concept.name), check_display(concept.display)
         return with_fields(concept, name=name, display="" if display == name else display)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from plvm.errors import StoreError
+from plvm.store.cipher import SIGN
 from plvm.store.database import Database
 from plvm.store.record import TEXTS, Row, as_text, picture_values, row_values, token_values
 from plvm.store.seal import SIZE, is_whole, mended
@@ -41,7 +42,7 @@ class Salvaged:
     old: Path = Path()
 
 
-def salvage(path: str | Path) -> Salvaged:
+def salvage(path: str | Path, secret: bytes | None = None) -> Salvaged:
     """Put every concept that is whole in the damaged file `path`, or can be mended, into a new file in its place; the damaged one
     is kept beside it. A row whose tokens alone are damaged comes along as it is. Raises StoreError where nothing is found."""
     result, path = Salvaged(), Path(path)
@@ -55,10 +56,18 @@ def salvage(path: str | Path) -> Salvaged:
             f"No concept was found in {path}. It was not touched.",
             "Put a backup in its place, or move it away and `plvm import` what you exported before.",
         )
+    if not any(as_text(row["name"]).startswith(SIGN) for row in rows.values()):
+        secret = None
+    elif secret is None:
+        hint = "Name the file of its key with --store-key, or set PLVM_STORE_KEY."
+        raise StoreError(f"What {path} holds is encrypted.", hint)
     kept = [_kept(row, pictures.get(number, {}), result.notes) for number, row in rows.items()]
     try:
         with unfinished(path.parent, ".plvm-repair-") as temporary:
-            with Database.open(temporary, label=str(path)) as database, database.transaction(write=True) as connection:
+            with (
+                Database.open(temporary, label=str(path), secret=secret) as database,
+                database.transaction(write=True) as connection,
+            ):
                 write(connection, kept)
             result.concepts, result.old = len(kept), _free_name(path)
             _swap(path, temporary, result.old)
@@ -110,7 +119,7 @@ def _kept(row: Row, pictures: dict[int, Row], notes: list[str]) -> NewRow:
     if lost := row["pictures"] - len(pictures):
         notes.append(f"<{texts['name']}> lost {lost} of its {row['pictures']} pictures")
     own = [pictures[position]["picture"] for position in sorted(pictures)]
-    return NewRow(texts, row["tokens"], own, row["tokens_whole"])
+    return NewRow(texts, row["tokens"], own, row["tokens_whole"], hidden=True)
 
 
 def _free_name(path: Path) -> Path:

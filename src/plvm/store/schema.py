@@ -1,4 +1,7 @@
-"""The version of a concept store: its tables made, checked that they are ours, brought from an older version to today's."""
+"""The version of a concept store: its tables made, checked that they are ours, brought from an older version to today's.
+
+Version 1, of plvm 0.1, has no seals; 2 has no tables of keys and uses.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,31 @@ import hashlib
 from sqlalchemy import Connection, MetaData, Table, insert, inspect, select
 
 from plvm.errors import DamagedStoreError, StoreError
+from plvm.store import postgresql
+from plvm.store.known import known_of
 from plvm.store.record import TEXTS
 from plvm.store.store_tables import (
+    CIPHER,
     concepts,
     get_property,
+    keys,
     mark_unscrubbed,
     metadata,
     properties,
     references,
     set_property,
+    uses,
 )
-from plvm.store.tokens import tokens_from_bytes
-from plvm.store.writer import NewRow, write
+from plvm.store.tokens import key_in, tokens_from_bytes
+from plvm.store.writer import NewRow, write, write_key
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _VERSION, _SHAPE = "schema", "shape"
 
 
 def prepare(connection: Connection, label: str) -> None:
     """Make the tables in an empty database; in any other, check that they are there in a version that is known, and turn
-    those of plvm 0.1 into today's.
+    those of an older one into today's.
 
     Runs inside the caller's transaction; in a database of today it writes nothing. Raises StoreError.
     """
@@ -41,14 +49,42 @@ def prepare(connection: Connection, label: str) -> None:
         metadata.create_all(connection)
         connection.execute(insert(properties).values(key=_VERSION, value=str(SCHEMA_VERSION)))
         set_property(connection, _SHAPE, _shape(connection))
-        return
-    missing = sorted(table.name for table in metadata.sorted_tables if table.name not in tables)
+        version = SCHEMA_VERSION
+        tables |= metadata.tables.keys()
+    needed = [table.name for table in metadata.sorted_tables if version == SCHEMA_VERSION or table not in (keys, uses)]
+    missing = sorted(name for name in needed if name not in tables)
     if missing:
         raise damaged(label, f"it has no table {missing[0]}")
-    if version == 1:
-        _migrate(connection)
-    elif get_property(connection, _SHAPE) != _shape(connection):
+    if version > 1 and get_property(connection, _SHAPE) != _shape(connection):
         raise damaged(label, "its tables are not as they were made")
+    if version < SCHEMA_VERSION:
+        metadata.create_all(connection, tables=[keys, uses])
+        if version == 1:
+            _migrate(connection)
+        else:
+            _add_keys(connection)
+        set_property(connection, _VERSION, str(SCHEMA_VERSION))
+        set_property(connection, _SHAPE, _shape(connection))
+    _check_key(connection, label)
+    if connection.dialect.name == "postgresql":
+        postgresql.use_pgvector(connection)
+
+
+def _check_key(connection: Connection, label: str) -> None:
+    """Note, in a store without concepts, how its values are hidden; in any other, raise StoreError if it is otherwise."""
+    cipher, mark = known_of(connection).cipher, get_property(connection, CIPHER) or ""
+    if cipher.mark and not mark and connection.execute(select(concepts.c.id).limit(1)).first() is None:
+        set_property(connection, CIPHER, cipher.mark)
+    elif mark and not cipher.mark:
+        raise StoreError(
+            f"The concept store {label} is encrypted.", "Name the file of its key with --store-key, or set PLVM_STORE_KEY."
+        )
+    elif cipher.mark and not mark:
+        raise StoreError(
+            f"The concept store {label} is not encrypted.", "Leave the key out, or encrypt it: `plvm store rekey --to FILE`."
+        )
+    elif not cipher.fits(mark):
+        raise StoreError(f"The key does not fit the concept store {label}.", "Name the key that it was encrypted with.")
 
 
 def damaged(label: str, reason: str) -> DamagedStoreError:
@@ -94,9 +130,13 @@ def _migrate(connection: Connection) -> None:
     metadata.drop_all(connection, tables=[references, concepts])
     metadata.create_all(connection, tables=[concepts, references])
     write(connection, rows)
-    set_property(connection, _VERSION, str(SCHEMA_VERSION))
-    set_property(connection, _SHAPE, _shape(connection))
     mark_unscrubbed(connection)  # the room of the old tables is given back
+
+
+def _add_keys(connection: Connection) -> None:
+    """Repeat the key of everybody's tokens, of a version without keys."""
+    for number, tokens in connection.execute(select(concepts.c.id, concepts.c.tokens)).all():
+        write_key(connection, "", number, key_in(tokens))
 
 
 def _are_tokens(data: bytes) -> bool:

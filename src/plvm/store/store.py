@@ -17,15 +17,18 @@ from plvm.errors import DuplicateConceptError, RequestError, StoreError, Unknown
 from plvm.naming.display import bare
 from plvm.store.conflicts import check_aligner, duplicate, joined, missing, set_aside
 from plvm.store.database import Database
-from plvm.store.entry import Entry
+from plvm.store.entry import Entry, Page
+from plvm.store.known import behind
 from plvm.store.reader import Found, Reader
-from plvm.store.record import TEXTS
+from plvm.store.record import texts_of
 from plvm.store.roster import checked, placed, refuse_taken, renamed, word_of
 from plvm.store.tokens import tokens_to_bytes
 from plvm.store.writer import NewRow, remove, rename, write
 from plvm.types import Concept
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from plvm.store.health import Health
     from plvm.store.salvage import Salvaged
 
@@ -33,6 +36,7 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 Names = list[str]  # spelled out here because the class has a method called `list`
 Concepts = list[Concept]
+Near = list[tuple[str, float]]
 
 
 class ConceptStore:
@@ -59,11 +63,13 @@ class ConceptStore:
 
     @classmethod
     def open(
-        cls, path_or_url: str | Path, *, namespace: str = "default", warn: Callable[[str], object] | None = None
-    ) -> ConceptStore:
-        """The store in an SQLite file (made if there is none) or at a SQLAlchemy URL; `warn` is told, in a line each, which
-        concepts are damaged. Raises StoreError for what is no store, DamagedStoreError for one that has to be repaired."""
-        return cls(Database.open(path_or_url), namespace=namespace, warn=warn)
+        cls, path_or_url: str | Path, *, namespace: str = "default", warn: Callable[[str], object] | None = None,
+        secret: bytes | None = None,
+    ) -> ConceptStore:  # fmt: skip
+        """The store in an SQLite file (made if there is none) or at a postgresql:// URL; `warn` is told, in a line each, which
+        concepts are damaged; `secret`, 32 bytes, is what it is encrypted with. Raises StoreError for what is no store and for a
+        wrong secret, DamagedStoreError for one that has to be repaired."""
+        return cls(Database.open(path_or_url, secret=secret), namespace=namespace, warn=warn)
 
     def close(self) -> None:
         """Let go of the database. May be called twice."""
@@ -125,7 +131,7 @@ class ConceptStore:
     def people(self) -> dict[str, str]:
         """{name: display name, or "" where that is the name} of all concepts, sorted by name."""
         with self._database.transaction(write=False) as connection:
-            return dict(sorted(self._reader(connection).people().items()))
+            return self._reader(connection).people()
 
     def entries(self) -> Sequence[Entry]:
         """What is known of all concepts but their tokens, sorted by name; damaged ones are marked. It needs no torch."""
@@ -134,6 +140,34 @@ class ConceptStore:
             entries, fewer = reader.entries(), reader.missing()
         self._tell(Found([], [entry for entry in entries if entry.damage], fewer))
         return entries
+
+    def entry(self, name: str) -> Entry:
+        """What is known of the concept called `name` but its tokens, damaged or not. Raises UnknownConceptError."""
+        with self._database.transaction(write=False) as connection:
+            reader = self._reader(connection)
+            return reader.entries([reader.ids()[self._known(connection, name)]])[0]
+
+    def page(self, count: int = 100, *, after: str | None = None, search: str = "") -> Page:
+        """At most `count` concepts, sorted by name, of those behind the name `after` whose name or display name contains
+        `search`, whatever its case. Quick also where there are very many."""
+        with self._database.transaction(write=False) as connection:
+            reader = self._reader(connection)
+            roster = reader.roster()
+            names = roster.matching(search)
+            rest = behind(names, after)
+            entries, fewer = reader.entries([roster.people[name][0] for name in rest[:count]]), reader.missing()
+        self._tell(Found([], [entry for entry in entries if entry.damage], fewer))
+        return Page(entries, len(names), len(rest) > count)
+
+    def nearest(self, key: Tensor, count: int = 10, *, aligner: str) -> Near:
+        """(name, cosine) of the `count` concepts whose keys are most like `key`, float32[E], best first, among those that the
+        Aligner with the fingerprint `aligner` made. Nothing else of them is read."""
+        from plvm.store.nearest import nearest
+
+        with self._database.transaction(write=False) as connection:
+            names = {number: name for name, (number, _) in self._reader(connection).roster().people.items()}
+            found = nearest(connection, self.namespace, aligner, key.tolist(), count)
+        return [(names[number], likeness) for number, likeness in found if number in names]
 
     def check_free(self, *names: str) -> None:
         """Raise DuplicateConceptError if any of `names` is taken, ConceptNameError if one cannot be a name or can only by
@@ -181,10 +215,36 @@ class ConceptStore:
 
         Raises UnknownConceptError, and StoreError if the old bytes could not be overwritten yet, because another process
         kept the log from being emptied in time or the disk is full."""
+        self.forget_all([name])
+
+    def forget_all(self, names: Iterable[str]) -> None:
+        """Remove several concepts at once, as `forget` does one: all or none."""
         with self._database.transaction(write=True) as connection:
-            known = self._known(connection, name)
-            remove(connection, self.namespace, [known])
-        self._finish([known], f"<{known}> left the store")
+            known = list(dict.fromkeys(self._known(connection, name) for name in names))
+            remove(connection, self.namespace, known)
+        self._finish(known, f"{joined(known)} left the store")
+
+    def stale(self, days: int) -> dict[str, str]:
+        """{name: the day it was last added or used, in UTC} of those for whom that is more than `days` days ago, longest ago
+        first; `plvm.store.retention` says what counts as use."""
+        from plvm.store.retention import stale
+
+        with self._database.transaction(write=False) as connection:
+            return stale(connection, self.namespace, days)
+
+    def used(self, names: Collection[str]) -> None:
+        """Note that the concepts called by the words `names` were used today, those that are there. A store that cannot be
+        written keeps its old notes: nobody's answer depends on them."""
+        from plvm.store.retention import note_use, unnoted
+
+        if not names:
+            return
+        with suppress(StoreError):
+            with self._database.transaction(write=False) as connection:
+                new = unnoted(connection, self.namespace, names)
+            if new:
+                with self._database.transaction(write=True) as connection:
+                    note_use(connection, unnoted(connection, self.namespace, names))
 
     def export(self, path: str | Path, names: Iterable[str] | None = None, *, replace: bool = False) -> Names:
         """Write the concepts called `names` (default: all that are whole) to one portable file, and return their names.
@@ -219,6 +279,13 @@ class ConceptStore:
         with self._database.transaction(write=False) as connection:
             return sorted(self._reader(connection).with_pictures(pictures))
 
+    def rekey(self, secret: bytes | None) -> int:
+        """Encrypt the whole store, all namespaces, with `secret` from now on, 32 bytes; None: with nothing. Returns how many
+        concepts there are. Raises StoreError, also where a concept is damaged: then nothing changes."""
+        from plvm.store.rekey import rekey
+
+        return rekey(self._database, secret)
+
     def check(self) -> Health:
         """Look at every page, row and picture. Raises StoreError where the store cannot be read for other reasons than
         damage."""
@@ -235,12 +302,12 @@ class ConceptStore:
         return back_up(self._database, Path(path), self.namespace, replace=replace)
 
     @staticmethod
-    def salvage(path: str | Path) -> Salvaged:
+    def salvage(path: str | Path, *, secret: bytes | None = None) -> Salvaged:
         """Make a damaged SQLite file, which nobody has open, a store again, of every concept in it that is whole or can be
-        mended; the damaged file is kept beside it. Raises StoreError where there is nothing to save."""
+        mended; the damaged file is kept beside it; `secret` as for `open`. Raises StoreError where there is nothing to save."""
         from plvm.store.salvage import salvage
 
-        return salvage(path)
+        return salvage(path, secret)
 
     def _finish(self, gone: Collection[str], done: str = "") -> None:
         """After a write: empty the log, and where something is `gone`, leave no byte of it. `done` is what has happened, as a
@@ -259,8 +326,7 @@ class ConceptStore:
             ) from error
 
     def _row(self, concept: Concept, tokens: bytes) -> NewRow:
-        texts = {column: getattr(concept, column) for column in TEXTS if column != "namespace"}
-        return NewRow({"namespace": self.namespace, **texts}, tokens, concept.references)
+        return NewRow(texts_of(concept, self.namespace), tokens, concept.references)
 
     def _reader(self, connection: Connection) -> Reader:
         return Reader(connection, self.namespace)

@@ -37,6 +37,19 @@ def tokens_from_bytes(data: bytes) -> ConceptTokens:
     return tokens
 
 
+def key_in(data: bytes) -> bytes:
+    """The key as float32 bytes, little-endian, in the bytes of a safetensors file; b"" where there is none to be read. It
+    needs no torch."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        found = load(data).get("key")
+    except (SafetensorError, ValueError, KeyError, TypeError):
+        return b""
+    return b"" if found is None or found.ndim != 1 else found.astype("<f4").tobytes()
+
+
 def _check_shapes(tokens: ConceptTokens) -> None:
     """word [D], head [D], context [K, D], key [E], none of them empty."""
     shapes = {name: tuple(getattr(tokens, name).shape) for name in _AXES}
