@@ -154,7 +154,7 @@ def test_a_value_that_is_moved_to_another_namespace_is_not_shown_there(path: Pat
         cipher.show(cipher.hide(b"face", "a\npicture"), "b\npicture")
 
 
-@pytest.mark.parametrize("text", ["", "short", "A" * 44, new_secret()[:-2], new_secret() + "A"])
+@pytest.mark.parametrize("text", ["", "short", "A" * 44, new_secret()[:-2], new_secret() + "A"], ids=range(5))
 def test_what_is_no_key_is_refused(text: str) -> None:
     with pytest.raises(RequestError, match="no key of a store"):
         secret_in(text)
