@@ -117,7 +117,7 @@ def test_a_damaged_export_changes_nothing(friends: Shell) -> None:
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ConceptStore, "entries", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(ConceptStore, "page", lambda *_, **__: 1 / 0)
     done = CliRunner().invoke(app, ["list"])
     assert done.exit_code == 1 and isinstance(done.exception, ZeroDivisionError)
 

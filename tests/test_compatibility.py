@@ -199,17 +199,17 @@ def concepts(old_store: Path) -> list[plvm.Concept]:
         return store.list()
 
 
-def test_mini_makes_the_same_tokens_of_the_kept_pictures(mini: plvm.Personal, concepts: list[plvm.Concept]) -> None:
-    assert mini.fingerprint == RECORDED["mini"]
-    for concept, old in zip(concepts, RECORDED["concepts"], strict=True):
-        again = mini.enroll(concept.name, *concept.references).tokens
-        for part in PARTS:
-            assert getattr(again, part).flatten()[:8].tolist() == pytest.approx(old["numbers"][part], abs=1e-4), part
-            assert torch.allclose(getattr(again, part), getattr(concept.tokens, part), atol=1e-4), part
+def test_people_of_0_1_are_refused_by_the_model_of_today_with_what_to_do(mini: plvm.Personal, concepts: list[plvm.Concept]) -> None:
+    assert mini.fingerprint != RECORDED["mini"] == concepts[0].aligner
+    with pytest.raises(plvm.AlignerMismatchError, match="--re-enrol"):
+        mini.ask(Image.open(OLD / "scene.png"), "Where is <billie>?", concepts)
 
 
-def test_mini_answers_as_it_did(mini: plvm.Personal, concepts: list[plvm.Concept]) -> None:
+def test_enrolled_again_from_the_kept_pictures_they_get_the_answers_of_then(
+    mini: plvm.Personal, concepts: list[plvm.Concept]
+) -> None:
+    again = [mini.enroll(concept.name, *concept.references) for concept in concepts]
     scene = Image.open(OLD / "scene.png")
     for question, answer in RECORDED["answers"]:
-        assert mini.ask(scene, question, concepts).text == answer
-    assert mini.recognize([scene], concepts)[0] == pytest.approx(RECORDED["present"], abs=2e-3)
+        assert mini.ask(scene, question, again).text == answer
+    assert all(p > 0.5 for p in (*mini.recognize([scene], again)[0], *RECORDED["present"]))

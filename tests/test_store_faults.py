@@ -55,7 +55,7 @@ def test_nothing_acknowledged_is_lost_when_it_is_killed_ten_times_at_work(faults
 def test_every_message_on_a_full_disk_is_true(faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
     try:
-        found = faults.disks(tmp_path, (160, 256))
+        found = faults.disks(tmp_path, (256, 384))
     except OSError as error:
         pytest.skip(f"no small file system can be mounted ({error}): nothing is known here about full disks")
     assert [(row["untrue"], row["damaged"]) for row in found] == [(0, 0)] * 2

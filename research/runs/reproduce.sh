@@ -38,7 +38,6 @@ make() {
 
 # ---- what was shipped
 make research/results/portraits/summary.json plvm eval --suite portraits --system plvm --out research/results/portraits           # 4 minutes
-make research/results/in_context/summary.json plvm eval --suite portraits --system in-context --out research/results/in_context    # 15 minutes
 make research/results/five_seeds.json "$PYTHON" research/benchmarks/five_seeds.py                                                 # 20 minutes
 make research/results/descriptions.json "$PYTHON" research/benchmarks/descriptions.py                                             # 1 minute
 make research/results/dialogues.json "$PYTHON" research/benchmarks/dialogues.py --choose                                           # 10 minutes

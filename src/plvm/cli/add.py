@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +30,14 @@ def register(app: Typer) -> None:
     add_verb(app, "add", add, "Concepts", "[NAME IMAGE...]")
 
 
+@dataclass(frozen=True)
+class RemarkOptions:
+    """What is written down of somebody."""
+
+    notes: Annotated[str, Option("--notes", metavar="TEXT", help="A remark of yours; the model never sees it.")] = ""
+    consent: Annotated[str, Option("--consent", metavar="TEXT", help="A note of who agreed to this, when and how.")] = ""
+
+
 def add(
     who: Annotated[
         list[str] | None,
@@ -41,9 +50,8 @@ def add(
         bool, Option("--re-enrol", help="Enrol again, from the stored pictures, whoever another Aligner enrolled.")
     ] = False,
     replace: o.Replace = False,
-    notes: Annotated[str, Option("--notes", metavar="TEXT", help="A remark of yours; the model never sees it.")] = "",
-    consent: Annotated[str, Option("--consent", metavar="TEXT", help="A note of who agreed to this, when and how.")] = "",
     *,
+    remarks: RemarkOptions,
     album: AlbumOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
@@ -71,20 +79,20 @@ def add(
     if sum((bool(who), folder is not None, re_enrol, album.named)) != 1:
         raise RequestError("One of NAME IMAGE, --folder, --from-... and --re-enrol is needed.", _USAGE)
     album.check()
-    if (notes or consent) and not who:
+    if (remarks.notes or remarks.consent) and not who:
         raise RequestError("--notes and --consent belong to one name.", "Leave them out, or add one name at a time.")
     if (client := server.client(store, model)) is not None:
         if not who or len(who) < 2:
             raise RequestError("Through a server only NAME IMAGE is added.", "Run it where the store is, without a server.")
         with client:
-            remote.add(client, who[0], who[1:], notes=notes, consent=consent, replace=replace, json=json)
+            remote.add(client, who[0], who[1:], notes=remarks.notes, consent=remarks.consent, replace=replace, json=json)
         return
     if album.named:
         add_from(album, store, model, replace=replace, json=json)
         return
     with store.open() as opened:
         if who:
-            _add_one(opened, model, who[0], who[1:], (notes, consent), replace=replace, json=json)
+            _add_one(opened, model, who[0], who[1:], remarks, replace=replace, json=json)
         elif folder is not None:
             _add_folder(opened, model, folder, replace=replace, json=json)
         else:
@@ -92,7 +100,7 @@ def add(
 
 
 def _add_one(
-    store: ConceptStore, model: o.ModelOptions, name: str, files: list[str], remarks: tuple[str, str], *, replace: bool,
+    store: ConceptStore, model: o.ModelOptions, name: str, files: list[str], remarks: RemarkOptions, *, replace: bool,
     json: bool,
 ) -> None:
     from plvm.images import open_image
@@ -107,7 +115,7 @@ def _add_one(
         store.check_free(name)
     vlm = model.load()
     begun = time.perf_counter()
-    concept = with_fields(vlm.enroll(name, *pictures, notes=remarks[0]), consent=remarks[1])
+    concept = with_fields(vlm.enroll(name, *pictures, notes=remarks.notes), consent=remarks.consent)
     seconds = time.perf_counter() - begun
     kept = store.add(concept, replace=replace)
     same = [other for other in store.same_pictures(kept.references) if other != kept.name]

@@ -21,6 +21,7 @@ from plvm.runtime import home_folder
 
 if TYPE_CHECKING:
     from plvm.server.audit import AuditLog
+    from plvm.server.limits import Limits
 
 KEY_FILE = "keys.json"
 PACKAGES = {"fastapi", "uvicorn", "multipart", "python_multipart", "prometheus_client"}
@@ -44,6 +45,24 @@ KeysOption = Annotated[
     Path | None,
     Option("--keys", metavar="FILE", help="The file of API keys.", show_default=f"{KEY_FILE} in your data folder"),
 ]
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How much is done at once."""
+
+    batch: Annotated[int, Option("--batch", metavar="N", help="So many answers are written side by side.")] = 16
+    queue: Annotated[int, Option("--queue", metavar="N", help="So many requests may wait; more are told to come again.")] = 64
+    seconds: Annotated[float, Option("--seconds", metavar="S", help="The longest that an answer may take.")] = 120.0
+    per_minute: Annotated[int, Option("--per-minute", metavar="N", help="Requests a key may send; 0: any number.")] = 0
+
+    def limits(self) -> Limits:
+        """The same as a server takes it. Raises RequestError."""
+        from plvm.server.limits import Limits
+
+        if min(self.batch, self.queue) < 1 or self.seconds <= 0 or self.per_minute < 0:
+            raise RequestError("--batch, --queue and --seconds must be above 0, --per-minute not below.", "Correct them.")
+        return Limits(batch=self.batch, queue=self.queue, seconds=self.seconds, per_minute=self.per_minute)
 
 
 @dataclass(frozen=True)
@@ -98,12 +117,9 @@ def serve(
         str, Option("--host", metavar="ADDRESS", help="Where to listen; elsewhere than here, a key is needed.")
     ] = "127.0.0.1",
     port: Annotated[int, Option("--port", metavar="N", help="The port; 0: any that is free.")] = 8642,
-    batch: Annotated[int, Option("--batch", metavar="N", help="So many answers are written side by side.")] = 16,
-    queue: Annotated[int, Option("--queue", metavar="N", help="So many requests may wait; more are told to come again.")] = 64,
-    seconds: Annotated[float, Option("--seconds", metavar="S", help="The longest that an answer may take.")] = 120.0,
-    per_minute: Annotated[int, Option("--per-minute", metavar="N", help="Requests a key may send; 0: any number.")] = 0,
     keys: KeysOption = None,
     *,
+    load: LoadOptions,
     browser: BrowserOptions,
     privacy: PrivacyOptions,
     store: o.StoreOptions,
@@ -121,7 +137,6 @@ def serve(
     """
     try:
         from plvm.server.keys import KeyFile
-        from plvm.server.limits import Limits
         from plvm.server.service import Service
         from plvm.server.serving import check_place
         from plvm.server.serving import serve as run
@@ -130,13 +145,12 @@ def serve(
         if error.name not in PACKAGES:
             raise
         raise RequestError(f"Serving needs {error.name}.", 'Install it: `pip install "plvm[server]"`.') from None
-    if min(batch, queue) < 1 or seconds <= 0 or not 0 <= port < 65536 or per_minute < 0:
-        raise RequestError("--batch, --queue and --seconds must be above 0, --port a port.", "Correct them.")
-    origins = browser.origins()
+    if not 0 <= port < 65536:
+        raise RequestError(f"{port} is no port.", "A port is a number from 0 to 65535.")
+    limits, origins = load.limits(), browser.origins()
     log, days = privacy.parts()
     file = KeyFile(_place(keys))
     check_place(host, len(file.keys))
-    limits = Limits(batch=batch, queue=queue, seconds=seconds, per_minute=per_minute)
     database = Database.open(store.place(), secret=store.secret())
     service = Service(
         model.load(), database, name=Path(model.model).name, namespace=store.namespace, keys=file,
