@@ -199,7 +199,7 @@ def concepts(old_store: Path) -> list[plvm.Concept]:
         return store.list()
 
 
-def test_people_of_0_1_are_refused_by_the_model_of_today_with_what_to_do(mini: plvm.Personal, concepts: list[plvm.Concept]) -> None:
+def test_people_of_0_1_are_refused_by_todays_model_with_what_to_do(mini: plvm.Personal, concepts: list[plvm.Concept]) -> None:
     assert mini.fingerprint != RECORDED["mini"] == concepts[0].aligner
     with pytest.raises(plvm.AlignerMismatchError, match="--re-enrol"):
         mini.ask(Image.open(OLD / "scene.png"), "Where is <billie>?", concepts)
