@@ -57,7 +57,7 @@ class LoadOptions:
     per_minute: Annotated[int, Option("--per-minute", metavar="N", help="Requests a key may send; 0: any number.")] = 0
 
     def limits(self) -> Limits:
-        """The same as a server takes it. Raises RequestError."""
+        """The limits of a server that does so much. Raises RequestError."""
         from plvm.server.limits import Limits
 
         if min(self.batch, self.queue) < 1 or self.seconds <= 0 or self.per_minute < 0:
