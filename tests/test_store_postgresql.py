@@ -58,7 +58,7 @@ def test_what_is_not_what_was_written_is_set_aside(full: str, server: Server, ch
 
 @pytest.mark.slow
 def test_a_concept_that_is_gone_is_missed(full: str, server: Server) -> None:
-    server.run_sql(*(f"DELETE FROM plvm_{t} WHERE concept_id = 2" for t in ("references", "keys")))
+    server.run_sql(*(f"DELETE FROM plvm_{t} WHERE concept_id = 2" for t in ("references", "keys", "uses")))
     server.run_sql("DELETE FROM plvm_concepts WHERE id = 2")
     with ConceptStore.open(full) as store:
         assert store.check().missing == 1

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from concepts import concept, same
 from plvm.store import ConceptStore
+from plvm.store.database import Database
 
 TESTS = Path(__file__).parent
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9")
@@ -99,3 +101,16 @@ def test_a_process_killed_between_changing_and_wiping_is_finished_by_the_next(tm
     with ConceptStore.open(path) as store:
         assert not any(mark in file.read_bytes() for file in tmp_path.iterdir())
         assert len(store.names()) == (20 if verb == "forget" else 21)
+
+
+def test_many_threads_of_one_process_add_and_forget_and_nobody_is_told_to_come_again(tmp_path: Path) -> None:
+    def work(home: int, store: ConceptStore) -> list[str]:
+        for number in range(6):
+            store.add(concept(f"person-{number}", home))
+            if number % 2:
+                store.forget(f"person-{number}")
+        return store.names()
+
+    with Database.open(tmp_path / "concepts.db") as database, ThreadPoolExecutor(6) as pool:
+        stores = [ConceptStore(database, namespace=f"home-{home}") for home in range(6)]
+        assert list(pool.map(work, range(6), stores)) == [["person-0", "person-2", "person-4"]] * 6

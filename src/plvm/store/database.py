@@ -107,8 +107,11 @@ class Database:
                 postgresql.rewrite_tables(self.engine, BUSY_SECONDS)
         else:
             self._run("VACUUM")
-            if not self.empty_log():
-                raise StoreError("another program is reading it.", "Close that program, then try again.")
+            until = time.monotonic() + BUSY_SECONDS
+            while not self.empty_log():  # somebody reads, or empties it too: SQLite itself does not wait for the second
+                if time.monotonic() > until:
+                    raise StoreError("another program is reading it.", "Close that program, then try again.")
+                time.sleep(0.02)
         with self.transaction(write=True) as connection:
             mark_scrubbed(connection)
         self.empty_log()
