@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from plvm.errors import CheckpointError
-from plvm.vision import frozen_parts
 from plvm.vision.face_chip import UPRIGHT, face_chip, fitted
 from plvm.vision.face_code import FaceCode, weights_of
 from plvm.vision.face_finder import Face, FaceFinder, suppress
@@ -136,11 +135,3 @@ def test_a_reading_has_a_code_for_every_face_as_if_read_alone() -> None:
     assert together.shape == (3, 128)
     assert np.allclose(together[1], reader.describe(image, faces[1:2])[0], atol=1e-4)
     assert reader.describe(image, []).shape == (0, 128)
-
-
-def test_a_missing_package_is_named_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen_parts, "find_spec", lambda name: None)
-    for load in (frozen_parts.load_finder, frozen_parts.load_face_code, frozen_parts.load_thing_code):
-        with pytest.raises(CheckpointError, match="not installed") as error:
-            load()
-        assert "pip install" in error.value.hint

@@ -41,6 +41,7 @@ class FaceCode(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, faces: Tensor) -> Tensor:
+        """Aligned faces -> their codes."""
         mean = torch.tensor(_MEAN, dtype=faces.dtype, device=faces.device)[:, None, None]
         x = functional.relu(self.stem_affine(self.stem((faces - mean) / 256)))
         x = functional.max_pool2d(x, 3, stride=2)

@@ -40,9 +40,14 @@ class PhotoReader:
         window_codes, windows = self.thing_code.describe(image)
         return PhotoReading(image.size, tuple(faces), self.describe(image, faces), windows, window_codes)
 
-    @torch.inference_mode()
     def describe(self, image: Image.Image, faces: list[Face]) -> np.ndarray:
         """The codes `[F, 128]` of faces of an RGB picture."""
-        chips = np.stack([face_chip(image, face.points) for face in faces]) if faces else np.zeros((0, SIDE, SIDE, 3), np.uint8)
-        parts = torch.from_numpy(chips).permute(0, 3, 1, 2).float().split(_AT_ONCE)
-        return torch.cat([self.face_code(part) for part in parts]).numpy() if faces else np.zeros((0, WIDTH), np.float32)
+        return described(self.face_code, image, faces)
+
+
+@torch.inference_mode()
+def described(face_code: FaceCode, image: Image.Image, faces: list[Face]) -> np.ndarray:
+    """The codes `[F, 128]` of faces of an RGB picture."""
+    chips = np.stack([face_chip(image, face.points) for face in faces]) if faces else np.zeros((0, SIDE, SIDE, 3), np.uint8)
+    parts = torch.from_numpy(chips).permute(0, 3, 1, 2).float().split(_AT_ONCE)
+    return torch.cat([face_code(part) for part in parts]).numpy() if faces else np.zeros((0, WIDTH), np.float32)
