@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from plvm_lab.families.photo.code_rows import Writer, rows_of
+from photo_family import finds_squares as finds_squares
+from photo_family import photo as photo
+from plvm.engine.gathered import gather
+from plvm.engine.prefix import ImagePrefix, prefill
+from plvm.engine.request import Request
+from plvm.model.backbone import Backbone
+from plvm.model.photo.photo_parts import load_language
+from plvm.model.pretrained import load_backbone
+from plvm.prompt.image_first import Prompt
+from plvm.types import Concept, ConceptTokens
 from plvm_lab.families.photo.code_space import CodeSpace, Pool
-from plvm_lab.families.photo.grafted import Grafted
 from plvm_lab.families.photo.photo_dialogues import (
     KINDS,
-    PLACES,
     Scene,
     ask,
     draw_questions,
@@ -23,12 +31,10 @@ from plvm_lab.families.photo.photo_dialogues import (
     is_held_out,
     wordings,
 )
+from plvm_lab.families.photo.photo_language import Teaching, teach, trained, untaught
+from plvm_lab.families.photo.photo_rows import scores_of
 
 WIDTH = 8
-
-
-def letters(text: str, add_special_tokens: bool) -> dict[str, list[int]]:
-    return {"input_ids": [ord(c) % 128 for c in text]}
 
 
 def pool(people: int = 20) -> Pool:
@@ -38,51 +44,55 @@ def pool(people: int = 20) -> Pool:
     return Pool.of(own, {name: unit(codes + 0.1) for name, codes in own.items()})
 
 
-def model() -> Grafted:
-    torch.manual_seed(0)
-    shape = LlamaConfig(
-        vocab_size=128, hidden_size=32, intermediate_size=64, num_hidden_layers=24, num_attention_heads=2, num_key_value_heads=1
-    )
-    net = Grafted(LlamaForCausalLM(shape).eval(), WIDTH, [[i] for i in range(len(PLACES))], [1, 2])
-    for name, value in net.trained().items():
-        if name.endswith("up"):
-            torch.nn.init.normal_(value, std=0.1)
-    return net
+def untaught_of(photo: Path) -> Backbone:
+    """A photo model that can be taught."""
+    frozen = load_backbone(photo / "backbone")
+    language, _ = load_language(photo / "parts")
+    return untaught(language, frozen.tokenizer, frozen.image_processor, frozen.model.config, 0)
 
 
-def test_questions_of_a_row_are_answered_as_if_each_were_alone() -> None:
-    net, writer, rng = model(), Writer(letters, 128), np.random.default_rng(1)
-    scenes = [draw_scene(pool(), rng) for _ in range(3)]
+def test_answers_are_scored_as_the_product_scores_them(photo: Path) -> None:
+    untrained = untaught_of(photo)
+    scenes = [draw_scene(pool(), np.random.default_rng(seed)) for seed in range(3)]
     turns = [[q[1:] for q in draw_questions(scene, random.Random(2), 3)] for scene in scenes]
-    together, wanted, words = rows_of(writer, scenes, turns)
-    with torch.no_grad():
-        scores = net(together, wanted)
-        for number, (scene, turn) in enumerate((s, t) for s, own in zip(scenes, turns) for t in own):
-            alone, asked, right = rows_of(writer, [scene], [[turn]])
-            own = words[:, 1] == number
-            assert torch.equal(words[own][:, 0], right[:, 0])
-            assert torch.allclose(scores[own], net(alone, asked), atol=1e-4)
+    prompt, rows = Prompt(untrained.tokenizer, untrained.template()), untrained.model.decoder.rows
+    with torch.inference_mode():
+        scores, words = scores_of(untrained, prompt, scenes, turns)
+        number = 0
+        for scene, own in zip(scenes, turns):
+            image = untrained.family.tokens_of(torch.from_numpy(scene.faces), len(scene.faces))
+            made = prefill(untrained, prompt, [image])
+            prefix = ImagePrefix(made.past, made.lengths[0])
+            tokens = zip(*rows.people(torch.from_numpy(scene.people)))
+            people = [Concept(f"p{i}", ConceptTokens(w, h, c[None], w), "") for i, (w, h, c) in enumerate(tokens)]
+            for question, _ in own:
+                asked = re.sub(r"\{(\d)\}", r"<p\1>", question)
+                g = gather(untrained, prompt, [Request(prefix, asked, tuple(people))])
+                product = g.vocabulary.logits(g.hidden(untrained)[:, -1:], untrained.head_rows)[0, 0]
+                first = (words[:, 1] == number).nonzero()[0, 0]
+                torch.testing.assert_close(scores[first, : len(product)], product, rtol=0, atol=1e-4)
+                number += 1
 
 
-def test_scores_follow_the_codes_of_faces_and_the_frozen_weights_do_not_learn() -> None:
-    net, writer = model(), Writer(letters, 128)
-    one, other = np.eye(WIDTH, dtype=np.float32)[:2]
-    scores = []
-    for face in (one, other):
-        rows, wanted, words = rows_of(writer, [Scene(face[None], one[None], (0,))], [[("Is {0} here?", "Yes")]])
-        scores.append(net(rows, wanted))
-    assert not torch.allclose(scores[0], scores[1], atol=1e-3)
-    scores[0][torch.isfinite(scores[0])].sum().backward()
-    assert all(p.grad is None for name, p in net.named_parameters() if name not in net.trained())
-    assert net.looks.gain.grad is not None and net.names.gain.grad is not None
+def test_a_teaching_that_was_interrupted_goes_on_to_the_bit_and_changes_nothing_frozen(photo: Path, tmp_path: Path) -> None:
+    def run(folder: Path, until: int) -> dict[str, torch.Tensor]:
+        def report(_: str, step: int, *__: object) -> None:
+            if step == until:
+                raise InterruptedError
 
+        model = untaught_of(photo)
+        before = {k: v.clone() for k, v in model.model.state_dict().items()}
+        with contextlib.suppress(InterruptedError):
+            teach(model, pool(), Teaching(4, prefixes=2, questions=2, warmup=1, save=1), folder, report)
+        changed = {k for k, v in model.model.state_dict().items() if not torch.equal(v, before[k])}
+        assert changed and not any("frozen" in k or "embed" in k or k.endswith("norm.weight") for k in changed)
+        return {k: v.detach() for k, v in trained(model).items()}
 
-def test_free_directions_are_those_in_which_the_embeddings_vary_least() -> None:
-    net = model()
-    weight = net.language.get_input_embeddings().weight
-    spread = (weight - weight.mean(0)) @ net.basis.T
-    assert torch.allclose(net.basis @ net.basis.T, torch.eye(WIDTH), atol=1e-5)
-    assert spread.var(0).sum() < weight.var(0).sort().values[:WIDTH].sum()
+    for name in ("whole", "resumed"):
+        (tmp_path / name).mkdir()
+    run(tmp_path / "resumed", until=2)
+    whole, resumed = run(tmp_path / "whole", until=9), run(tmp_path / "resumed", until=9)
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
 def test_answers_say_what_the_scene_holds() -> None:

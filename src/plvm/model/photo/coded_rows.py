@@ -67,6 +67,10 @@ class CodeRows(nn.Module):
 
     def kinds(self, rows: Tensor) -> Kinds:
         """What the tokens of `rows [B, T, D]` are."""
+        with torch.autocast(rows.device.type, enabled=False):
+            return self._read(rows)
+
+    def _read(self, rows: Tensor) -> Kinds:
         inside = rows @ self.basis.T
         size = inside.norm(dim=-1)
         sure = ((size - self.quiet) / (self.size - self.quiet) * 2).clamp(0, 1)

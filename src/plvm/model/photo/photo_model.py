@@ -89,7 +89,8 @@ class PhotoDecoder(nn.Module):
         angles = self.language.rotary_emb(x, position_ids)
         kinds = self.rows.kinds(x)
         faces, people, places = self._remembered(kinds, mask, cache)
-        copied, attentions = torch.zeros_like(kinds.code), []
+        copied = torch.zeros_like(kinds.code)
+        attentions: list[Tensor] = []
         for number, layer in enumerate(layers):
             if number == self.after[0]:
                 got = self.looks(kinds.code, faces, faces.of(places))

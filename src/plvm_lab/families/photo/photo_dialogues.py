@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plvm.model.photo.face_places import MOST, places_of
 from plvm_lab.families.photo.code_space import Pool
 from plvm_lab.portraits.everyday import (
     ABILITIES,
@@ -26,20 +27,8 @@ from plvm_lab.portraits.everyday import (
 )
 from plvm_lab.portraits.outside import draw_outside
 
-MOST_FACES, MOST_PEOPLE = 6, 6
+MOST_FACES, MOST_PEOPLE = MOST, 6
 _COUNTS = ("nobody", "one person", "two people", "three people", "four people", "five people", "six people")
-_PLACES = {
-    1: ("in the middle",),
-    2: ("on the left", "on the right"),
-    3: ("on the left", "in the middle", "on the right"),
-    4: ("on the far left", "second from the left", "second from the right", "on the far right"),
-    5: ("on the far left", "second from the left", "in the middle", "second from the right", "on the far right"),
-    6: (
-        "on the far left", "second from the left", "third from the left", "third from the right", "second from the right",
-        "on the far right",
-    ),
-}  # fmt: skip
-PLACES = tuple(dict.fromkeys(place for places in _PLACES.values() for place in places))
 _TURNED = re.compile(r"missing|absent|gone|left out")  # to these Yes would mean that somebody is not there
 _DEEDS = re.compile(r"doing|happen|takes place")  # what somebody does is not taught
 _HELD_OUT = 8  # one wording of so many
@@ -68,7 +57,8 @@ class Scene:
 
     @property
     def places(self) -> tuple[str, ...]:
-        return _PLACES[len(self.who)] if self.who else ()
+        """Where each face is, in words."""
+        return places_of(len(self.who))
 
 
 def draw_scene(pool: Pool, rng: np.random.Generator, *, alike: float = 0.4, **drawing: float) -> Scene:
