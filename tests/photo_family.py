@@ -3,6 +3,7 @@ is its person's; the finder of the tests finds squares."""
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,10 @@ from toys import an_aligner, awake
 
 WIDTH = 8
 SIZE = 6.0
-COLOURS = ("red", "lime", "blue", "yellow", "magenta", "cyan", "white")
+
+
+def colour(person: int) -> tuple[int, ...]:
+    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(person * 0.381966 % 1, 1.0, 1.0))
 
 
 def drawn(*people: int, side: int = 60) -> Image.Image:
@@ -40,8 +44,8 @@ def drawn(*people: int, side: int = 60) -> Image.Image:
     pen = ImageDraw.Draw(image)
     for place, person in enumerate(people):
         left = 10 + (side + 20) * place
-        pen.rectangle((left, 20, left + side - 1, 20 + side - 1), fill=COLOURS[person])
-        pen.rectangle((left, 20 + side // 2, left + side // 2, 20 + side - 1), fill=COLOURS[person - 3])
+        pen.rectangle((left, 20, left + side - 1, 20 + side - 1), fill=colour(person))
+        pen.rectangle((left, 20 + side // 2, left + side // 2, 20 + side - 1), fill=colour(person + 3))
     return image
 
 
@@ -100,7 +104,7 @@ def write_photo_family(folder: Path) -> Path:
 
 def space_of(face_code: FaceCode) -> CodeSpace:
     """The space in which the drawn people differ most."""
-    pictures = [drawn(person) for person in range(len(COLOURS))]
+    pictures = [drawn(person) for person in range(9)]
     seen = torch.cat([torch.from_numpy(described(face_code, image, squares(FaceFinder(), image))) for image in pictures])
     spread = torch.linalg.svd(seen - seen.mean(0) + 1e-6 * torch.randn(seen.shape), full_matrices=True).Vh
     return CodeSpace(seen.mean(0), spread[:WIDTH].T.contiguous())
