@@ -87,6 +87,7 @@ def write_photo_family(folder: Path) -> Path:
     )  # fmt: skip
     space = space_of(face_code)
     model = PhotoModel(language, config)
+    model.decoder.rows.begin(language.get_input_embeddings().weight)
     awake_heads(model)
     updates = {k: 0.1 * torch.randn(s) for k, s in update_shapes(language, config).items()}
     settings = FaceSettings()

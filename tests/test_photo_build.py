@@ -14,10 +14,11 @@ import plvm
 from photo_family import SIZE, WIDTH, drawn
 from photo_family import finds_squares as finds_squares
 from photo_family import photo as photo
+from plvm.model.photo import photo_parts
 from plvm.model.photo.photo_model import PhotoConfig
 from plvm.train.settings import Steps
 from plvm.types import SamplingParams
-from plvm_lab.families.photo.photo_build import PhotoBuild, PhotoRecipe
+from plvm_lab.families.photo.photo_build import PhotoRecipe, build_photo
 from plvm_lab.families.photo.photo_codes import people_in, split_people
 from plvm_lab.families.photo.photo_language import Teaching
 
@@ -41,8 +42,9 @@ def test_people_are_split_by_the_seed_and_nobody_is_in_two_parts(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_folder_of_pictures_becomes_a_family_that_answers(photo: Path, tmp_path: Path) -> None:
-    """What is there is not made again: a second run only reports."""
+def test_a_folder_of_pictures_becomes_a_family_that_answers(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shape = json.loads((photo / "backbone" / "config.json").read_text())
     recipe = PhotoRecipe(
         1, test=1, val=2, strangers=0, model=replace(PhotoConfig(**shape), parts="../../../parts"),
@@ -53,8 +55,11 @@ def test_a_folder_of_pictures_becomes_a_family_that_answers(photo: Path, tmp_pat
     folder = photo / "build"
     photos = album(tmp_path / "photos", 24, 6)
     stages: list[str] = []
-    build = PhotoBuild(recipe, photos, folder, photo / "parts", lambda stage, *_: stages.append(stage))
-    build.run()
+    monkeypatch.setattr(photo_parts, "parts_folder", lambda *_: photo / "parts")
+    build_photo(photos, folder, report=lambda stage, *_: stages.append(stage), threads=1, recipe=recipe)
+    made = {f: f.stat().st_mtime_ns for f in (folder / "codes").iterdir()}
+    build_photo(photos, folder, "codes,language", report=lambda *_: None, threads=1, recipe=recipe)
+    assert made == {f: f.stat().st_mtime_ns for f in (folder / "codes").iterdir()}
     assert {"codes", "language", "references", "people", "align"} <= set(stages)
     vlm = plvm.load(folder / "weights" / "aligner", device="cpu")
     anna = vlm.enroll("anna", drawn(3))

@@ -32,24 +32,26 @@ class Kinds:
 
 
 class CodeRows(nn.Module):
-    """Codes -> rows of tokens, and back. `embeddings [V, D]` are the words' frozen rows."""
+    """Codes of `width` numbers -> rows of tokens of `full` numbers, and back; `size` is a code's length in a row."""
 
     basis: Tensor
     quiet: Tensor
 
-    def __init__(self, embeddings: Tensor, width: int, places: int, size: float) -> None:
+    def __init__(self, full: int, width: int, places: int, size: float) -> None:
         super().__init__()
-        embeddings = embeddings.detach()
-        self.size, full = size, embeddings.shape[1]
+        self.size = size
         self.register_buffer("basis", torch.zeros(width, full))
         self.register_buffer("quiet", torch.zeros(()))
-        if not embeddings.is_meta:
-            self.basis.copy_(free_directions(embeddings, width))
-            self.quiet.copy_(_MARGIN * (embeddings @ self.basis.T).norm(dim=-1).max())
         self.face_row, self.context_row = nn.Parameter(0.05 * torch.randn(full)), nn.Parameter(0.05 * torch.randn(full))
         self.word_row, self.head_row = nn.Parameter(torch.zeros(full)), nn.Parameter(torch.zeros(full))
         self.place_rows = nn.Parameter(0.05 * torch.randn(places, full))
         self.head_size = nn.Parameter(torch.tensor(size))
+
+    @torch.no_grad()
+    def begin(self, embeddings: Tensor) -> None:
+        """Put codes into the directions that the words' rows `embeddings [V, D]` leave free."""
+        self.basis.copy_(free_directions(embeddings, len(self.basis)))
+        self.quiet.copy_(_MARGIN * (embeddings @ self.basis.T).norm(dim=-1).max())
 
     def emptied(self, x: Tensor) -> Tensor:
         """`x [..., D]` without what it has in the codes' directions."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutput
 
 from plvm.model.photo.face_processor import CodeSpace
 from plvm.vision.face_code import FaceCode
@@ -39,9 +39,9 @@ class FaceReference(nn.Module):
         self.register_buffer("mean", space.mean.clone())
         self.register_buffer("directions", space.directions.clone())
 
-    def forward(self, pixel_values: Tensor, output_hidden_states: bool = False) -> BaseModelOutput:
+    def forward(self, pixel_values: Tensor, output_hidden_states: bool = False) -> SimpleNamespace:
         """Aligned faces `[N, 3, 150, 150]` (0..255) -> their codes."""
         both = torch.stack([pixel_values, pixel_values.flip(-1)], 1)
         space = CodeSpace(self.mean, self.directions)
         codes = space.codes(self.face_code(both.flatten(0, 1))).unflatten(0, (-1, 2))
-        return BaseModelOutput(last_hidden_state=codes, hidden_states=(codes,) if output_hidden_states else None)
+        return SimpleNamespace(last_hidden_state=codes, hidden_states=(codes,) if output_hidden_states else None)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from plvm.model.photo.coded_rows import CodeRows, Kinds
 from plvm.model.photo.face_places import PLACES
@@ -57,7 +57,7 @@ class PhotoDecoder(nn.Module):
         super().__init__()
         width = language.config.hidden_size
         self.language, self.after = language, (config.after_looks, config.after_names)
-        self.rows = CodeRows(language.embed_tokens.weight, config.code_width, len(PLACES), config.code_size)
+        self.rows = CodeRows(width, config.code_width, len(PLACES), config.code_size)
         self.looks = PeopleLookForFaces(len(PLACES), width)
         self.names = NamesForPlaces(width, config.inner)
 
@@ -78,7 +78,7 @@ class PhotoDecoder(nn.Module):
     def forward(
         self, inputs_embeds: Tensor, past_key_values: Any = None, position_ids: Tensor | None = None,
         attention_mask: Tensor | None = None, use_cache: bool = False, output_attentions: bool = False,
-    ) -> BaseModelOutputWithPast:  # fmt: skip
+    ) -> SimpleNamespace:  # fmt: skip
         """Embeddings `[B, T, D]` after what the cache holds -> states `[B, T, D]`. `attention_mask` is bool[B, S], False where a
         token must not be seen, or, `[B, 1, T, S]`, what is to be added to attention scores."""
         x, cache, layers = inputs_embeds, past_key_values, self.language.layers
@@ -107,7 +107,7 @@ class PhotoDecoder(nn.Module):
                     position_embeddings=angles,
                 )  # fmt: skip
         state = self.rows.emptied(self.language.norm(x)) + copied @ self.rows.basis
-        return BaseModelOutputWithPast(
+        return SimpleNamespace(
             last_hidden_state=state, past_key_values=cache, attentions=tuple(attentions) if output_attentions else None
         )
 

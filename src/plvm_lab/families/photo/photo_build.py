@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from plvm.data.spec import Spec
-from plvm.errors import CheckpointError, ImageError
+from plvm.errors import CheckpointError, ImageError, RequestError
 from plvm.images import open_image
 from plvm.model.aligner import AlignerConfig
 from plvm.model.backbone import Backbone
@@ -68,11 +68,6 @@ class PhotoBuild:
     folder: Path
     parts: Path
     report: Report
-
-    def run(self) -> None:
-        """All stages."""
-        for stage in STAGES:
-            getattr(self, f"run_{stage}")()
 
     def split(self) -> photo_codes.Split:
         """Who is for what, as the stage "codes" decided it."""
@@ -173,6 +168,23 @@ class PhotoBuild:
                         (partial / f"{'ref-' if file == reference else ''}{file.name}").symlink_to(file.resolve())
                     partial.rename(place)
             self.report("references", number + 1, len(names), {})
+
+
+def build_photo(
+    photos: Path | None, folder: Path, stages: str = "all", *, report: Report, threads: int = 2, recipe: PhotoRecipe | None = None
+) -> Path:
+    """Build the photo family of `photos` in `folder`, or some stages of it ("codes,language"), with this machine's frozen parts;
+    returns where it is. Raises RequestError for unknown stages and where there are no photographs."""
+    if photos is None:
+        raise RequestError("The photo family is built from photographs.", "Name their folder: --photos DIR.")
+    wanted = STAGES if stages == "all" else tuple(stages.split(","))
+    if unknown := [stage for stage in wanted if stage not in STAGES]:
+        raise RequestError(f'There is no stage "{unknown[0][:40]}".', f"The stages are: {', '.join(STAGES)}.")
+    torch.set_num_threads(threads)
+    build = PhotoBuild(recipe or PhotoRecipe(), photos, folder, photo_parts.parts_folder(), report)
+    for stage in wanted:
+        getattr(build, f"run_{stage}")()
+    return folder / "weights"
 
 
 def _usable(processor: FaceProcessor, file: Path) -> bool:

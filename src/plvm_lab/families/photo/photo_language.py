@@ -59,6 +59,7 @@ def untaught(language: Any, tokenizer: Any, processor: FaceProcessor, config: Ph
     called = [tokenizer(f" {place}", add_special_tokens=False)["input_ids"] for place in PLACES]
     places = functional.normalize(torch.stack([table[ids].mean(0) for ids in called]), dim=-1) * table.shape[1] ** 0.5
     names = table[tokenizer(FIRST_NAMES, add_special_tokens=False)["input_ids"]].mean(0)
+    decoder.rows.begin(table)
     with torch.no_grad():
         decoder.rows.place_rows.copy_(0.05 * places)
         decoder.looks.places.copy_(0.1 * places)
