@@ -139,6 +139,15 @@ def test_what_swallows_the_interrupt_does_not_hide_it() -> None:
     assert end.value.code == 130 and signal.getsignal(signal.SIGINT) is not INTERRUPTS.come
 
 
+def test_an_import_is_not_interrupted_but_the_process_ends(tmp_path: Path) -> None:
+    """C code that imports may abort the process on an exception (torch's does)."""
+    (tmp_path / "importing.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nfor i in range(1000): pass\n")
+    code = "from plvm.cli.interrupts import orderly\nwith orderly():\n    try: import importing\n    finally: print('tidying')\n"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(tmp_path)])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_a_second_ends_at_once_whatever_the_first_waits_for(tmp_path: Path) -> None:
     code = (
         "import time\n"

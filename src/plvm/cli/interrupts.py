@@ -1,8 +1,9 @@
 """Ctrl-C: the first ends a verb in an orderly way, a second at once; both are exit code 130, without a traceback.
 
 The first raises KeyboardInterrupt, so that files are closed and half a transaction is taken back. Wherever that is swallowed or
-turned into another error on its way (an import inside C code, a finaliser), the exit code is 130 all the same. Nothing that is
-kept needs the orderly way: the store is whole after a kill, and long runs go on at their last checkpoint.
+turned into another error on its way (a finaliser), the exit code is 130 all the same. In the middle of an import the first ends
+the process too: C code that imports may abort on an exception. Nothing that is kept needs the orderly way: the store is whole
+after a kill, and long runs go on at their last checkpoint.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130  # exit code: 128 + the number of SIGINT, as shells have it
 _SHOW_CURSOR = "\033[?25h"
+_IMPORTING = "<frozen importlib._bootstrap>"  # the file of a frame that imports
 
 
 class Interrupts:
@@ -25,10 +28,10 @@ class Interrupts:
     def __init__(self) -> None:
         self.waiting = 0
 
-    def come(self, *_: Any) -> None:
-        """Take one: raises KeyboardInterrupt for the first, ends the process for a second."""
+    def come(self, _: int, frame: FrameType | None) -> None:
+        """Take one, which interrupts `frame`: raises KeyboardInterrupt for the first, ends the process for a second."""
         self.waiting += 1
-        if self.waiting > 1:
+        if self.waiting > 1 or _imports(frame):
             end_at_once()
         raise KeyboardInterrupt
 
@@ -66,6 +69,12 @@ def orderly() -> Iterator[None]:
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGINT, before)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename != _IMPORTING:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _ending(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
