@@ -27,7 +27,7 @@ NOBODY = ("i do not know anyone", "someone i do not know", "nobody")
 
 @dataclass(frozen=True)
 class OrdinaryInput:
-    """One line of the list; `asks` says what a colloquial one asks for, `half` is "development", "sealed" or "fresh"."""
+    """One line of the list; `asks` says what a colloquial one asks for, `half` is "development" or "sealed"."""
 
     id: str
     half: str
