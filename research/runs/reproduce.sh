@@ -51,6 +51,7 @@ make research/results/serving_kills.json "$PYTHON" research/benchmarks/serving_k
 make research/results/store_scale.json "$PYTHON" research/benchmarks/store_scale.py                                                 # 15 minutes
 make research/results/enroll.json "$PYTHON" research/benchmarks/enroll.py                                                         # 10 s
 make research/results/enrolled.json "$PYTHON" research/benchmarks/enrolled.py                                                     # 10 minutes
+make research/results/in_context.json "$PYTHON" research/runs/in_context.py                                                     # 20 minutes
 make research/results/roll_call.json "$PYTHON" research/runs/roll_call.py                                                       # 15 minutes
 make research/results/references.json "$PYTHON" research/benchmarks/references.py                                                 # 4 minutes
 make research/results/bench_train.json plvm bench train --device cpu --json --out research/results/bench_train.json               # 3 minutes
