@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from operator import add
 
 import torch
@@ -15,6 +16,7 @@ from plvm.engine.request import Request, Session
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
 from plvm.model.roomy_cache import RoomyCache
+from plvm.model.shared_cache import SharedCache
 from plvm.model.static_cache import KeyValues
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
@@ -22,25 +24,33 @@ from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """A batch of B requests: `past` [B, heads, P, width]; `ids` int64[B, T], right-padded, and their `layout`; `written`, the
-    lengths of the suffixes without padding; `nexts`, the positions of what comes after them."""
+    """A batch of B requests: their `ids` int64[B, T], right-padded, and `layout`; `written`, the lengths of the suffixes without
+    padding; `nexts`, the positions of what comes after them."""
 
-    past: KeyValues
+    requests: Sequence[Request]
     ids: Tensor
     layout: Layout
     written: tuple[int, ...]
     nexts: tuple[int, ...]
     vocabulary: ConceptVocabulary
 
+    @property
+    def past(self) -> KeyValues:
+        """What the requests continue [B, heads, P, width], right-padded."""
+        return stack(self.requests, max(r.state.length for r in self.requests))
+
     def hidden(self, backbone: Backbone) -> Tensor:
-        """Hidden states [B, T, D] of the suffixes."""
-        return backbone.hidden(self._embeddings(backbone), self.past, self.layout.positions, self.layout.mask)[0]
+        """Hidden states [B, T, D] of the suffixes; what neighbours continue together is not copied for each."""
+        runs = (list(run) for _, run in groupby(self.requests, lambda r: id(r.state.past)))
+        cache = SharedCache([(run[0].state.past, len(run)) for run in runs])
+        return backbone.hidden(self._embeddings(backbone), cache, self.layout.positions)[0]
 
     def continued(self, backbone: Backbone, room: int = 0) -> tuple[Tensor, RoomyCache]:
         """Hidden states [B, T, D] of the suffixes, and the keys and values of everything, with room for so many more tokens."""
-        count, _, length, _ = self.past[0][0].shape
-        cache = RoomyCache(self.past, count, length + self.ids.shape[1] + room)
-        cache.put(self.past)
+        past = self.past
+        count, _, length, _ = past[0][0].shape
+        cache = RoomyCache(past, count, length + self.ids.shape[1] + room)
+        cache.put(past)
         hidden, _ = backbone.hidden(self._embeddings(backbone), cache, self.layout.positions, self.layout.mask)
         cache.length += self.ids.shape[1]
         return hidden, cache
@@ -70,7 +80,7 @@ def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> G
     width = max(written)
     ids = torch.tensor([s + [prompt.end_id] * (width - len(s)) for s in suffixes], device=device)
     layout = lay_out(lengths, nexts, width, device, written)
-    return Gathered(stack(requests, max(lengths)), ids, layout, tuple(written), tuple(map(add, nexts, written)), vocabulary)
+    return Gathered(requests, ids, layout, tuple(written), tuple(map(add, nexts, written)), vocabulary)
 
 
 def stack(requests: Sequence[Request], length: int) -> KeyValues:

@@ -26,6 +26,7 @@ from torch import Tensor
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.backbone_family import ImageTokens
 from plvm.model.familiarity import Familiarity
+from plvm.model.shared_cache import SharedCache
 from plvm.prompt.image_first import Prompt
 
 NO_IMAGE = ""  # the digest of the prefix that holds no picture
@@ -66,6 +67,16 @@ class Prefixes:
     past: KeyValues
     lengths: tuple[int, ...]
     nexts: tuple[int, ...]
+
+    def shared(self, times: int) -> SharedCache:
+        """What a batch goes on from that has `times` rows for each picture, one picture's after the other."""
+        if min(self.lengths) == max(self.lengths):
+            return SharedCache([(self.past, len(self.lengths) * times)])
+        return SharedCache([(self.row(i), times) for i in range(len(self.lengths))])
+
+    def row(self, i: int) -> KeyValues:
+        """Those of picture i without padding, as views."""
+        return tuple((k[i : i + 1, :, : self.lengths[i]], v[i : i + 1, :, : self.lengths[i]]) for k, v in self.past)
 
 
 def digest_of(image: Image.Image | None) -> str:
@@ -131,7 +142,7 @@ def _unlike(familiarity: Familiarity | None, tokens: Sequence[ImageTokens]) -> S
 
 def _single(prefixes: Prefixes, row: int, digest: str) -> ImagePrefix:
     length = prefixes.lengths[row]
-    own = tuple((k[row : row + 1, :, :length].clone(), v[row : row + 1, :, :length].clone()) for k, v in prefixes.past)
+    own = tuple((k.clone(), v.clone()) for k, v in prefixes.row(row))
     return ImagePrefix(own, length, digest, shift=prefixes.nexts[row] - length, computed=length)
 
 

@@ -1,21 +1,21 @@
 """How probable an answer is, without writing it: P(Yes) for many concepts on many pictures, and choices among options.
 
-A picture's prefix is computed once (`compute_prefixes`); what differs between concepts goes through the backbone as
-suffixes on repeated keys and values, a batch at a time. Only the last position's Yes and No columns are ever computed.
+A picture's prefix is computed once (`compute_prefixes`) and held once; what differs between concepts goes through the backbone
+as suffixes that share its keys and values, a batch at a time. Only the last position's Yes and No columns are ever computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from plvm.engine.gathered import gather
-from plvm.engine.layout import lay_out
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request, Session
-from plvm.model.backbone import Backbone, repeat
+from plvm.model.backbone import Backbone
+from plvm.model.shared_cache import SharedCache
 from plvm.prompt.image_first import Prompt
 from plvm.types import Concept
 
@@ -46,29 +46,16 @@ def yes_probability(
 def yes_of(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], *, batch: int = BATCH) -> Tensor:
     """float32[N]: P(Yes) / (P(Yes) + P(No)) as the first word of the answer to each request, whatever its concepts are.
 
-    Requests that continue the same state should stand next to each other: it is then read once a batch.
+    Requests that continue the same state should stand next to each other: their attention to it is then computed together.
     """
     rows = backbone.head_rows[[prompt.yes_id, prompt.no_id]]
     difference = rows[0] - rows[1]
     found = [torch.zeros(0)]
-    for some in _batches(requests, batch):
-        g = gather(backbone, prompt, some)
+    for start in range(0, len(requests), batch):
+        g = gather(backbone, prompt, requests[start : start + batch])
         last = g.last(g.hidden(backbone))
         found.append((last @ difference).float().sigmoid().cpu())
     return torch.cat(found)
-
-
-def _batches(requests: Sequence[Request], batch: int) -> Iterator[Sequence[Request]]:
-    """Up to `batch` requests at a time; one that is half full ends with its picture: a single state need not be
-    copied."""
-    start = 0
-    for i in range(1, len(requests) + 1):
-        size = i - start
-        last = i == len(requests)
-        turns = not last and requests[i].state.past is not requests[i - 1].state.past
-        if last or size == batch or (turns and 2 * size >= batch):
-            yield requests[start:i]
-            start = i
 
 
 @torch.inference_mode()
@@ -81,7 +68,6 @@ def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequen
     g = gather(backbone, prompt, [request])
     table, device = backbone.word_rows, backbone.device
     hidden, cache = g.continued(backbone)
-    past = cache.past
     texts = [[*prompt.spoken(option, request.names, g.vocabulary), prompt.end_id] for option in options]
     longest = max(map(len, texts))
     ids = torch.tensor([t + [prompt.end_id] * (longest - len(t)) for t in texts], device=device)
@@ -89,8 +75,9 @@ def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequen
     vocabulary = g.vocabulary.select(torch.zeros(len(options), dtype=torch.long, device=device))
     states = hidden[:, -1:].expand(len(options), -1, -1)
     if longest > 1:
-        layout = lay_out([past[0][0].shape[2]] * len(options), g.nexts * len(options), longest - 1, device)
-        more, _ = backbone.hidden(vocabulary.embed(ids[:, :-1], table), repeat(past, len(options)), layout.positions)
+        positions = torch.arange(longest - 1, device=device).expand(len(options), -1) + g.nexts[0]
+        shared = SharedCache([(cache.past, len(options))])
+        more, _ = backbone.hidden(vocabulary.embed(ids[:, :-1], table), shared, positions)
         states = torch.cat([states, more], 1)
     scores = vocabulary.logits(states, backbone.head_rows).float().log_softmax(-1)
     chosen = scores.gather(2, ids.unsqueeze(-1)).squeeze(-1).masked_fill(~real, 0.0)

@@ -96,7 +96,9 @@ class Steps:
         return moved
 
     def row(self, i: int) -> KeyValues:
-        """Everything that one row has seen, [1, heads, its length, width], copied."""
+        """Everything that one row has seen, [1, heads, its length, width], copied where other rows may move or write."""
+        if len(self.mask) == 1 and not self.padded:
+            return self.cache.past
         return tuple((k[i : i + 1, :, self.mask[i]], v[i : i + 1, :, self.mask[i]]) for k, v in self.cache.past)
 
 

@@ -22,8 +22,11 @@ from plvm.errors import RequestError
 from plvm.model.backbone_family import ImageTokens, Pixels, family_of
 from plvm.model.recording import can_record
 from plvm.model.roomy_cache import RoomyCache
+from plvm.model.shared_cache import ATTENTION, SharedCache, register
 from plvm.model.static_cache import KeyValues, StaticCache
 from plvm.prompt.template import Template
+
+Past = KeyValues | StaticCache | RoomyCache | SharedCache
 
 
 class Backbone:
@@ -40,6 +43,8 @@ class Backbone:
         self.tokens_computed = 0
         self.family = family_of(model, tokenizer, image_processor)
         self.language_model = model.get_decoder()
+        register()
+        self.language_model.set_attn_implementation(ATTENTION)
         self.vocabulary_size, self.width = self.word_rows.shape
         self.max_tokens: int = model.config.text_config.max_position_embeddings
 
@@ -131,7 +136,7 @@ class Backbone:
     def hidden(
         self,
         embeddings: Tensor,
-        past: KeyValues | StaticCache | RoomyCache | None = None,
+        past: Past | None = None,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
         keep: bool = False,
@@ -141,7 +146,7 @@ class Backbone:
         positions [B, T] or, with A axes, [A, B, T]: default counts on from `past`. mask bool[B, past + T]: False where a
         token must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`,
         the keys and values of past and new tokens together. `past` itself is never changed, unless it is a `RoomyCache` or a
-        `StaticCache`: these are written in place, and a `StaticCache` has a mask of its own.
+        `StaticCache`: these are written in place. A `StaticCache` and a `SharedCache` need no mask.
         """
         out = self._run(embeddings, past, positions, mask, keep)
         cache = out.past_key_values
@@ -168,7 +173,7 @@ class Backbone:
     def _run(
         self,
         embeddings: Tensor,
-        past: KeyValues | StaticCache | RoomyCache | None,
+        past: Past | None,
         positions: Tensor | None,
         mask: Tensor | None,
         keep: bool,
@@ -180,7 +185,7 @@ class Backbone:
         cache: Any
         if isinstance(past, StaticCache):
             cache, mask = past, past.seen
-        elif isinstance(past, RoomyCache):
+        elif isinstance(past, RoomyCache | SharedCache):
             cache = past
         else:
             cache = DynamicCache(past) if past is not None else DynamicCache() if keep else None

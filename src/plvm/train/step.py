@@ -1,6 +1,6 @@
 """One training step of an Aligner: shared image prefixes, packed suffixes, gradients into the Aligner alone.
 
-Each picture goes through tower and language model once, without gradients; its keys and values are repeated for the M suffixes
+Each picture goes through tower and language model once, without gradients; its keys and values are shared by the M suffixes
 that ask about it. The loss is that of M separate sequences, and so is its gradient (a test compares them).
 """
 
@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from plvm.engine.layout import lay_out
 from plvm.engine.prefix import Prefixes, prefill
 from plvm.errors import RequestError
 from plvm.model.aligner import Aligner, Rows
-from plvm.model.backbone import Backbone, repeat
+from plvm.model.backbone import Backbone
 from plvm.model.backbone_family import ImageTokens, Pixels
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary
@@ -72,9 +71,9 @@ def suffix_logits(backbone: Backbone, prefix: Prefixes, packed: Packed, rows: Ro
     vocabulary = vocabulary_from(rows, backbone.vocabulary_size, len(packed.ids), packed.images)
     embeddings = vocabulary.embed(packed.ids, backbone.word_rows)
     times = packed.packs if packed.pixels is not None else len(packed.ids)
-    lengths, nexts = ([n for n in own for _ in range(times)] for own in (prefix.lengths, prefix.nexts))
-    layout = lay_out(lengths, nexts, packed.ids.shape[1], packed.ids.device)
-    hidden, _ = backbone.hidden(embeddings, repeat(prefix.past, times), layout.positions, layout.mask)
+    first = torch.tensor(prefix.nexts, device=packed.ids.device).repeat_interleave(times)
+    positions = first[:, None] + torch.arange(packed.ids.shape[1], device=packed.ids.device)
+    hidden, _ = backbone.hidden(embeddings, prefix.shared(times), positions)
     return vocabulary.logits(hidden, backbone.head_rows)
 
 

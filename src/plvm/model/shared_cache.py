@@ -1,0 +1,149 @@
+"""Keys and values that many rows of a batch go on from: held once, copied for nobody.
+
+    part 0   x x x x x x   row 0  y y y y      x what the rows of a part share; all of them see all of it
+                           row 1  y y y -      y a row's own tokens, which see those before them
+    part 1   x x x x       row 2  y y - -      - padding, which nobody sees
+
+Attention over what is shared and attention over a row's own tokens are computed apart and put together by the logarithms of
+the sums under their softmaxes: the result is exactly that of attention over both, and so are its gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from plvm.model.static_cache import KeyValues
+
+ATTENTION = "plvm"  # by this name transformers finds `attend`
+Shared = tuple[Tensor, Tensor, int]  # keys and values [G, heads, P, width], and the number of rows that go on from them
+
+
+class SharedCache:
+    """`parts` are, in the order of the batch's rows, what rows go on from and how many do: keys and values of G pasts, of one
+    length, and N rows, the first N / G of them on the first past. A language model takes it as its cache and changes nothing."""
+
+    def __init__(self, parts: Sequence[tuple[KeyValues, int]]) -> None:
+        self._parts = parts
+
+    # ---- called by transformers
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Behind, Tensor]:
+        """The rows' own keys and values of a layer, with what they share there."""
+        return Behind(keys, [(*past[layer], rows) for past, rows in self._parts]), values
+
+    def get_seq_length(self, *_: Any) -> int:
+        """0: among its own tokens a row sees what came before, no mask is needed."""
+        return 0
+
+    get_query_offset = get_seq_length
+
+    def get_mask_sizes(self, length: int, *_: Any) -> tuple[int, int]:
+        """How many columns `length` new tokens see besides what is shared, and from which on."""
+        return length, 0
+
+
+@dataclass(frozen=True, eq=False)
+class Behind:
+    """Rows' own keys [B, heads, T, width], and what they share."""
+
+    keys: Tensor
+    shared: Sequence[Shared]
+
+
+def attend(
+    module: torch.nn.Module, query: Tensor, key: Tensor | Behind, value: Tensor, attention_mask: Tensor | None, *,
+    scaling: float, **options: Any,
+) -> tuple[Tensor, None]:  # fmt: skip
+    """The attention of a layer [B, T, heads, width], as transformers calls it; without a `SharedCache`, that of PyTorch."""
+    if not isinstance(key, Behind):
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
+    times = query.shape[1] // key.keys.shape[1]
+    own = (t.repeat_interleave(times, 1) for t in (key.keys, value))  # short: a question, never a picture
+    both = _flash if query.device.type == "cpu" else _plain
+    return both(query, *own, key.shared, scaling).transpose(1, 2).contiguous(), None
+
+
+def register() -> None:
+    """Tell transformers of `attend`."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(ATTENTION, attend)
+    AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+
+
+def _folded(rows: Tensor, keys: Tensor) -> Tensor:
+    """Queries of rows [N, heads, T, width] that share keys [G, key heads, P, width] -> [G, key heads, all of theirs, width]."""
+    parted = rows.unflatten(1, (keys.shape[1], -1)).unflatten(0, (len(keys), -1))
+    return parted.transpose(1, 2).flatten(2, 4)
+
+
+def _unfolded(folded: Tensor, like: Tensor) -> Tensor:
+    """The other way: [G, key heads, all of theirs, ..] -> [N, heads, T, ..], shaped as the rows `like`."""
+    groups, heads = folded.shape[:2]
+    shape = (len(like) // groups, like.shape[1] // heads, like.shape[2])
+    return folded.unflatten(2, shape).transpose(1, 2).flatten(2, 3).flatten(0, 1)
+
+
+def _plain(query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float) -> Tensor:
+    """Attention [B, heads, T, width] by matrix products and one softmax over both, on any device."""
+    causal = torch.ones(query.shape[2], query.shape[2], dtype=torch.bool, device=query.device).tril()
+    own = (query @ keys.transpose(2, 3)).masked_fill(~causal, float("-inf"))
+    precise = torch.float32 if query.dtype.itemsize < 4 else query.dtype
+    found, start = [], 0
+    for k, v, count in shared:
+        rows = slice(start, start + count)
+        start += count
+        scores = _unfolded(_folded(query[rows], k) @ k.transpose(2, 3), query[rows])
+        weights = (torch.cat([scores, own[rows]], -1) * scaling).softmax(-1, precise).to(query.dtype)
+        past, new = weights.split([k.shape[2], query.shape[2]], -1)
+        found.append(_unfolded(_folded(past, k) @ v, query[rows]) + new @ values[rows])
+    return torch.cat(found)
+
+
+def _flash(query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float) -> Tensor:
+    """The same on a CPU, without scores in memory. What is shared gets no gradients."""
+    found: Tensor = _Flash.apply(query, keys, values, shared, scaling)
+    return found
+
+
+class _Flash(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float) -> Tensor:
+        flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        out, sums = flash(query, keys, values, 0.0, True, scale=scaling)
+        start = 0
+        for k, v, count in shared:
+            rows = slice(start, start + count)
+            start += count
+            past, past_sums = (_unfolded(t, query[rows]) for t in flash(_folded(query[rows], k), k, v, scale=scaling))
+            share = (past_sums - sums[rows]).sigmoid().unsqueeze(-1)
+            out[rows] = out[rows].lerp(past, share.to(out))
+            sums[rows] = torch.logaddexp(sums[rows], past_sums)
+        if any(t.requires_grad for t in (query, keys, values)):
+            ctx.save_for_backward(query, keys, values, out, sums)
+            ctx.shared, ctx.scaling = shared, scaling
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """With the sums over both, each part's weights are those of the whole: its share of the gradients is its own."""
+        flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+        query, keys, values, out, sums = ctx.saved_tensors
+        own = flash(gradient, query, keys, values, out, sums, 0.0, True, scale=ctx.scaling)
+        start = 0
+        for k, v, count in ctx.shared:
+            rows = slice(start, start + count)
+            start += count
+            g, q, o, s = (_folded(t[rows], k) for t in (gradient, query, out, sums.unsqueeze(-1)))
+            past = flash(g, q, k, v, o, s.squeeze(-1), 0.0, False, scale=ctx.scaling)
+            own[0][rows] += _unfolded(past[0], query[rows])
+        return *own, None, None

@@ -1,0 +1,62 @@
+"""What many rows share is held once, and attention to it is that to copies: values, gradients and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from plvm.model.backbone import Backbone, repeat
+from plvm.model.shared_cache import SharedCache, _flash, _plain
+from plvm.train.memory import peak_bytes
+
+T, WIDTH, HEADS = 5, 8, 4
+PARTS = [(1, 1, 7), (1, 3, 2), (2, 6, 9)]  # pasts, the rows that go on from them, their length
+
+
+def drawn(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("way", [_flash, _plain], ids=["in a CPU's way", "in that of any device"])
+@pytest.mark.parametrize("key_heads", [4, 2], ids=["a key for every head", "a key for two heads"])
+def test_attention_and_its_gradients_are_those_of_copied_keys_and_values(
+    way: Callable[..., Tensor], key_heads: int
+) -> None:
+    rows = sum(count for _, count, _ in PARTS)
+    query, keys, values = (drawn(i, rows, HEADS, T, WIDTH).requires_grad_() for i in range(3))
+    pasts = [(drawn(10 + i, g, key_heads, n, WIDTH), drawn(20 + i, g, key_heads, n, WIDTH)) for i, (g, _, n) in enumerate(PARTS)]
+    ours = way(query, keys, values, [(*p, count) for p, (_, count, _) in zip(pasts, PARTS, strict=True)], WIDTH**-0.5)
+    theirs, start = [], 0
+    for past, (pictures, count, length) in zip(pasts, PARTS, strict=True):
+        k, v = (t.repeat_interleave(count // pictures, 0).repeat_interleave(HEADS // key_heads, 1) for t in past)
+        own = slice(start, start + count)
+        start += count
+        seen = torch.ones(T, length + T, dtype=torch.bool).tril(length)
+        both = (torch.cat([a, b[own]], 2) for a, b in ((k, keys), (v, values)))
+        theirs.append(F.scaled_dot_product_attention(query[own], *both, attn_mask=seen))
+    naive = torch.cat(theirs)
+    torch.testing.assert_close(ours, naive, rtol=0, atol=1e-12)
+    weights = drawn(30, *ours.shape)
+    a, b = (torch.autograd.grad((x * weights).sum(), (query, keys, values)) for x in (ours, naive))
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+def test_a_batch_holds_what_it_shares_once_however_many_rows_it_has(backbone: Backbone) -> None:
+    config: Any = backbone.model.config.text_config
+    shape = (1, config.num_key_value_heads, 1500, config.head_dim)
+    past = tuple((drawn(2 * i, *shape), drawn(2 * i + 1, *shape)) for i in range(config.num_hidden_layers))
+    held = sum(t.nbytes for pair in past for t in pair)
+
+    def step(rows: int, cache: Any) -> Callable[[], Any]:
+        embeddings = drawn(1, rows, 2, backbone.width).to(backbone.dtype)
+        positions = torch.arange(1500, 1502).expand(rows, -1)
+        return lambda: backbone.hidden(embeddings, cache(rows), positions)
+
+    few, many = (peak_bytes(step(rows, lambda n: SharedCache([(past, n)]))) for rows in (2, 16))
+    assert many - few < held, "14 more rows add less than one copy"
+    assert peak_bytes(step(16, lambda n: repeat(past, n))) > 16 * held, "copies would have been seen"
