@@ -1,10 +1,12 @@
-"""The benchmark of training: one row per case, equal gradients, and a last line for machines."""
+"""The benchmarks: one row per case, ours and the naive way with equal results, and a last line for machines."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from plvm.cli.main import app
@@ -27,3 +29,61 @@ def test_its_last_line_is_json_with_a_row_for_every_case(tmp_path: Path) -> None
 def test_a_picture_that_is_no_square_is_refused() -> None:
     done = CliRunner().invoke(app, ["bench", "train", "--image-tokens", "60"])
     assert done.exit_code == 2 and "no square" in done.stderr
+
+
+TOY = ("--subject", "toy", "--image-tokens", "16", "--rounds", "1", "--device", "cpu", "--json")
+
+
+def rows_of(*words: str) -> list[dict[str, Any]]:
+    """What a benchmark found."""
+    done = CliRunner().invoke(app, ["bench", *words])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert {"command", "commit", "seed", "machine"} <= set(found)
+    for row in found["rows"]:
+        assert row["ratio"] > 0 and row["times"]["ours"]["seconds"] > 0 and row["times"]["naive"]["seconds"] > 0
+    rows: list[dict[str, Any]] = found["rows"]
+    return rows
+
+
+def test_scoring_has_the_probabilities_of_the_naive_way_with_fewer_tokens_and_one_prefix() -> None:
+    one, four = rows_of("score", "--concepts", "1", "--concepts", "4", "--pictures", "2", *TOY)
+    assert max(one["difference"], four["difference"]) < 1e-6
+    assert one["tokens"]["ours"] == one["tokens"]["naive"], "a picture and a suffix, for a single pair"
+    assert four["tokens"]["ours"] < one["tokens"]["ours"], "four share a picture"
+    assert one["bytes"]["prefix"] == four["bytes"]["prefix"]
+    assert 0 < four["share_of_matmul"] < 1.5
+
+
+def test_a_dialogue_computes_its_new_tokens_alone_and_says_what_the_naive_way_says() -> None:
+    second, fourth, joined = rows_of("chat", "--turn", "2", "--turn", "4", *TOY)
+    assert max(row["difference"] for row in (second, fourth, joined)) < 1e-5
+    assert second["tokens"]["ours"] == fourth["tokens"]["ours"] < second["tokens"]["naive"] < fourth["tokens"]["naive"]
+    more = joined["tokens"]["ours"] - fourth["tokens"]["ours"]
+    assert joined["joins"] == 1 and more == joined["tokens"]["naive"] - fourth["tokens"]["naive"] > 0
+
+
+def test_writing_is_compared_with_the_backbones_own_pass() -> None:
+    one, two = rows_of("generate", "--batch", "1", "--batch", "2", "--tokens", "4", *TOY)
+    assert one["over_one"]["ratio"] == 1 and two["over_one"]["ratio"] > 0
+    assert one["times"]["forward"]["seconds"] > 0 and one["bytes"]["read"] > two["bytes"]["read"]
+
+
+def test_enrolling_is_compared_with_the_encoders_own_pass() -> None:
+    (row,) = rows_of("enroll", "--together", "2", *TOY)
+    assert row["over_encoder"]["ratio"] > 0 and row["bytes"]["concept"] == 4 * (18 * 64 + 64)
+
+
+@pytest.mark.slow
+def test_commands_and_a_server_are_measured_as_processes() -> None:
+    (command,) = rows_of("start", "--rounds", "1", "--json")
+    assert {"ours", "served", "naive", "import"} == set(command["times"])
+    assert command["times"]["served"]["computing"] < command["times"]["ours"]["computing"], "a server has the model already"
+    (two,) = rows_of("serve", "--clients", "2", "--rounds", "1", "--json")
+    assert two["bytes"]["memory"] is None or two["bytes"]["memory"] > 1e8
+
+
+@pytest.mark.parametrize("words", [("score", "--subject", "huge"), ("start", "--subject", "toy")], ids=["unknown", "no process"])
+def test_a_subject_that_cannot_be_measured_is_refused(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, ["bench", *words])
+    assert done.exit_code == 2 and "Name one of" in done.stderr or "shipped model alone" in done.stderr

@@ -33,11 +33,7 @@ from torch import Tensor
 
 from plvm.engine.generate import generate
 from plvm.engine.request import Request
-from plvm.families import FOLDER
-from plvm.model.backbone import Backbone
 from plvm.model.backbone_family import Pixels
-from plvm.model.encoder import Encoder
-from plvm.model.untrained import untrained_aligner, untrained_backbone, untrained_encoder
 from plvm.personal import Personal
 from plvm.presets import PRESETS, Preset, preset
 from plvm.prompt.image_first import Prompt
@@ -46,7 +42,8 @@ from plvm.runtime import choose_device, choose_dtype
 from plvm.train.step import Packed, image_prefix, vocabulary_from
 from plvm.types import Concept, SamplingParams
 from plvm_lab.evaluate.result_table import Table
-from plvm_lab.families.mini.parts import image_processor
+from plvm_lab.measure.ceiling import bandwidth
+from plvm_lab.measure.subjects import build, pictures
 from plvm_lab.measure.timing import milliseconds, require_memory, wait_for
 from plvm_lab.measure.training import naive_loss, shared_loss
 
@@ -94,29 +91,6 @@ def tiny(full: Preset) -> Preset:
         encoder_config={**full.encoder_config, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2},
         reference_size=56,
     )
-
-
-def build(chosen: Preset, device: str, dtype: torch.dtype, seed: int) -> Personal:
-    """A personal model with random weights; its words are the mini family's."""
-    from transformers import AutoTokenizer
-
-    torch.manual_seed(seed)
-    tokenizer = AutoTokenizer.from_pretrained(FOLDER / "mini" / "backbone")
-    side = chosen.backbone_config["vision_config"]["image_size"]
-    return Personal(
-        Backbone(untrained_backbone(chosen, device, dtype), tokenizer, image_processor(side), chosen.backbone),
-        Encoder(untrained_encoder(chosen, device, dtype), image_processor(chosen.reference_size), chosen.encoder),
-        untrained_aligner(chosen, device),
-        Prompt(tokenizer),
-        "random",
-    )
-
-
-def pictures(count: int, side: int, seed: int) -> list[Image.Image]:
-    """RGB pictures of coarse coloured squares, no two alike."""
-    generator = torch.Generator().manual_seed(seed)
-    squares = torch.randint(0, 256, (count, 12, 12, 3), generator=generator, dtype=torch.uint8).numpy()
-    return [Image.fromarray(s).resize((side, side), Image.Resampling.NEAREST) for s in squares]
 
 
 # ---- the steps
@@ -182,13 +156,6 @@ def decoding(vlm: Personal, size: Size, device: str, concept: Concept, seed: int
         "limit_ms_per_token": round(limit, 3),
         "share_of_limit": round(limit / measured, 4),
     }
-
-
-def bandwidth(device: str) -> float:
-    """Bytes a second that a copy of a large tensor reads and writes."""
-    source = torch.zeros(2**30 if device.startswith("cuda") else 2**26, dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    return 2 * source.numel() / milliseconds(lambda: target.copy_(source), device, 10) * 1000
 
 
 def scoring(vlm: Personal, size: Size, device: str, seed: int) -> dict[str, Any]:

@@ -54,6 +54,12 @@ make research/results/enrolled.json "$PYTHON" research/benchmarks/enrolled.py   
 make research/results/in_context.json "$PYTHON" research/runs/in_context.py                                                     # 20 minutes
 make research/results/roll_call.json "$PYTHON" research/runs/roll_call.py                                                       # 15 minutes
 make research/results/references.json "$PYTHON" research/benchmarks/references.py                                                 # 4 minutes
+make research/results/speed_start.json "$PYTHON" research/benchmarks/speed.py start                                                # 1 minute
+make research/results/speed_enroll.json "$PYTHON" research/benchmarks/speed.py enroll                                              # 2 minutes
+make research/results/speed_score.json "$PYTHON" research/benchmarks/speed.py score                                                # 4 minutes
+make research/results/speed_chat.json "$PYTHON" research/benchmarks/speed.py chat                                                  # 3 minutes
+make research/results/speed_generate.json "$PYTHON" research/benchmarks/speed.py generate                                          # 4 minutes
+make research/results/speed_serve.json "$PYTHON" research/benchmarks/speed.py serve                                                # 30 s
 make research/results/bench_train.json plvm bench train --device cpu --json --out research/results/bench_train.json               # 3 minutes
 make research/results/planted.json "$PYTHON" research/benchmarks/planted.py                                                       # 2 minutes
 make research/results/synth.json "$PYTHON" research/benchmarks/synth.py                                                           # 4 minutes
@@ -65,9 +71,10 @@ else
 fi
 if command -v nvidia-smi > /dev/null; then
   make research/results/full_size.json "$PYTHON" research/benchmarks/full_size.py                                                 # 2 minutes
+  make research/results/gpu_checks.json "$PYTHON" research/benchmarks/gpu.py                                                      # 8 minutes
   make research/results/bench_train_gpu.json plvm bench train --json --out research/results/bench_train_gpu.json                  # 10 s
 else
-  echo "no GPU: research/results/full_size.json and bench_train_gpu.json are left out" >&2
+  echo "no GPU: research/results/full_size.json, gpu_checks.json and bench_train_gpu.json are left out" >&2
 fi
 
 # ---- tables and figures of the paper

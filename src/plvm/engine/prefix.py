@@ -75,7 +75,7 @@ class Prefixes:
         return SharedCache([(self.row(i), times) for i in range(len(self.lengths))])
 
     def row(self, i: int) -> KeyValues:
-        """Those of picture i without padding, as views."""
+        """Keys and values of picture i, without padding; views."""
         return tuple((k[i : i + 1, :, : self.lengths[i]], v[i : i + 1, :, : self.lengths[i]]) for k, v in self.past)
 
 

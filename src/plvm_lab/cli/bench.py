@@ -3,28 +3,184 @@
 from __future__ import annotations
 
 import json as json_
+import os
 import shlex
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Option, Typer
 
 from plvm.cli import options as o
-from plvm.cli.console import out, progress, table
+from plvm.cli.console import out, progress, table, waiting
 from plvm.cli.verbs import add_verb
 
 bench = Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure what is claimed about speed.")
 
 
 def register(app: Typer) -> None:
-    add_verb(bench, "train", train)
+    for verb in (start, enroll, score, chat, generate, train, serve):
+        add_verb(bench, verb.__name__, verb)
     app.add_typer(bench, name="bench", rich_help_panel="The laboratory")
 
 
 @bench.callback()
 def bench_() -> None:
     """Measure what is claimed about speed."""
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What is measured, how often, and where the result goes."""
+
+    subjects: Annotated[
+        list[str] | None,
+        Option("--subject", metavar="NAME", help="mini, or one with random weights: medium (308 M), small (57 M), toy; may be "
+               "repeated.", show_default="mini"),
+    ] = None  # fmt: skip
+    image_tokens: Annotated[
+        list[int] | None,
+        Option("--image-tokens", metavar="N", help="Of a subject with random weights: a square; may be repeated.",
+               show_default="576"),
+    ] = None  # fmt: skip
+    rounds: Annotated[int, Option("--rounds", metavar="N", help="Of each way, in turn.", min=1)] = 3
+    seed: Annotated[int, Option("--seed", metavar="N", help="Of weights, people and pictures.", min=0)] = 0
+    file: Annotated[
+        Path | None, Option("--out", metavar="FILE", help="Keep the result there too.", show_default=False)
+    ] = None
+    device: o.Device = None
+    json: o.Json = False
+
+    def tell(self, title: str, job: Callable[[Any], Iterable[Mapping[str, Any]]], *, any_size: bool = True) -> None:
+        """Measure a job on every subject, on mini alone unless `any_size`; write what came of it. Raises RequestError."""
+        from plvm.errors import RequestError
+        from plvm.runtime import choose_device
+        from plvm_lab.evaluate.provenance import provenance
+        from plvm_lab.evaluate.result_table import json_of
+        from plvm_lab.measure.asking import Bench
+        from plvm_lab.measure.subjects import subject
+        from plvm_lab.measure.told import table_of_rows
+
+        if not any_size and set(self.subjects or ["mini"]) != {"mini"}:
+            raise RequestError("Processes are measured with the shipped model alone.", "Leave out --subject.")
+        rows, device = [], choose_device(self.device).value
+        for name in self.subjects or ["mini"]:
+            for tokens in (self.image_tokens or [576]) if name != "mini" else [0]:
+                with waiting(f"Measuring {name}"):
+                    bench = Bench(subject(name, tokens, device, seed=self.seed), self.rounds, self.seed)
+                    rows += [{"subject": name, **row} for row in job(bench)]
+        shown = table_of_rows(title, rows)
+        found = {"rows": rows, "n": self.rounds, "device": device} | provenance(shlex.join(["plvm", *sys.argv[1:]]), self.seed)
+        _write(found | {"tables": [json_of(shown)]}, self.file)
+        if self.json:
+            out(json_.dumps(found))  # one line: whoever reads it takes the last one
+        else:
+            out("\n".join("\n".join(f"{name}: {cell}" for name, cell in zip(shown.header, row, strict=True)) + "\n"
+                          for row in shown.rows).rstrip())  # fmt: skip
+
+
+Counts = list[int] | None
+
+
+def start(options: BenchOptions) -> None:
+    """A question at the prompt, from the start of its process to its end, and through a running server; mini alone.
+
+    \b
+    Example:
+      plvm bench start --rounds 5
+    """
+    from plvm_lab.measure.processes import bench_start
+
+    options.tell("A question at the prompt", lambda b: bench_start(os.environ, b.rounds, b.seed), any_size=False)
+
+
+def enroll(
+    options: BenchOptions,
+    together: Annotated[
+        Counts, Option("--together", metavar="N", help="Pictures at a time; may be repeated.", min=1, show_default="1, 64")
+    ] = None,
+) -> None:  # fmt: skip
+    """Concept tokens from a picture each, against the encoder's own pass and one at a time.
+
+    \b
+    Example:
+      plvm bench enroll --together 1 --together 16
+    """
+    from plvm_lab.measure.enrolling import bench_enroll
+
+    options.tell("Enrolling", lambda b: bench_enroll(b, together or (1, 64)))
+
+
+def score(
+    options: BenchOptions,
+    concepts: Annotated[
+        Counts, Option("--concepts", metavar="N", help="People in each picture; may be repeated.", min=1, show_default="34")
+    ] = None,
+    pictures: Annotated[int, Option("--pictures", metavar="N", help="Pictures.", min=1)] = 2,
+) -> None:  # fmt: skip
+    """P(present) of everybody in every picture, against one prompt through `generate` for each pair.
+
+    \b
+    Example:
+      plvm bench score --subject medium --concepts 1 --concepts 34
+    """
+    from plvm_lab.measure.asking import bench_score
+
+    options.tell("Recognising", lambda b: bench_score(b, concepts or (34,), pictures))
+
+
+def chat(
+    options: BenchOptions,
+    turns: Annotated[
+        Counts, Option("--turn", metavar="N", help="A turn of the dialogue; may be repeated.", min=1, show_default="2, 50")
+    ] = None,
+) -> None:  # fmt: skip
+    """The time to the first token of an answer in a dialogue, against reading the whole dialogue again.
+
+    \b
+    Example:
+      plvm bench chat --subject medium --turn 2 --turn 10
+    """
+    from plvm_lab.measure.asking import bench_chat
+
+    options.tell("A dialogue", lambda b: bench_chat(b, turns or (2, 50)))
+
+
+def generate(
+    options: BenchOptions,
+    batch: Annotated[
+        Counts, Option("--batch", metavar="N", help="Answers at a time; may be repeated.", min=1, show_default="1, 16")
+    ] = None,
+    words: Annotated[int, Option("--tokens", metavar="N", help="Tokens of an answer.", min=2)] = 32,
+) -> None:  # fmt: skip
+    """Tokens of answers, against the backbone's own pass and against one answer at a time through `generate`.
+
+    \b
+    Example:
+      plvm bench generate --subject medium --batch 1 --batch 16
+    """
+    from plvm_lab.measure.asking import bench_generate
+
+    options.tell("Writing answers", lambda b: bench_generate(b, batch or (1, 16), words))
+
+
+def serve(
+    options: BenchOptions,
+    clients: Annotated[
+        Counts, Option("--clients", metavar="N", help="Who ask at once; may be repeated.", min=1, show_default="1, 16")
+    ] = None,
+) -> None:  # fmt: skip
+    """Answers of a running server to several clients at once, against one request after the other; mini alone.
+
+    \b
+    Example:
+      plvm bench serve --clients 16
+    """
+    from plvm_lab.measure.processes import bench_serve
+
+    options.tell("A server", lambda b: bench_serve(b, os.environ, clients or (1, 16)), any_size=False)
 
 
 def train(
@@ -53,7 +209,7 @@ def train(
     """
     from transformers import AutoTokenizer
 
-    from plvm.errors import PlvmError, RequestError
+    from plvm.errors import RequestError
     from plvm.families import FOLDER
     from plvm.runtime import choose_device
     from plvm_lab.evaluate.provenance import provenance
@@ -71,12 +227,7 @@ def train(
         )  # fmt: skip
     found |= provenance(shlex.join(["plvm", *sys.argv[1:]]), seed)
     found["tables"] = [json_of(table_of_rates(found))]
-    if file is not None:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json_.dumps(found, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise PlvmError(f"{file} cannot be written: {error.strerror}.", "Name another --out.") from None
+    _write(found, file)
     if json:
         out(json_.dumps(found))  # one line: whoever reads it takes the last one
         return
@@ -84,3 +235,15 @@ def train(
     keys = ("image_tokens", "m", "naive_per_s", "shared_per_s", "speedup", "peak_memory_ratio")
     rows = [(*(row[k] for k in keys), f"{row['max_gradient_difference']:.1e}") for row in found["rows"]]
     out(table(rows, header))
+
+
+def _write(found: Mapping[str, Any], file: Path | None) -> None:
+    from plvm.errors import PlvmError
+
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json_.dumps(found, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise PlvmError(f"{file} cannot be written: {error.strerror}.", "Name another --out.") from None

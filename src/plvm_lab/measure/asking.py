@@ -1,0 +1,223 @@
+"""Scoring, dialogue and generation, ours and the naive way in turn, beside what the machine can do at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import cycle
+from typing import Any
+
+import torch
+from PIL import Image
+
+from plvm.engine.gathered import gather
+from plvm.engine.generate import complete, generate
+from plvm.engine.prefix import ImagePrefix
+from plvm.engine.request import Request, Session
+from plvm.engine.score import yes_of
+from plvm.model.backbone import Backbone
+from plvm.personal import Personal
+from plvm.prompt.image_first import Prompt
+from plvm.train.memory import peak_bytes
+from plvm.types import Concept, SamplingParams
+from plvm_lab.measure.ceiling import Ceiling, ceiling, language_bytes, layer_flops
+from plvm_lab.measure.in_turn import in_turn, ratios
+from plvm_lab.measure.naive import Naive
+from plvm_lab.measure.subjects import people, pictures
+
+Row = dict[str, Any]
+QUESTION = "Where is <n0>, and what is <n0> doing?"
+ONE = SamplingParams(max_tokens=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A subject, how often everything is measured, and the seed of pictures and people."""
+
+    vlm: Personal
+    rounds: int = 3
+    seed: int = 0
+
+    @cached_property
+    def ceiling(self) -> Ceiling:
+        """What the machine can do at most."""
+        return ceiling(str(self.vlm.backbone.device), self.vlm.backbone.dtype)
+
+    @property
+    def image_tokens(self) -> int:
+        """How many tokens a picture has."""
+        return int(self.vlm.backbone.model.config.image_seq_length)
+
+    def suffix(self, request: Request) -> list[int]:
+        """The ids that go through the backbone for a request."""
+        ids: list[int] = gather(self.vlm.backbone, self.vlm.prompt, [request]).ids[0].tolist()
+        return ids
+
+    def look(self, seen: Sequence[Image.Image]) -> list[ImagePrefix]:
+        """Prefixes, computed anew."""
+        self.vlm.engine.prefixes.forget()
+        return [p.settled for p in self.vlm.engine.look(seen, namespace="bench")]
+
+
+def bench_score(bench: Bench, counts: Sequence[int] = (34,), seen: int = 2) -> Iterator[Row]:
+    """P(present) of so many people in each of `seen` pictures; a unit is a pair. `suffixes` are ours on pictures that were looked
+    at before: what goes through the language model's layers. `difference` is that of probabilities, ours and naive."""
+    album = pictures(seen, 480, bench.seed)
+    everyone = people(bench.vlm, max(counts), bench.seed)
+    naive = Naive(bench.vlm, everyone)
+    for count in counts:
+        yield {"concepts": count, "pictures": seen} | _scored(bench, naive, album, everyone[:count])
+
+
+def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequence[Concept]) -> Row:
+    vlm, backbone, count = bench.vlm, bench.vlm.backbone, len(some)
+    prefixes, wording = bench.look(album), vlm.prompt.template.recognize
+    requests = [Request(p, wording.replace("{name}", f"<{c.name}>"), (c,)) for p in prefixes for c in some]
+    ours = yes_of(backbone, vlm.prompt, requests)
+    pairs, differences = cycle(range(len(requests))), []
+
+    def one_pair() -> None:
+        i = next(pairs)
+        prompt = naive.prompt(bench.suffix(requests[i]), [i % count])
+        differences.append(abs(naive.yes(album[i // count], prompt) - float(ours[i])))
+
+    def all_pairs() -> None:
+        vlm.engine.prefixes.forget()
+        vlm.recognize(album, some)
+
+    before = backbone.tokens_computed
+    all_pairs()
+    tokens = backbone.tokens_computed - before
+    ways = {
+        "ours": (all_pairs, len(requests)),
+        "suffixes": (lambda: yes_of(backbone, vlm.prompt, requests), len(requests)),
+        "naive": (one_pair, 1),
+    }
+    times = in_turn(ways, bench.rounds, str(backbone.device))
+    length, own = prefixes[0].length, len(bench.suffix(requests[0]))
+    flops = layer_flops(backbone, own, length + own / 2)
+    return {
+        "unit": "pair", "image_tokens": bench.image_tokens, "times": times, **ratios(times),
+        "tokens": {"ours": tokens / len(requests), "naive": length + own},
+        "flops": flops, "share_of_matmul": flops / times["suffixes"]["seconds"] / bench.ceiling.flops,
+        "bytes": {"prefix": prefixes[0].bytes, "beside_it": peak_bytes(lambda: yes_of(backbone, vlm.prompt, requests[:count]))},
+        "difference": max(differences),
+    }  # fmt: skip
+
+
+def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = True) -> Iterator[Row]:
+    """The time to the first token of an answer at these turns of one dialogue; a unit is a turn. The naive way reads the whole
+    dialogue again. With `joining`, once more at the last turn with somebody who joins there. `difference` is that of logits."""
+    vlm, album = bench.vlm, pictures(1, 480, bench.seed)
+    two = people(vlm, 2, bench.seed)
+    naive, start = Naive(vlm, two), bench.look(album)[0]
+    state: ImagePrefix | Session = start
+    said: list[tuple[str, str]] = []
+    written: list[int] = []  # behind the picture, in the naive way's ids
+    for turn in range(1, max(turns) + 1):
+        last = turn == max(turns)
+        for joins in (two[:1] if turn == 1 else [], *([two[1:]] if joining and last else [])):
+            request = vlm.engine.next_request(start, state, QUESTION, joins, said, longest=1, strict_names=True)
+            before = [] if request.state is start else written  # the dialogue begins, or its window has moved on
+            whole = [*before, *_in(naive, request, bench.suffix(request))]
+            if turn in turns:
+                yield {"turn": turn, "joins": len(joins) if turn > 1 else 0} | _turn(bench, naive, album[0], request, whole)
+        if not last:
+            done = complete(vlm.backbone, vlm.prompt, request, ONE)  # its one token is the first of the next turn's
+            state, said, written = done.session, [*said, (QUESTION, done.answer.text)], whole
+
+
+def _in(naive: Naive, request: Request, suffix: Sequence[int]) -> list[int]:
+    """The suffix of a turn in the ids of the resized vocabulary, without a picture."""
+    everyone = [int(c.name.removeprefix("n")) for c in request.everyone]
+    whole = naive.prompt(suffix, everyone)
+    return whole[len(whole) - len(suffix) :]
+
+
+def _turn(bench: Bench, naive: Naive, picture: Image.Image, request: Request, written: list[int]) -> Row:
+    vlm, backbone = bench.vlm, bench.vlm.backbone
+    prompt = [*naive.prompt((), ()), *written]
+    ours = complete(backbone, vlm.prompt, request, ONE)
+    theirs, logits = naive.answer(picture, prompt)
+    times = in_turn(
+        {
+            "ours": (lambda: complete(backbone, vlm.prompt, request, ONE), 1),
+            "naive": (lambda: naive.answer(picture, prompt), 1),
+        },
+        bench.rounds, str(backbone.device),
+    )  # fmt: skip
+    own, seen = ours.answer.computed_tokens, request.state.length
+    flops = layer_flops(backbone, own, seen + own / 2)
+    width = backbone.vocabulary_size
+    return {
+        "unit": "turn", "image_tokens": bench.image_tokens, "times": times, **ratios(times),
+        "tokens": {"ours": own, "naive": len(prompt)}, "flops": flops,
+        "share_of_matmul": flops / times["ours"]["seconds"] / bench.ceiling.flops,
+        "bytes": {"keys_and_values": sum(t.nbytes for pair in request.state.past for t in pair)},
+        "difference": float((ours.first[:width] - logits[:width])[ours.first[:width].isfinite()].abs().max()),
+    }  # fmt: skip
+
+
+def bench_generate(bench: Bench, batches: Sequence[int] = (1, 16), words: int = 32) -> Iterator[Row]:
+    """Answers of so many tokens, so many at a time, each about somebody else in one picture; a unit is a token. `ours` is a token
+    after the first, `forward` the backbone's own pass alone, `overhead` the one over the other; `over_one` is how many times the
+    tokens a second of the first batch. `whole` and `naive` read picture and prompt too, the latter one answer at a time."""
+    everyone = people(bench.vlm, max(batches), bench.seed)
+    naive, album = Naive(bench.vlm, everyone), pictures(1, 480, bench.seed)
+    first = None
+    for count in batches:
+        row = _generated(bench, naive, album, everyone[:count], words)
+        first = first or row["times"]["ours"]
+        yield {"batch": count, "words": words} | row | {"over_one": ratios({"naive": first, "ours": row["times"]["ours"]})}
+
+
+def _generated(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequence[Concept], words: int) -> Row:
+    vlm, backbone, count = bench.vlm, bench.vlm.backbone, len(some)
+    endless = Prompt(vlm.prompt.tokenizer, vlm.prompt.template)
+    endless.end_id = -1  # random weights would end an answer anywhere
+    asked = [QUESTION.replace("n0", c.name) for c in some]
+
+    def write(state: ImagePrefix, tokens: int) -> None:
+        requests = [Request(state, q, (c,)) for q, c in zip(asked, some, strict=True)]
+        generate(backbone, endless, requests, SamplingParams(max_tokens=tokens), batch=count)
+
+    state = bench.look(album)[0]
+    requests = [Request(state, q, (c,)) for q, c in zip(asked, some, strict=True)]
+    prompt = naive.prompt(bench.suffix(requests[0]), [0])
+    ways = {
+        "long": (lambda: write(state, words + 1), 1),
+        "short": (lambda: write(state, 1), 1),
+        "forward": (passes(backbone, vlm.prompt, requests, words), words * count),
+        "whole": (lambda: write(bench.look(album)[0], words), words * count),
+        "naive": (lambda: naive.answer(album[0], prompt, words), words),
+    }
+    times = in_turn(ways, bench.rounds, str(backbone.device))
+    times["ours"] = {k: (times["long"][k] - times["short"][k]) / (words * count) for k in ("seconds", "computing")}
+    length = len(prompt) + words / 2
+    read = language_bytes(backbone) / count + length * state.bytes / state.length
+    return {
+        "unit": "token", "image_tokens": bench.image_tokens, "times": times, **ratios(times, "whole"),
+        "overhead": ratios(times, "forward", "ours"), "tokens": {"ours": 1, "naive": (len(prompt) + words) / words},
+        "flops": layer_flops(backbone, 1, length), "bytes": {"read": read},
+        "share_of_bandwidth": read / times["ours"]["seconds"] / bench.ceiling.bytes,
+    }  # fmt: skip
+
+
+def passes(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], words: int) -> Callable[[], None]:
+    """A call that makes as many passes of the backbone alone, LM head included, behind these requests, for as many rows."""
+    with torch.inference_mode():
+        g = gather(backbone, prompt, requests)
+        _, cache = g.continued(backbone, words)
+    embeddings = backbone.word_rows[:1].expand(len(requests), 1, -1)
+    positions = torch.tensor(g.nexts, device=backbone.device)[:, None]
+
+    @torch.inference_mode()
+    def run() -> None:
+        for _ in range(words):
+            hidden, _ = backbone.hidden(embeddings, cache, positions)
+            _ = hidden @ backbone.head_rows.T
+            cache.length += 1
+        cache.length -= words
+
+    return run

@@ -1,0 +1,47 @@
+"""What this machine can do at most: the rate of a large matrix product, and the bandwidth of a copy. And what a language model
+asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from plvm.model.backbone import Backbone
+from plvm_lab.measure.timing import milliseconds
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """Floating-point operations and bytes a second."""
+
+    flops: float
+    bytes: float
+
+
+def ceiling(device: str, dtype: torch.dtype) -> Ceiling:
+    """Measured now, on this device, in this number format."""
+    side = 8192 if device.startswith("cuda") else 1536
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    return Ceiling(2 * side**3 / milliseconds(lambda: a @ b, device, 5) * 1000, bandwidth(device))
+
+
+def bandwidth(device: str) -> float:
+    """Bytes a second that a copy of a large tensor reads and writes."""
+    source = torch.zeros(2**30 if device.startswith("cuda") else 2**26, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.numel() / milliseconds(lambda: target.copy_(source), device, 10) * 1000
+
+
+def language_bytes(backbone: Backbone) -> int:
+    """Bytes of the weights that every token is multiplied with: the language model's layers and the LM head."""
+    layers = backbone.language_model.layers.parameters()
+    return sum(p.numel() * p.element_size() for p in layers) + backbone.head_rows.numel() * backbone.head_rows.element_size()
+
+
+def layer_flops(backbone: Backbone, tokens: int, seen: float) -> float:
+    """Operations of the language model's layers on `tokens` that see `seen` tokens each, the mean."""
+    config = backbone.model.config.text_config
+    width = config.num_attention_heads * (getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+    weights = sum(p.numel() for p in backbone.language_model.layers.parameters())
+    return tokens * (2.0 * weights + 4.0 * width * config.num_hidden_layers * seen)

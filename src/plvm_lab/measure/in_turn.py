@@ -1,0 +1,49 @@
+"""Several ways of the same work, measured in turn, so that a busy moment meets all of them alike."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from plvm_lab.measure.timing import wait_for
+
+Times = dict[str, dict[str, float]]
+
+
+def in_turn(ways: Mapping[str, tuple[Callable[[], Any], float]], rounds: int, device: str = "cpu") -> Times:
+    """Times of each way after one call that warms it up: `ways` are calls, each with how many units of work it does.
+
+    Of each: `seconds` a unit on the clock, the median, with `low` and `high` quartiles, and `computing`, the median of the
+    processor's seconds of this process and of those that it waited for.
+    """
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name, (step, units) in ways.items():
+            wait_for(device)
+            begun, computed = time.perf_counter(), _computed()
+            step()
+            wait_for(device)
+            if turn:
+                taken[name].append(((time.perf_counter() - begun) / units, (_computed() - computed) / units))
+    return {name: _summary(own) for name, own in taken.items()}
+
+
+def _computed() -> float:
+    done = os.times()
+    return time.process_time() + done.children_user + done.children_system
+
+
+def _summary(taken: list[tuple[float, float]]) -> dict[str, float]:
+    clock = [seconds for seconds, _ in taken]
+    low, _, high = statistics.quantiles(clock, n=4, method="inclusive") if len(clock) > 1 else clock * 3
+    computing = statistics.median(seconds for _, seconds in taken)
+    return {"seconds": statistics.median(clock), "low": low, "high": high, "computing": computing}
+
+
+def ratios(times: Times, ours: str = "ours", naive: str = "naive") -> dict[str, float]:
+    """How many times as much `naive` takes as `ours`: `ratio` by the clock, `ratio_computing` by what was computed."""
+    a, b = times[naive], times[ours]
+    return {"ratio": a["seconds"] / b["seconds"], "ratio_computing": a["computing"] / max(b["computing"], 1e-9)}

@@ -1,0 +1,51 @@
+"""The benchmarks' scripts in miniature: every part runs and writes its file; on a GPU the same steps run at full size."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "research" / "benchmarks"
+
+
+def run(script: str, *words: str) -> None:
+    """Run a script of the benchmarks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        patch.setattr(sys, "argv", [script, *words])
+        runpy.run_path(str(BENCHMARKS / script), run_name="__main__")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A result file."""
+    found: dict[str, Any] = json.loads(file.read_text())
+    assert found["commit"] and found["n"] and found["tables"]
+    return found
+
+
+@pytest.mark.slow
+def test_speed_writes_a_file_for_each_part_and_leaves_what_is_there(tmp_path: Path) -> None:
+    small = ("--rounds", "1", "--sizes", "toy", "toy", "--out", str(tmp_path))
+    (tmp_path / "speed_start.json").write_text("there")
+    (tmp_path / "speed_serve.json").write_text("there")
+    run("speed.py", *small)
+    assert (tmp_path / "speed_start.json").read_text() == "there"
+    for part in ("enroll", "score", "chat", "generate"):
+        rows = read(tmp_path / f"speed_{part}.json")["rows"]
+        assert {row["subject"] for row in rows} == {"mini", "toy"} and all(row["ratio"] > 0 for row in rows)
+    score = read(tmp_path / "speed_score.json")["rows"]
+    assert max(row["difference"] for row in score) < 1e-5, "the probabilities of the naive way"
+
+
+@pytest.mark.slow
+def test_what_runs_on_a_gpu_runs_in_miniature_on_a_cpu(tmp_path: Path) -> None:
+    run("gpu.py", "--tiny", "--device", "cpu", "--tests", "on_a_gpu and encoder", "--out", str(tmp_path))
+    found = read(tmp_path / "gpu_checks.json")
+    assert len(found["tests"]) >= 4 and set(found["tests"].values()) <= {"skipped", "passed"}
+    assert set(found["bench"]) == {"score", "generate", "chat", "train"} and set(found["seconds"]) == {"tests", "full_size", "bench"}
+    assert read(tmp_path / "full_size.json")["preset"] == "paper-7b, in miniature"
