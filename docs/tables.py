@@ -105,6 +105,8 @@ def tables(which: str, named: set[str]) -> str:
     if which == "others":
         return "\n".join(tables(name, set()) for name in with_tables() if name not in named)
     name, _, number = which.partition(" ")
+    if not (RESULTS / f"{name}.json").exists():
+        return f"Not measured here yet: {name}.json is missing.\n"
     found = tables_in(name)
     shown = found if not number else [found[int(number) - 1]]
     return "\n".join([*(captioned(table) for table in shown), source(name)])

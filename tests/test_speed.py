@@ -47,5 +47,21 @@ def test_what_runs_on_a_gpu_runs_in_miniature_on_a_cpu(tmp_path: Path) -> None:
     run("gpu.py", "--tiny", "--device", "cpu", "--tests", "on_a_gpu and encoder", "--out", str(tmp_path))
     found = read(tmp_path / "gpu_checks.json")
     assert len(found["tests"]) >= 4 and set(found["tests"].values()) <= {"skipped", "passed"}
-    assert set(found["bench"]) == {"score", "generate", "chat", "train"} and set(found["seconds"]) == {"tests", "full_size", "bench"}
+    assert set(found["bench"]) == {"score", "generate", "chat", "train"}
+    assert set(found["seconds"]) == {"tests", "full_size", "bench"}
     assert read(tmp_path / "full_size.json")["preset"] == "paper-7b, in miniature"
+
+
+def test_growth_is_measured_beside_what_the_shapes_say_and_the_fleets_arithmetic_holds(tmp_path: Path) -> None:
+    out, drawn = tmp_path / "growth.json", tmp_path / "growth.svg"
+    run("growth.py", "--subject", "toy", "--short", "--rounds", "1", "--out", str(out), "--picture", str(drawn))
+    found = read(out)
+    assert len(found["curves"]) == drawn.read_text().count("seconds</text>") == 5
+    one, four = found["curves"]["people in a picture"]
+    assert one["predicted"] < four["predicted"] < 4 * one["predicted"], "a picture is looked at once"
+    assert all(p["seconds"] > 0 for points in found["curves"].values() for p in points)
+    fleet = found["fleet"]
+    told = {what: (much, sum_) for what, much, sum_ in fleet["lines"]}
+    concept = 4 * (18 * 4096 + 768)
+    assert told["concepts in the store"][0] == f"{fleet['users'] * fleet['people'] * concept / 1e12:.1f} TB"
+    assert f"{concept:,} bytes" in told["concepts in the store"][1]

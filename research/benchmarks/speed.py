@@ -30,7 +30,7 @@ from typing import Any
 
 from plvm_lab.measure.asking import Bench, Row, bench_chat, bench_generate, bench_score
 from plvm_lab.measure.enrolling import bench_enroll
-from plvm_lab.measure.processes import bench_serve, bench_start
+from plvm_lab.measure.programs import bench_serve, bench_start
 from plvm_lab.measure.subjects import subject
 from plvm_lab.measure.told import table_of_rows
 

@@ -60,6 +60,7 @@ make research/results/speed_score.json "$PYTHON" research/benchmarks/speed.py sc
 make research/results/speed_chat.json "$PYTHON" research/benchmarks/speed.py chat                                                  # 3 minutes
 make research/results/speed_generate.json "$PYTHON" research/benchmarks/speed.py generate                                          # 4 minutes
 make research/results/speed_serve.json "$PYTHON" research/benchmarks/speed.py serve                                                # 30 s
+make research/results/growth_curves.json "$PYTHON" research/benchmarks/growth.py                                                   # 4 minutes
 make research/results/bench_train.json plvm bench train --device cpu --json --out research/results/bench_train.json               # 3 minutes
 make research/results/planted.json "$PYTHON" research/benchmarks/planted.py                                                       # 2 minutes
 make research/results/synth.json "$PYTHON" research/benchmarks/synth.py                                                           # 4 minutes

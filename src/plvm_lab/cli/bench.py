@@ -91,7 +91,7 @@ def start(options: BenchOptions) -> None:
     Example:
       plvm bench start --rounds 5
     """
-    from plvm_lab.measure.processes import bench_start
+    from plvm_lab.measure.programs import bench_start
 
     options.tell("A question at the prompt", lambda b: bench_start(os.environ, b.rounds, b.seed), any_size=False)
 
@@ -178,7 +178,7 @@ def serve(
     Example:
       plvm bench serve --clients 16
     """
-    from plvm_lab.measure.processes import bench_serve
+    from plvm_lab.measure.programs import bench_serve
 
     options.tell("A server", lambda b: bench_serve(b, os.environ, clients or (1, 16)), any_size=False)
 
