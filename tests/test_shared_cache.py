@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plvm.model.backbone import Backbone, repeat
-from plvm.model.shared_cache import SharedCache, _flash, _plain
+from plvm.model.shared_cache import Behind, SharedCache, _flash, _plain, attend
 from plvm.train.memory import peak_bytes
 
 T, WIDTH, HEADS = 5, 8, 4
@@ -44,6 +44,15 @@ def test_attention_and_its_gradients_are_those_of_copied_keys_and_values(
     weights = drawn(30, *ours.shape)
     a, b = (torch.autograd.grad((x * weights).sum(), (query, keys, values)) for x in (ours, naive))
     torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+def test_in_mixed_precision_a_layer_may_have_several_number_formats() -> None:
+    query, keys, values, past = (drawn(i, n, HEADS, T, WIDTH).float() for i, n in enumerate((3, 3, 3, 1)))
+    exact, _ = attend(nn.Identity(), query, Behind(keys, [(past, past, 3)]), values, None, scaling=1.0)
+    half = past.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, _ = attend(nn.Identity(), query, Behind(keys, [(past, half, 3)]), values.bfloat16(), None, scaling=1.0)
+    torch.testing.assert_close(mixed.float(), exact, rtol=0, atol=0.05)
 
 
 def test_a_batch_holds_what_it_shares_once_however_many_rows_it_has(backbone: Backbone) -> None:

@@ -20,6 +20,7 @@ from plvm.engine.sampler import generator_of, sample
 from plvm.engine.steps import ROOM, steps_after
 from plvm.engine.text import AnswerText
 from plvm.model.backbone import Backbone, KeyValues
+from plvm.model.roomy_cache import RoomyCache
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import vocabulary_of
 from plvm.types import Answer, SamplingParams
@@ -90,7 +91,7 @@ class Decoding:
         written = []
         for i, (ticket, row) in enumerate(self._rows.items()):
             chunk = row.choose(logits[i])
-            done = row.complete(self._steps.row(i)) if row.finish is not None else None
+            done = row.complete(self._steps.row(i), self._steps.lasting) if row.finish is not None else None
             if chunk or done is not None:
                 written.append(Written(ticket, chunk, done))
         self.drop([w.ticket for w in written if w.completion is not None])
@@ -173,8 +174,8 @@ class _Row:
             self.finish = "stop"
         return chunk
 
-    def complete(self, past: KeyValues) -> Completion:
-        """The result; `past` [1, heads, .., width] holds everything but the last chosen id."""
+    def complete(self, past: KeyValues, room: RoomyCache | None) -> Completion:
+        """The result; `past` [1, heads, .., width] holds everything but the last chosen id, in `room` if there is one."""
         session, text = self.request.session, self.text.text
         start = self.request.state.length + self.written
         kept = self.text.kept
@@ -199,6 +200,9 @@ class _Row:
             turns=session.turns + len(self.request.history) + 1,
             shift=session.shift,
             unlike=session.unlike,
+            room=room,
         )
+        if room is not None:
+            room.release(after.length)
         assert self.first is not None
         return Completion(answer, after, tuple(self.ids), self.first)

@@ -21,6 +21,8 @@ from plvm.model.static_cache import KeyValues
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
 
+GROWTH = 4  # a new room has this part more than is asked for, so that few turns of a dialogue need another
+
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
@@ -47,13 +49,23 @@ class Gathered:
 
     def continued(self, backbone: Backbone, room: int = 0) -> tuple[Tensor, RoomyCache]:
         """Hidden states [B, T, D] of the suffixes, and the keys and values of everything, with room for so many more tokens."""
-        past = self.past
-        count, _, length, _ = past[0][0].shape
-        cache = RoomyCache(past, count, length + self.ids.shape[1] + room)
-        cache.put(past)
+        cache = self._room(self.ids.shape[1], room)
         hidden, _ = backbone.hidden(self._embeddings(backbone), cache, self.layout.positions, self.layout.mask)
         cache.length += self.ids.shape[1]
         return hidden, cache
+
+    def _room(self, own: int, more: int) -> RoomyCache:
+        """What the requests continue, with room for their `own` tokens and `more`: where it is, if that is a single session's and
+        there is room for its own."""
+        state = self.requests[0].state
+        there = state.room if isinstance(state, Session) and len(self.requests) == 1 else None
+        if there is not None and there.claim(state.length, state.length + own):
+            return there
+        past = self.past
+        count, _, length, _ = past[0][0].shape
+        cache = RoomyCache(past, count, length + own + max(more, length // GROWTH))
+        cache.put(past)
+        return cache
 
     def last(self, hidden: Tensor) -> Tensor:
         """Of hidden states [B, T, D] those of each row's last token, [B, D]."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from plvm.engine.prefix import ImagePrefix
+from plvm.model.roomy_cache import RoomyCache
 from plvm.model.static_cache import KeyValues
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.turns import Description, Tokens, Words
@@ -24,7 +25,8 @@ from plvm.types import Concept
 @dataclass(frozen=True, eq=False)
 class Session:
     """`past` holds keys and values [1, heads, length, width] of `length` tokens; the next one's position is `length +
-    shift`; `pending` ids come next; `turns` were taken; `unlike` the training the picture is, as in `ImagePrefix`."""
+    shift`; `pending` ids come next; `turns` were taken; `unlike` the training the picture is, as in `ImagePrefix`. `room`, where
+    there is one, is the memory that `past` is in: the first that continues the session writes on there, others copy."""
 
     past: KeyValues
     length: int
@@ -33,6 +35,7 @@ class Session:
     turns: int = 0
     shift: int = 0
     unlike: float | None = None
+    room: RoomyCache | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,9 +95,14 @@ class Steps:
         moved.mask = columns < torch.tensor(lengths, device=columns.device)[:, None]
         return moved
 
+    @property
+    def lasting(self) -> RoomyCache | None:
+        """The memory of a row that stands alone, and will: it may go on there after its answer. Else None."""
+        return self.cache if self.cache.most == 1 and not self.padded else None
+
     def row(self, i: int) -> KeyValues:
-        """Everything that one row has seen, [1, heads, its length, width], copied where other rows may move or write."""
-        if len(self.mask) == 1 and not self.padded:
+        """Everything that one row has seen, [1, heads, its length, width], copied where other rows may come."""
+        if self.lasting is not None:
             return self.cache.past
         return tuple((k[i : i + 1, :, self.mask[i]], v[i : i + 1, :, self.mask[i]]) for k, v in self.cache.past)
 
@@ -105,6 +110,7 @@ class Steps:
 class RecordedSteps(Steps):
     """One answer on a GPU: the first step in a room is computed as always, the second is recorded, the others are played."""
 
+    lasting = None
     room: StaticCache | None = None
     recording: Recording | None = None
     taken = 0  # steps in this room
@@ -132,4 +138,4 @@ class RecordedSteps(Steps):
         return hidden
 
     def row(self, i: int) -> KeyValues:
-        return self.room.past if self.room is not None else super().row(i)
+        return self.room.past if self.room is not None else self.cache.past

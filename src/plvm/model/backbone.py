@@ -45,6 +45,7 @@ class Backbone:
         self.language_model = model.get_decoder()
         register()
         self.language_model.set_attn_implementation(ATTENTION)
+        self._words, self._head = model.get_input_embeddings(), model.get_output_embeddings()  # looked up once: every step asks
         self.vocabulary_size, self.width = self.word_rows.shape
         self.max_tokens: int = model.config.text_config.max_position_embeddings
 
@@ -61,12 +62,14 @@ class Backbone:
     @property
     def word_rows(self) -> Tensor:
         """The frozen input embedding table [V, D]."""
-        return self.model.get_input_embeddings().weight
+        rows: Tensor = self._words.weight
+        return rows
 
     @property
     def head_rows(self) -> Tensor:
         """The frozen LM-head rows [V, D]."""
-        return self.model.get_output_embeddings().weight
+        rows: Tensor = self._head.weight
+        return rows
 
     @property
     def image_id(self) -> int:

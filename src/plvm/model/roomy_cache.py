@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 from torch import Tensor
@@ -23,6 +24,8 @@ class RoomyCache:
         heads, width = like[0][0].shape[1], like[0][0].shape[3]
         self.most, self.end = most, end
         self.rows = self.length = 0
+        self._free: int | None = None
+        self._lock = Lock()
         self._layers = tuple((k.new_empty(most, heads, end, width), v.new_empty(most, heads, end, width)) for k, v in like)
 
     def put(self, past: KeyValues) -> None:
@@ -42,6 +45,19 @@ class RoomyCache:
                 for t in (t for layer in self._layers for t in layer):
                     t[i, :, : self.length] = t[old, :, : self.length]
         self.rows = len(order)
+
+    def release(self, length: int) -> None:
+        """Its one row has ended with so many columns: the first that claims it may write on behind them."""
+        self._free = length
+
+    def claim(self, length: int, end: int) -> bool:
+        """Whether whoever continues a row of `length` columns up to `end` may write here; nobody else may from then on. What was
+        there does not change, so that others who continue the same row can copy it."""
+        with self._lock:
+            if self._free != length or end > self.end:
+                return False
+            self._free, self.length = None, length
+            return True
 
     @property
     def past(self) -> KeyValues:

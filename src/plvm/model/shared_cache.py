@@ -10,7 +10,7 @@ the sums under their softmaxes: the result is exactly that of attention over bot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +66,8 @@ def attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
     times = query.shape[1] // key.keys.shape[1]
     own = (t.repeat_interleave(times, 1) for t in (key.keys, value))  # short: a question, never a picture
-    both = _flash if query.device.type == "cpu" else _plain
+    formats = {t.dtype for t in (query, key.keys, value, *(t for k, v, _ in key.shared for t in (k, v)))}
+    both = _flash if query.device.type == "cpu" and len(formats) == 1 else _plain  # mixed precision leaves several
     return both(query, *own, key.shared, scaling).transpose(1, 2).contiguous(), None
 
 
@@ -77,6 +78,14 @@ def register() -> None:
 
     AttentionInterface.register(ATTENTION, attend)
     AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+
+
+def _each(shared: Sequence[Shared]) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Which rows of the batch share what."""
+    start = 0
+    for keys, values, count in shared:
+        yield slice(start, start + count), keys, values
+        start += count
 
 
 def _folded(rows: Tensor, keys: Tensor) -> Tensor:
@@ -97,10 +106,8 @@ def _plain(query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared]
     causal = torch.ones(query.shape[2], query.shape[2], dtype=torch.bool, device=query.device).tril()
     own = (query @ keys.transpose(2, 3)).masked_fill(~causal, float("-inf"))
     precise = torch.float32 if query.dtype.itemsize < 4 else query.dtype
-    found, start = [], 0
-    for k, v, count in shared:
-        rows = slice(start, start + count)
-        start += count
+    found = []
+    for rows, k, v in _each(shared):
         scores = _unfolded(_folded(query[rows], k) @ k.transpose(2, 3), query[rows])
         weights = (torch.cat([scores, own[rows]], -1) * scaling).softmax(-1, precise).to(query.dtype)
         past, new = weights.split([k.shape[2], query.shape[2]], -1)
@@ -119,10 +126,7 @@ class _Flash(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float) -> Tensor:
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         out, sums = flash(query, keys, values, 0.0, True, scale=scaling)
-        start = 0
-        for k, v, count in shared:
-            rows = slice(start, start + count)
-            start += count
+        for rows, k, v in _each(shared):
             past, past_sums = (_unfolded(t, query[rows]) for t in flash(_folded(query[rows], k), k, v, scale=scaling))
             share = (past_sums - sums[rows]).sigmoid().unsqueeze(-1)
             out[rows] = out[rows].lerp(past, share.to(out))
@@ -138,10 +142,7 @@ class _Flash(torch.autograd.Function):
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
         query, keys, values, out, sums = ctx.saved_tensors
         own = flash(gradient, query, keys, values, out, sums, 0.0, True, scale=ctx.scaling)
-        start = 0
-        for k, v, count in ctx.shared:
-            rows = slice(start, start + count)
-            start += count
+        for rows, k, v in _each(ctx.shared):
             g, q, o, s = (_folded(t[rows], k) for t in (gradient, query, out, sums.unsqueeze(-1)))
             past = flash(g, q, k, v, o, s.squeeze(-1), 0.0, False, scale=ctx.scaling)
             own[0][rows] += _unfolded(past[0], query[rows])

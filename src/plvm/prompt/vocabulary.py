@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -70,15 +71,19 @@ class ConceptVocabulary:
         first = self.base + self.concepts * (1 + self.context_tokens)
         return list(range(first, first + count))
 
+    @cached_property
+    def _rows(self) -> Tensor:
+        """All rows in the order of their ids [B, N, D]; made once, for an answer asks for one at every step."""
+        parts = [self.word, self.context.flatten(1, 2), *([] if self.image is None else [self.image])]
+        return torch.cat(parts, dim=1)
+
     def embed(self, ids: Tensor, table: Tensor) -> Tensor:
         """ids int64[B, T] -> embeddings [B, T, D]; base ids from `table` [V, D], the others from the rows of their request."""
         base = F.embedding(ids.clamp(max=self.base - 1), table)
         if self.concepts == 0 and self.image is None:
             return base
-        parts = [self.word, self.context.flatten(1, 2), *([] if self.image is None else [self.image])]
-        rows = torch.cat(parts, dim=1).to(base.dtype)
         index = (ids - self.base).clamp(min=0)
-        own = rows.gather(1, index.unsqueeze(-1).expand(-1, -1, rows.shape[-1]))
+        own = self._rows.gather(1, index.unsqueeze(-1).expand(-1, -1, self._rows.shape[-1])).to(base.dtype)
         return torch.where((ids >= self.base).unsqueeze(-1), own, base)
 
     def logits(self, hidden: Tensor, head_rows: Tensor) -> Tensor:

@@ -32,8 +32,8 @@ def bench_() -> None:
 
 
 @dataclass(frozen=True)
-class BenchOptions:
-    """What is measured, how often, and where the result goes."""
+class Subjects:
+    """What is measured."""
 
     subjects: Annotated[
         list[str] | None,
@@ -45,6 +45,16 @@ class BenchOptions:
         Option("--image-tokens", metavar="N", help="Of a subject with random weights: a square; may be repeated.",
                show_default="576"),
     ] = None  # fmt: skip
+
+    def each(self) -> list[tuple[str, int]]:
+        """(name, image tokens) of every subject; those of mini are its own."""
+        return [(n, t) for n in self.subjects or ["mini"] for t in ([0] if n == "mini" else self.image_tokens or [576])]
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """How often it is measured, and where the result goes."""
+
     rounds: Annotated[int, Option("--rounds", metavar="N", help="Of each way, in turn.", min=1)] = 3
     seed: Annotated[int, Option("--seed", metavar="N", help="Of weights, people and pictures.", min=0)] = 0
     file: Annotated[
@@ -53,9 +63,10 @@ class BenchOptions:
     device: o.Device = None
     json: o.Json = False
 
-    def tell(self, title: str, job: Callable[[Any], Iterable[Mapping[str, Any]]], *, any_size: bool = True) -> None:
-        """Measure a job on every subject, on mini alone unless `any_size`; write what came of it. Raises RequestError."""
-        from plvm.errors import RequestError
+    def tell(
+        self, title: str, job: Callable[[Any], Iterable[Mapping[str, Any]]], subjects: Subjects = Subjects()
+    ) -> None:
+        """Measure a job on every subject; write what came of it. Raises RequestError."""
         from plvm.runtime import choose_device
         from plvm_lab.evaluate.provenance import provenance
         from plvm_lab.evaluate.result_table import json_of
@@ -63,14 +74,11 @@ class BenchOptions:
         from plvm_lab.measure.subjects import subject
         from plvm_lab.measure.told import table_of_rows
 
-        if not any_size and set(self.subjects or ["mini"]) != {"mini"}:
-            raise RequestError("Processes are measured with the shipped model alone.", "Leave out --subject.")
         rows, device = [], choose_device(self.device).value
-        for name in self.subjects or ["mini"]:
-            for tokens in (self.image_tokens or [576]) if name != "mini" else [0]:
-                with waiting(f"Measuring {name}"):
-                    bench = Bench(subject(name, tokens, device, seed=self.seed), self.rounds, self.seed)
-                    rows += [{"subject": name, **row} for row in job(bench)]
+        for name, tokens in subjects.each():
+            with waiting(f"Measuring {name}"):
+                bench = Bench(subject(name, tokens, device, seed=self.seed), self.rounds, self.seed)
+                rows += [{"subject": name, **row} for row in job(bench)]
         shown = table_of_rows(title, rows)
         found = {"rows": rows, "n": self.rounds, "device": device} | provenance(shlex.join(["plvm", *sys.argv[1:]]), self.seed)
         _write(found | {"tables": [json_of(shown)]}, self.file)
@@ -93,11 +101,12 @@ def start(options: BenchOptions) -> None:
     """
     from plvm_lab.measure.programs import bench_start
 
-    options.tell("A question at the prompt", lambda b: bench_start(os.environ, b.rounds, b.seed), any_size=False)
+    options.tell("A question at the prompt", lambda b: bench_start(os.environ, b.rounds, b.seed))
 
 
 def enroll(
     options: BenchOptions,
+    subjects: Subjects,
     together: Annotated[
         Counts, Option("--together", metavar="N", help="Pictures at a time; may be repeated.", min=1, show_default="1, 64")
     ] = None,
@@ -110,11 +119,12 @@ def enroll(
     """
     from plvm_lab.measure.enrolling import bench_enroll
 
-    options.tell("Enrolling", lambda b: bench_enroll(b, together or (1, 64)))
+    options.tell("Enrolling", lambda b: bench_enroll(b, together or (1, 64)), subjects)
 
 
 def score(
     options: BenchOptions,
+    subjects: Subjects,
     concepts: Annotated[
         Counts, Option("--concepts", metavar="N", help="People in each picture; may be repeated.", min=1, show_default="34")
     ] = None,
@@ -128,11 +138,12 @@ def score(
     """
     from plvm_lab.measure.asking import bench_score
 
-    options.tell("Recognising", lambda b: bench_score(b, concepts or (34,), pictures))
+    options.tell("Recognising", lambda b: bench_score(b, concepts or (34,), pictures), subjects)
 
 
 def chat(
     options: BenchOptions,
+    subjects: Subjects,
     turns: Annotated[
         Counts, Option("--turn", metavar="N", help="A turn of the dialogue; may be repeated.", min=1, show_default="2, 50")
     ] = None,
@@ -145,11 +156,12 @@ def chat(
     """
     from plvm_lab.measure.asking import bench_chat
 
-    options.tell("A dialogue", lambda b: bench_chat(b, turns or (2, 50)))
+    options.tell("A dialogue", lambda b: bench_chat(b, turns or (2, 50)), subjects)
 
 
 def generate(
     options: BenchOptions,
+    subjects: Subjects,
     batch: Annotated[
         Counts, Option("--batch", metavar="N", help="Answers at a time; may be repeated.", min=1, show_default="1, 16")
     ] = None,
@@ -163,7 +175,7 @@ def generate(
     """
     from plvm_lab.measure.asking import bench_generate
 
-    options.tell("Writing answers", lambda b: bench_generate(b, batch or (1, 16), words))
+    options.tell("Writing answers", lambda b: bench_generate(b, batch or (1, 16), words), subjects)
 
 
 def serve(
@@ -180,7 +192,7 @@ def serve(
     """
     from plvm_lab.measure.programs import bench_serve
 
-    options.tell("A server", lambda b: bench_serve(b, os.environ, clients or (1, 16)), any_size=False)
+    options.tell("A server", lambda b: bench_serve(b, os.environ, clients or (1, 16)))
 
 
 def train(
