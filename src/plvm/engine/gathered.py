@@ -21,7 +21,7 @@ from plvm.model.static_cache import KeyValues
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
 
-GROWTH = 4  # a new room has this part more than is asked for, so that few turns of a dialogue need another
+GROWTH = 4  # the room of a single row is this part of it, at least, so that few turns of a dialogue need another
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,9 @@ class Gathered:
             return there
         past = self.past
         count, _, length, _ = past[0][0].shape
-        cache = RoomyCache(past, count, length + own + max(more, length // GROWTH))
+        if count == 1:
+            more = max(more, length // GROWTH)
+        cache = RoomyCache(past, count, length + own + more)
         cache.put(past)
         return cache
 

@@ -65,7 +65,7 @@ def attend(
 
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
     times = query.shape[1] // key.keys.shape[1]
-    own = (t.repeat_interleave(times, 1) for t in (key.keys, value))  # short: a question, never a picture
+    own = (t if times == 1 else t.repeat_interleave(times, 1) for t in (key.keys, value))  # short: a question, never a picture
     formats = {t.dtype for t in (query, key.keys, value, *(t for k, v, _ in key.shared for t in (k, v)))}
     both = _flash if query.device.type == "cpu" and len(formats) == 1 else _plain  # mixed precision leaves several
     return both(query, *own, key.shared, scaling).transpose(1, 2).contiguous(), None
@@ -104,12 +104,13 @@ def _unfolded(folded: Tensor, like: Tensor) -> Tensor:
 def _plain(query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float) -> Tensor:
     """Attention [B, heads, T, width] by matrix products and one softmax over both, on any device."""
     causal = torch.ones(query.shape[2], query.shape[2], dtype=torch.bool, device=query.device).tril()
+    query = query * scaling
     own = (query @ keys.transpose(2, 3)).masked_fill(~causal, float("-inf"))
     precise = torch.float32 if query.dtype.itemsize < 4 else query.dtype
     found = []
     for rows, k, v in _each(shared):
         scores = _unfolded(_folded(query[rows], k) @ k.transpose(2, 3), query[rows])
-        weights = (torch.cat([scores, own[rows]], -1) * scaling).softmax(-1, precise).to(query.dtype)
+        weights = torch.cat([scores, own[rows]], -1).softmax(-1, precise).to(query.dtype)
         past, new = weights.split([k.shape[2], query.shape[2]], -1)
         found.append(_unfolded(_folded(past, k) @ v, query[rows]) + new @ values[rows])
     return torch.cat(found)
