@@ -65,10 +65,12 @@ def attend(
 
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
     times = query.shape[1] // key.keys.shape[1]
-    own = (t if times == 1 else t.repeat_interleave(times, 1) for t in (key.keys, value))  # short: a question, never a picture
+    keys, values = key.keys, value
+    if times > 1:  # these are short: a question, never a picture
+        keys, values = keys.repeat_interleave(times, 1), values.repeat_interleave(times, 1)
     formats = {t.dtype for t in (query, key.keys, value, *(t for k, v, _ in key.shared for t in (k, v)))}
     both = _flash if query.device.type == "cpu" and len(formats) == 1 else _plain  # mixed precision leaves several
-    return both(query, *own, key.shared, scaling).transpose(1, 2).contiguous(), None
+    return both(query, keys, values, key.shared, scaling).transpose(1, 2).contiguous(), None
 
 
 def register() -> None:
@@ -138,7 +140,7 @@ class _Flash(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """With the sums over both, each part's weights are those of the whole: its share of the gradients is its own."""
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
         query, keys, values, out, sums = ctx.saved_tensors

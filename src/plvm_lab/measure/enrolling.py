@@ -30,8 +30,8 @@ def bench_enroll(bench: Bench, together: Sequence[int] = (1, 64)) -> Iterator[Ro
                 vlm.aligner.tokens_from_features(z_ref[None].to(weight))
 
         ways = {
-            "ours": (lambda s=some: vlm.tokens_of([[p] for p in s], batch=len(s)), count),  # type: ignore[misc]
-            "prepared": (lambda s=some: vlm.encoder.features(vlm.encoder.pixels(s)), count),  # type: ignore[misc]
+            "ours": (lambda s=some: vlm.tokens_of([[p] for p in s], batch=len(s)), count),
+            "prepared": (lambda s=some: vlm.encoder.features(vlm.encoder.pixels(s)), count),
             "naive": (plainly, len(few)),
         }
         times = in_turn(ways, bench.rounds, device)

@@ -10,10 +10,11 @@ from typing import Any
 
 from plvm_lab.measure.timing import wait_for
 
+Ways = Mapping[str, tuple[Callable[[], Any], float]]
 Times = dict[str, dict[str, float]]
 
 
-def in_turn(ways: Mapping[str, tuple[Callable[[], Any], float]], rounds: int, device: str = "cpu") -> Times:
+def in_turn(ways: Ways, rounds: int, device: str = "cpu") -> Times:
     """Times of each way after one call that warms it up: `ways` are calls, each with how many units of work it does.
 
     Of each: `seconds` a unit on the clock, the median, with `low` and `high` quartiles, and `computing`, the median of the

@@ -16,7 +16,7 @@ from pathlib import Path
 from plvm.client import Client, picture_part
 from plvm.families import FOLDER
 from plvm_lab.measure.asking import Bench, Row
-from plvm_lab.measure.in_turn import in_turn, ratios
+from plvm_lab.measure.in_turn import Ways, in_turn, ratios
 from plvm_lab.measure.naive import Naive
 from plvm_lab.measure.subjects import pictures
 
@@ -66,8 +66,8 @@ def bench_serve(bench: Bench, environment: Mapping[str, str], clients: Sequence[
         for count in clients:
             with ThreadPoolExecutor(count) as threads:
                 at_once = partial(threads.map, lambda _: client.ask(messages))
-                ways = {
-                    "ours": (lambda a=at_once, n=count: list(a(range(n))), count),  # type: ignore[misc]
+                ways: Ways = {
+                    "ours": (lambda a=at_once, n=count: list(a(range(n))), count),
                     "naive": (lambda: naive.answer(album[0], prompt, words), 1),
                 }
                 times = in_turn(ways, bench.rounds)
