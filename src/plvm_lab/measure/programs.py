@@ -67,7 +67,7 @@ def bench_serve(bench: Bench, environment: Mapping[str, str], clients: Sequence[
             with ThreadPoolExecutor(count) as threads:
                 at_once = partial(threads.map, lambda _: client.ask(messages))
                 ways: Ways = {
-                    "ours": (lambda a=at_once, n=count: list(a(range(n))), count),
+                    "ours": (lambda a=at_once, n=count: list(a(range(n))), count),  # type: ignore[misc]
                     "naive": (lambda: naive.answer(album[0], prompt, words), 1),
                 }
                 times = in_turn(ways, bench.rounds)
