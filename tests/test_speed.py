@@ -30,7 +30,7 @@ def read(file: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_speed_writes_a_file_for_each_part_and_leaves_what_is_there(tmp_path: Path) -> None:
-    small = ("--rounds", "1", "--sizes", "toy", "toy", "--out", str(tmp_path))
+    small = ("--rounds", "1", "--short", "--out", str(tmp_path))
     (tmp_path / "speed_start.json").write_text("there")
     (tmp_path / "speed_serve.json").write_text("there")
     run("speed.py", *small)

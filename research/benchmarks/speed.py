@@ -25,6 +25,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,29 @@ TITLES = {"start": "A question at the prompt", "enroll": "Enrolling", "score": "
           "chat": "A dialogue: the first token of a turn", "generate": "Writing answers", "serve": "A server"}  # fmt: skip
 
 
-def part(name: str, device: str, rounds: int, seed: int, sizes: tuple[str, str]) -> Iterator[Row]:
-    """The rows of a part; `sizes` are the larger and the smaller subject with random weights."""
-    larger, smaller = sizes
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: the subjects with random weights, and what is swept."""
 
-    def on(which: str, job: Callable[[Bench], Iterable[Row]], image_tokens: int = 576, times: int = rounds) -> Iterator[Row]:
-        bench = Bench(subject(which, image_tokens, device, seed=seed), times, seed)
+    larger: str = "medium"
+    smaller: str = "small"
+    together: tuple[int, ...] = (1, 64)
+    people: tuple[int, ...] = (1, 34, 1000)
+    turns: tuple[int, ...] = (2, 10, 50)
+    batches: tuple[int, ...] = (1, 4, 16, 32)
+    image_tokens: tuple[int, ...] = (64, 256, 576)
+
+
+SHORT = Size("toy", "toy", (1, 2), (1, 3), (2, 3), (1, 2), (16,))
+
+
+def part(name: str, device: str, rounds: int, seed: int, size: Size) -> Iterator[Row]:
+    """The rows of a part."""
+
+    def on(
+        which: str, job: Callable[[Bench], Iterable[Row]], tokens: int = size.image_tokens[-1], times: int = rounds
+    ) -> Iterator[Row]:
+        bench = Bench(subject(which, tokens, device, seed=seed), times, seed)
         for row in job(bench):
             print(f"{name} {which}: {row['ratio']:.1f}", file=sys.stderr)
             yield {"subject": which, **row}
@@ -56,19 +74,19 @@ def part(name: str, device: str, rounds: int, seed: int, sizes: tuple[str, str])
     elif name == "serve":
         yield from on("mini", lambda b: bench_serve(b, os.environ))
     elif name == "enroll":
-        yield from on("mini", bench_enroll, times=3 * rounds)
-        yield from on(larger, lambda b: bench_enroll(b, (1, 16)))
+        yield from on("mini", lambda b: bench_enroll(b, size.together), times=3 * rounds)
+        yield from on(size.larger, lambda b: bench_enroll(b, tuple(min(16, n) for n in size.together)))
     elif name == "score":
-        yield from on("mini", lambda b: bench_score(b, (1, 34, 1000), 1))
-        yield from on(larger, lambda b: bench_score(b, (34, 100), 1))
-        for tokens in (64, 256, 576):
-            yield from on(smaller, lambda b: bench_score(b, (34,), 1), tokens)
+        yield from on("mini", lambda b: bench_score(b, size.people, 1))
+        yield from on(size.larger, lambda b: bench_score(b, tuple(min(100, n) for n in size.people[1:]), 1))
+        for tokens in size.image_tokens:
+            yield from on(size.smaller, lambda b: bench_score(b, size.people[1:2], 1), tokens)
     elif name == "chat":
-        yield from on("mini", lambda b: bench_chat(b, (2, 10, 50)))
-        yield from on(larger, lambda b: bench_chat(b, (2, 10, 50)))
+        yield from on("mini", lambda b: bench_chat(b, size.turns))
+        yield from on(size.larger, lambda b: bench_chat(b, size.turns))
     else:
-        yield from on("mini", lambda b: bench_generate(b, (1, 4, 16, 32)))
-        yield from on(larger, lambda b: bench_generate(b, (1, 16), 16), times=max(1, rounds - 1))
+        yield from on("mini", lambda b: bench_generate(b, size.batches))
+        yield from on(size.larger, lambda b: bench_generate(b, size.batches[::2], 16), times=max(1, rounds - 1))
 
 
 def main() -> None:
@@ -76,7 +94,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(TITLES)}; default: what is not there")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sizes", nargs=2, default=("medium", "small"), help="the subjects with random weights")
+    parser.add_argument("--short", action="store_true", help="small subjects and few points, to see that it runs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder of the files")
     arguments = parser.parse_args()
@@ -85,7 +103,7 @@ def main() -> None:
     for name in arguments.parts or TITLES:
         file = arguments.out / f"speed_{name}.json"
         if arguments.parts or not file.exists():
-            rows = list(part(name, arguments.device, arguments.rounds, arguments.seed, tuple(arguments.sizes)))
+            rows = list(part(name, arguments.device, arguments.rounds, arguments.seed, SHORT if arguments.short else Size()))
             figures: dict[str, Any] = {"n": arguments.rounds, "device": arguments.device, "rows": rows}
             write_result(file, arguments.seed, figures, Shown((table_of_rows(TITLES[name], rows),)))
 
