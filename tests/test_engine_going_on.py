@@ -11,6 +11,7 @@ from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request, Session
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
+from plvm.server.sessions import Sessions, key_of
 from plvm.types import Concept, SamplingParams
 
 PARAMS = SamplingParams(max_tokens=7)
@@ -44,6 +45,20 @@ def test_the_first_that_continues_writes_on_and_copies_nothing(
     where = state.past[0][0].data_ptr()
     after, other = (complete(backbone, prompt, Request(state, "Who?"), SamplingParams(max_tokens=1)).session for _ in range(2))
     assert after.past[0][0].data_ptr() == where != other.past[0][0].data_ptr()
+
+
+def test_what_a_server_keeps_of_a_dialogue_is_apart_from_what_comes_after_it(
+    backbone: Backbone, prompt: Prompt, prefixes: list[ImagePrefix], people: list[Concept]
+) -> None:
+    state, sessions = begun(backbone, prompt, prefixes, people), Sessions(10**9)
+    key = key_of("home", "picture", state.concepts, ())
+    sessions.put(key, state, 0)
+    kept = sessions.get(key)
+    assert kept is not None and kept.room is None and kept.length == state.length
+    for pair, own in zip(state.past, kept.past, strict=True):
+        for t, copied in zip(pair, own, strict=True):
+            assert torch.equal(t, copied)
+            assert copied.untyped_storage().nbytes() == copied.nbytes < t.untyped_storage().nbytes()
 
 
 def test_a_step_that_outgrows_the_room_takes_a_new_one(

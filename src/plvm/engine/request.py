@@ -9,7 +9,7 @@ and values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -36,6 +36,11 @@ class Session:
     shift: int = 0
     unlike: float | None = None
     room: RoomyCache | None = None
+
+    @property
+    def apart(self) -> Session:
+        """The same in memory of its own, which nothing else is in nor will be."""
+        return replace(self, past=tuple((k.clone(), v.clone()) for k, v in self.past), room=None)
 
 
 @dataclass(frozen=True, eq=False)

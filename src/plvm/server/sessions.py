@@ -57,7 +57,8 @@ class Sessions:
     def put(self, key: Key, session: Session, forgotten: int) -> None:
         """Keep a state; those used least recently make room. Not where something of its namespace was forgotten since it was
         begun, when `forgotten` was what it says: it may hold just that."""
-        size = sum(t.untyped_storage().nbytes() for pair in session.past for t in pair)  # with room for what comes next
+        session = session.apart  # what comes later may be of somebody who is forgotten: it must not stand behind this
+        size = sum(t.numel() * t.element_size() for pair in session.past for t in pair)
         with self._lock:
             self._drop(key)
             if size > self.max_bytes or self.forgotten(key[0]) != forgotten:
