@@ -39,7 +39,7 @@ class Session:
 
     @property
     def apart(self) -> Session:
-        """The same in memory of its own, which nothing else is in nor will be."""
+        """A copy of this session in memory of its own, which nothing else is in nor will be."""
         return replace(self, past=tuple((k.clone(), v.clone()) for k, v in self.past), room=None)
 
 
