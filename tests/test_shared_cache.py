@@ -55,6 +55,16 @@ def test_in_mixed_precision_a_layer_may_have_several_number_formats() -> None:
     torch.testing.assert_close(mixed.float(), exact, rtol=0, atol=0.05)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_attention_to_what_is_shared_is_that_of_a_cpu() -> None:
+    query, keys, values, past = (drawn(i, n, HEADS, T, WIDTH).float() for i, n in enumerate((6, 6, 6, 2)))
+    found = []
+    for device in ("cpu", "cuda"):
+        q, k, v, p = (t.to(device) for t in (query, keys, values, past))
+        found.append(attend(nn.Identity(), q, Behind(k, [(p, p, 6)]), v, None, scaling=WIDTH**-0.5)[0].cpu())
+    torch.testing.assert_close(*found, rtol=0, atol=1e-5)
+
+
 def test_a_batch_holds_what_it_shares_once_however_many_rows_it_has(backbone: Backbone) -> None:
     config: Any = backbone.model.config.text_config
     shape = (1, config.num_key_value_heads, 1500, config.head_dim)
