@@ -5,6 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import re
+import runpy
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +20,8 @@ import pytest
 import torch
 
 import plvm
-from hub import write_backbone
+from family import family as family
+from hub import FAMILIES, write_backbone
 from plvm.engine.request import Request
 from plvm.errors import CheckpointError, EngineError, PlvmError, RequestError
 from plvm.model.backbone import Backbone
@@ -28,10 +34,14 @@ from plvm.vllm.remote_engine import RemoteEngine
 from plvm.vllm.spelled import SpelledText, spelled
 from plvm.vllm.wire import Vllm
 from serving import a_service, asked, running
+from shell import Shell
+from shell import load_once as load_once
+from shell import shell as shell
 from toys import a_concept, picture
 from vllm_stub import Stub, answering
 
 pytest.importorskip("httpx2")
+ROOT = Path(__file__).parents[1]
 SHORT = SamplingParams(max_tokens=12)
 INTRODUCE = Template().introduce
 SAID = (("Is <billie> here?", "Yes."), ("Who else?", "<avril> is on the left."))
@@ -250,12 +260,14 @@ def test_an_answer_that_breaks_off_is_an_error(vlm: Personal, stub: Stub, url: s
 # ---- the words of a backbone
 
 
-def test_of_a_backbone_only_the_words_are_loaded(tmp_path: Path) -> None:
-    folder = write_backbone(tmp_path / "backbone", "llava")
+@pytest.mark.parametrize("name", FAMILIES)
+def test_of_a_backbone_only_the_words_are_loaded(tmp_path: Path, name: str) -> None:
+    folder = write_backbone(tmp_path / "backbone", name)
     whole, words = load_backbone(folder), load_words(folder)
     assert torch.equal(words.word_rows, whole.word_rows) and words.head_rows.is_meta
     assert (words.width, words.max_tokens, words.image_id) == (whole.width, whole.max_tokens, whole.image_id)
     assert load_words(folder, dtype=torch.float16).word_rows.dtype == torch.float16
+    assert words.family.marker == {"qwen": "<|vision_start|><|image_pad|><|vision_end|>"}.get(name, "<image>")
 
 
 def test_a_backbone_without_words_is_refused(tmp_path: Path) -> None:
@@ -324,3 +336,45 @@ def test_mini_answers_through_vllm_as_it_does_here() -> None:
         request = here.engine.requests([(picture(1), "Where is <billie>?", [one])], strict_names=True, namespace="default")
         assert far.ask(picture(1), "Where is <billie>?", [one], SHORT).text == spelled_here(here, request)[0].text
         assert far.recognize([picture(1)], [one])[0] == pytest.approx(here.recognize([picture(1)], [one])[0], abs=2e-3)
+
+
+# ---- as typed
+
+
+def test_another_engine_or_a_silent_one_is_refused(shell: Shell, family: Path) -> None:
+    assert "no engine 'ollama'" in shell.refuses("serve", "--engine", "ollama", "http://127.0.0.1:9")[0]
+    typed = ("serve", "--engine", "vllm", "http://127.0.0.1:9", "--model", str(family))
+    message, hint = shell.refuses(*typed)
+    assert "No answer came from the vLLM server at http://127.0.0.1:9" in message and "--enable-prompt-embeds" in hint
+
+
+def test_the_script_for_the_real_thing_finds_no_difference_to_a_server_that_computes_the_same(
+    family: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answering(Stub(load_backbone(family.parent / "backbone"))) as url:
+        words = ["vllm_real.py", str(family), url, "--device", "cpu", "--pictures", "2", "--tokens", "6"]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "research" / "runs" / "vllm_real.py"), run_name="__main__")
+    assert not end.value.code and "answers equal: 8 of 8" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_server_behind_vllm_is_started_and_asked_as_typed(family: Path) -> None:
+    import httpx2
+
+    serve = "from plvm.cli.program import run; run()"
+    with answering(Stub(load_backbone(family.parent / "backbone"), key="of the server")) as url:
+        command = [sys.executable, "-c", serve, "serve", "--port", "0", "--model", str(family), "--engine", "vllm", url]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "VLLM_API_KEY": "of the server"}
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        try:
+            assert process.stderr is not None
+            told = next(line for line in process.stderr if line.startswith("Serving"))
+            address = re.search(r"http://127\.0\.0\.1:\d+/v1", told)
+            assert address is not None, told
+            body = {**asked("Who is here?"), "model": family.name}
+            answer = httpx2.post(f"{address[0]}/chat/completions", json=body, timeout=60).json()
+            assert answer["choices"][0]["message"]["content"] and answer["usage"]["prompt_tokens"] > 20
+        finally:
+            process.kill()

@@ -5,12 +5,12 @@
 The same weights and questions about validation people that no benchmark has, asked in several ways:
 
     head rows    a name is one word of the model, with a head row of its own
-    introduced   no head rows; everyone is introduced in these words (`Template.introduce`); spelled names are read as names
+    introduced   no head rows; everyone is introduced in these words (`Template.introduce`); spelled names become names
     not told     no head rows, and nobody says how anyone is called
     in place     no word rows either: the name is spelled wherever it stands
 
-What is measured are questions in a chat. The server's verdicts need no names to be said: `recognize` asks without an introduction,
-so its P(Yes) is the same with vLLM and without.
+What is measured are questions in a chat. Verdicts need no names to be said: `recognize` asks without an introduction, so its
+P(Yes) is the same with vLLM and without.
 
 Claim: mini, whose language was never taught to spell, says no name that it has no head row for; what it says of those it knows
 by their rows stays.
@@ -100,7 +100,8 @@ def measured(system: Plvm, bench: Benchmark) -> dict[str, Any]:
 
 def shown(figures: Mapping[str, Any]) -> Shown:
     """A row for each way of asking."""
-    columns = {"recognition": "recognition", "visual_qa": "visual QA", "who": "WHO", "named": "says a name", "captions": "captions"}
+    names = {"who": "WHO", "named": "says a name", "captions": "captions"}
+    columns = {"recognition": "recognition", "visual_qa": "visual QA", **names}
     rows = tuple((way, *(own[key] for key in columns)) for way, own in figures["ways"].items())
     note = (
         "Percent right in a chat, validation people; three concepts in the prompt for recognition. Says a name: of the WHO "

@@ -50,12 +50,18 @@ class Written:
 
 
 class Writing(Protocol):
-    """Answers that are being written, wherever that is: see `Decoding`."""
+    """Answers that are being written, here (`Decoding`) or elsewhere; its length is their number."""
 
     def __len__(self) -> int: ...
-    def join(self, requests: Sequence[Request], params: Sequence[SamplingParams]) -> list[int]: ...
-    def step(self) -> list[Written]: ...
-    def drop(self, tickets: Iterable[int]) -> None: ...
+
+    def join(self, requests: Sequence[Request], params: Sequence[SamplingParams]) -> list[int]:
+        """Let requests in; returns a ticket for each. Raises RequestError where a prompt is too long; then nobody has joined."""
+
+    def step(self) -> list[Written]:
+        """What was written of them since the last step; those that have ended leave."""
+
+    def drop(self, tickets: Iterable[int]) -> None:
+        """Send answers away, whole or not."""
 
 
 class Decoding:

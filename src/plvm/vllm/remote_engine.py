@@ -96,8 +96,8 @@ class RemoteEngine(Engine):
         self, start: ImagePrefix, state: ImagePrefix | Session, question: str, joining: Sequence[Concept],
         said: Said, *, longest: int, strict_names: bool, exact_names: bool = False,
     ) -> Request:  # fmt: skip
-        """The next question of a dialogue, with all that was said: nothing is kept between calls. Who joins late is defined at the
-        beginning, and of a long dialogue the last turns are read."""
+        """The next question of a dialogue, with all that was said: nothing is kept between calls. Who joins late is defined at
+        the beginning, and of a long dialogue the last turns are read."""
         everyone = (*(state.concepts if isinstance(state, Session) else ()), *joining)
         people = {c.name: c.display for c in everyone}
         text = checked_question(question, people, strict_names=strict_names, exact_names=exact_names)
