@@ -150,7 +150,11 @@ def test_everyone_is_introduced_once_and_earlier_answers_are_spelled(vlm: Person
     assert told.question == "And now?" and all(c.tokens.head.isinf().all() for c in told.concepts)
 
 
-def test_recognition_has_the_same_probabilities(vlm: Personal, known: list[Concept], url: str) -> None:
+@pytest.mark.parametrize("explicit", [True, False], ids=["any word's chance", "the likeliest words' chances"])
+def test_recognition_has_the_same_probabilities(
+    vlm: Personal, known: list[Concept], stub: Stub, url: str, explicit: bool
+) -> None:
+    stub.explicit = explicit
     pictures = [picture(1), picture(2)]
     assert torch.allclose(
         torch.tensor(behind(vlm, url).recognize(pictures, known)), torch.tensor(vlm.recognize(pictures, known)), atol=1e-5
@@ -202,7 +206,7 @@ def test_stop_strings_and_lengths_end_answers_as_they_do_here(vlm: Personal, kno
 
 
 def test_chances_after_a_cut_are_refused(vlm: Personal, known: list[Concept], stub: Stub, url: str) -> None:
-    stub.processed = True
+    stub.processed, stub.explicit = True, False
     with pytest.raises(EngineError, match="cut down") as error:
         behind(vlm, url).recognize([picture(1)], known)
     assert "raw_logprobs" in error.value.hint

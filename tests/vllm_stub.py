@@ -34,7 +34,7 @@ class Refused(Exception):
 @dataclass
 class Stub:
     """What the server does. `fails` are (status, body) that it answers with instead, in order; `cut` breaks streams off; with
-    `processed` it tells log-probabilities as they are after biases."""
+    `processed` it tells log-probabilities as they are after biases, not `explicit` it knows no `logprob_token_ids`."""
 
     backbone: Backbone
     embeds: bool = True
@@ -42,6 +42,7 @@ class Stub:
     key: str = ""
     cut: bool = False
     processed: bool = False
+    explicit: bool = True
     fails: list[tuple[int, bytes]] = field(default_factory=list)
     seen: list[dict[str, Any]] = field(default_factory=list)
     hold: threading.Event | None = None
@@ -123,8 +124,9 @@ class Stub:
         """The answer of one token, with the likeliest ones."""
         assert body["return_tokens_as_token_ids"] and body["max_tokens"] == 1
         token, chances = next(self.write(body))
-        best = chances.topk(body["top_logprobs"])
-        listed = [{"token": f"token_id:{i}", "logprob": p} for p, i in zip(*(t.tolist() for t in best), strict=True)]
+        best = chances.topk(body["top_logprobs"]).indices.tolist()
+        told = body["logprob_token_ids"] if self.explicit and "logprob_token_ids" in body else best
+        listed = [{"token": f"token_id:{i}", "logprob": float(chances[i])} for i in told]
         content = [{"token": f"token_id:{token}", "logprob": float(chances[token]), "top_logprobs": listed}]
         return {"choices": [{"message": {"content": ""}, "logprobs": {"content": content}, "finish_reason": "length"}]}
 

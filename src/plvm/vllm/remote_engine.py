@@ -120,10 +120,11 @@ class RemoteEngine(Engine):
 
     def _chances(self, request: Request) -> float:
         """P(Yes) / (P(Yes) + P(No)) as the first word of an answer."""
-        found, ends = self._likeliest(request), []
+        words, ends = [self.prompt.yes_id, self.prompt.no_id], []
+        found = self._likeliest(request, logprob_token_ids=words)
         least = sorted(found.values(), reverse=True)[:LIKELIEST][-1]
-        for word in (self.prompt.yes_id, self.prompt.no_id):
-            if word not in found:  # then it is asked for alone: vLLM tells the chance of what it takes, too
+        for word in words:
+            if word not in found:  # an older vLLM tells only the likeliest, and what it takes: the word is asked for alone
                 found[word] = self._likeliest(request, allowed_token_ids=[word])[word]
                 if found[word] > least:
                     hint = "Start it without --logprobs-mode, or with --logprobs-mode raw_logprobs."

@@ -84,11 +84,12 @@ def parts_of(backbone: Backbone, prompt: Prompt, request: Request, picture: str 
     shown = [mark] if picture and not prompt.definitions_first else []
     ids = [*before, *shown, *after, *request.write(prompt, vocabulary)]
     at = ids.index(mark) if picture else len(ids)
-    rows = [vocabulary.embed(torch.tensor([some], device=backbone.device), backbone.word_rows)[0] if some else None
-            for some in (ids[:at], ids[at + 1 :])]  # fmt: skip
-    first, last = ([] if own is None else [{"type": "prompt_embeds", "data": packed(own)}] for own in rows)
-    shown_as = [{"type": "image_url", "image_url": {"url": picture}}] if picture else []
-    return [*first, *shown_as, *last], len(ids) - bool(picture)
+    sent = []
+    for some in (ids[:at], ids[at + 1 :]):
+        rows = vocabulary.embed(torch.tensor([some], dtype=torch.long, device=backbone.device), backbone.word_rows)[0]
+        sent.append([{"type": "prompt_embeds", "data": packed(rows)}] if some else [])
+    image = [{"type": "image_url", "image_url": {"url": picture}}] if picture else []
+    return [*sent[0], *image, *sent[1]], len(ids) - bool(picture)
 
 
 def packed(rows: Tensor) -> str:
