@@ -8,11 +8,13 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +274,24 @@ def test_of_a_backbone_only_the_words_are_loaded(tmp_path: Path, name: str) -> N
     assert (words.width, words.max_tokens, words.image_id) == (whole.width, whole.max_tokens, whole.image_id)
     assert load_words(folder, dtype=torch.float16).word_rows.dtype == torch.float16
     assert words.family.marker == {"qwen": "<|vision_start|><|image_pad|><|vision_end|>"}.get(name, "<image>")
+
+
+def test_of_a_repository_only_the_weight_file_with_the_words_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, cache = write_backbone(tmp_path / "hub", "llava"), tmp_path / "cache"
+    cache.mkdir()
+
+    def download(name: str, *, allow_patterns: list[str], **_: Any) -> str:
+        for file in repository.iterdir():
+            if any(fnmatch(file.name, pattern) for pattern in allow_patterns):
+                shutil.copy(file, cache)
+        return str(cache)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    words = load_words("owner/name").word_rows
+    assert torch.equal(words, load_backbone(repository).word_rows)
+    assert len(list(cache.glob("*.safetensors"))) == 1 < len(list(repository.glob("*.safetensors")))
 
 
 def test_a_backbone_without_words_is_refused(tmp_path: Path) -> None:
