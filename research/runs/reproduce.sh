@@ -49,6 +49,7 @@ make research/results/serving_load.json "$PYTHON" research/benchmarks/serving_lo
 make research/results/serving_memory.json "$PYTHON" research/benchmarks/serving_memory.py                                             # 11 minutes
 make research/results/serving_kills.json "$PYTHON" research/benchmarks/serving_kills.py                                               # 6 minutes
 make research/results/store_scale.json "$PYTHON" research/benchmarks/store_scale.py                                                 # 15 minutes
+make research/results/spelled_names.json "$PYTHON" research/benchmarks/spelled_names.py                                           # 2 minutes
 make research/results/enroll.json "$PYTHON" research/benchmarks/enroll.py                                                         # 10 s
 make research/results/enrolled.json "$PYTHON" research/benchmarks/enrolled.py                                                     # 10 minutes
 make research/results/in_context.json "$PYTHON" research/runs/in_context.py                                                     # 20 minutes

@@ -7,11 +7,13 @@ login`), and nothing is fetched but what is named here: configs, safetensors and
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from plvm.errors import CheckpointError
 
-PATTERNS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model")
+WEIGHTS = "*.safetensors"
+PATTERNS = ("*.json", WEIGHTS, "*.jinja", "*.txt", "tokenizer.model")
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _HUB = "https://huggingface.co"
 
@@ -21,15 +23,16 @@ def is_hub_id(name: str | Path) -> bool:
     return _ID.fullmatch(str(name)) is not None and not Path(name).exists()
 
 
-def fetch(name: str, *, offline: bool = False) -> Path:
-    """The folder of the repository `name`, downloaded unless it is in the Hub's cache; with `offline` it must be there.
+def fetch(name: str, *, offline: bool = False, only: Sequence[str] = PATTERNS) -> Path:
+    """The folder of the repository `name`, downloaded unless it is in the Hub's cache; with `offline` it must be there. `only`
+    files of these names or patterns are fetched.
 
     Raises CheckpointError, which says whether the repository is missing, closed, or only out of reach.
     """
     from huggingface_hub import errors, snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(PATTERNS), local_files_only=offline))
+        return Path(snapshot_download(name, allow_patterns=list(only), local_files_only=offline))
     except errors.GatedRepoError:
         message, hint = (
             "is gated: its owners want its terms accepted.",

@@ -7,7 +7,7 @@ is missing, cut off, of another kind or larger than the memory is a CheckpointEr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from plvm.model.backbone import Backbone
 from plvm.model.backbone_family import families
 from plvm.model.checkpoint import AGAIN, check_files
 from plvm.model.encoder import KINDS, Encoder
-from plvm.model.fetch import fetch, is_hub_id
+from plvm.model.fetch import PATTERNS, WEIGHTS, fetch, is_hub_id
 from plvm.model.unfilled import unfilled
 from plvm.runtime import free_memory, has_package
 
 CONFIG, INDEX, WHOLE = "config.json", "model.safetensors.index.json", "model.safetensors"
+WORDS = "embed_tokens.weight"  # how every family's language model calls the input rows of its words
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # the second is how newer repositories have it
 BACKBONE, ENCODER = "a vision-language model", "a vision encoder"
 
@@ -66,6 +67,36 @@ def load_backbone(
             f"{folder}: its tokenizer has {len(tokenizer):,} tokens, its model {backbone.vocabulary_size:,}.", AGAIN
         )
     return backbone
+
+
+def load_words(place: str | Path, *, dtype: torch.dtype | None = None, offline: bool = False) -> Backbone:
+    """A backbone of which only the input rows of its words are here, on the CPU, with its tokenizer and image processor: the rest
+    is on the meta device, and somebody else computes it. `dtype` None: the numbers as they are stored. Of the weight files
+    only the one that has those rows is needed, and fetched. Raises CheckpointError."""
+    from safetensors import safe_open
+    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+
+    folder = _folder(place, BACKBONE, offline, [pattern for pattern in PATTERNS if pattern != WEIGHTS])
+    with _reading(folder, BACKBONE):
+        _known_type(folder, families(), BACKBONE)
+        with unfilled(), torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(folder))
+        index = folder / INDEX
+        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"] if index.is_file() else {}
+        file = next((file for name, file in places.items() if name.endswith(WORDS)), WHOLE)
+        if is_hub_id(place):
+            fetch(str(place), offline=offline, only=[file])
+        with safe_open(folder / file, "pt") as weights:
+            name = next((name for name in weights.keys() if name.endswith(WORDS)), None)  # noqa: SIM118 - no mapping
+            if name is None:
+                raise ValueError(f"none of its weights is called {WORDS}")
+            rows = weights.get_tensor(name)
+        table = model.get_input_embeddings()
+        if rows.shape != table.weight.shape:
+            raise ValueError(f"its words have the shape {tuple(rows.shape)}, not {tuple(table.weight.shape)}")
+        table.weight = torch.nn.Parameter(rows if dtype is None else rows.to(dtype))
+        processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+        return Backbone(model, AutoTokenizer.from_pretrained(folder), processor, str(place))
 
 
 def load_encoder(
@@ -119,8 +150,8 @@ def count_weights(files: list[Path]) -> int:
     return total
 
 
-def _folder(place: str | Path, what: str, offline: bool) -> Path:
-    folder = fetch(str(place), offline=offline) if is_hub_id(place) else Path(place)
+def _folder(place: str | Path, what: str, offline: bool, only: Sequence[str] = PATTERNS) -> Path:
+    folder = fetch(str(place), offline=offline, only=only) if is_hub_id(place) else Path(place)
     check_files(folder, (CONFIG,) if any((folder / p).is_file() for p in PROCESSORS) else (CONFIG, PROCESSORS[0]), what)
     return folder
 
