@@ -173,6 +173,8 @@ def test_everybody_in_a_folder_is_enrolled_from_the_pictures_that_will_do(faces:
     why = {(s["name"], Path(s["file"]).name): s["reason"] for s in told["skipped"]}
     assert "No face" in why["anna", "1.png"] and "2 faces" in why["tom", "0.png"]
     assert "do not seem to show the same person" in photo_shell.err
+    photo_shell("add", "--folder", "people", exit=2)  # nobody new can be enrolled
+    assert "2 faces" in photo_shell.err
 
 
 def test_over_http_a_reference_with_several_faces_asks_which(faces: Personal, tmp_path: Path) -> None:
