@@ -24,6 +24,7 @@ ROWS = {
         ("config", "presets"),
         ("images",),
         ("client",),
+        ("vision",),
         ("prompt",),
         ("model",),  # a saved Aligner keeps its template
         ("engine",),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         RequestError,
         StoreError,
         UnknownConceptError,
+        WhichFaceError,
     )
     from plvm.personal import Personal, load
     from plvm.store import ConceptStore
@@ -46,6 +47,7 @@ _HOMES = {
         "RequestError",
         "StoreError",
         "UnknownConceptError",
+        "WhichFaceError",
     ),
     "plvm.personal": ("Personal", "load"),
     "plvm.store": ("ConceptStore",),
@@ -72,6 +74,7 @@ __all__ = [
     "StoreError",
     "Turn",
     "UnknownConceptError",
+    "WhichFaceError",
     "__version__",
     "load",
 ]
