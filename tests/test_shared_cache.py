@@ -79,3 +79,23 @@ def test_a_batch_holds_what_it_shares_once_however_many_rows_it_has(backbone: Ba
     few, many = (peak_bytes(step(rows, lambda n: SharedCache([(past, n)]))) for rows in (2, 16))
     assert many - few < held, "14 more rows add less than one copy"
     assert peak_bytes(step(16, lambda n: repeat(past, n))) > 16 * held, "copies would have been seen"
+
+
+def test_a_language_model_that_looks_at_keys_itself_gets_copies(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    config: Any = backbone.model.config.text_config
+
+    def past(seed: int, pictures: int, length: int) -> Any:
+        shape = (pictures, config.num_key_value_heads, length, config.head_dim)
+        layers = range(config.num_hidden_layers)
+        return tuple(tuple(drawn(seed + i + part, *shape).to(backbone.dtype) for part in (0, 50)) for i in layers)
+
+    def parts() -> SharedCache:
+        return SharedCache([(past(100, 1, 9), 1), (past(200, 2, 4), 4)])
+
+    embeddings = drawn(1, 5, 3, backbone.width).to(backbone.dtype)
+    positions = torch.tensor([9, 4, 4, 4, 4])[:, None] + torch.arange(3)
+    shared, _ = backbone.hidden(embeddings, parts(), positions)
+    monkeypatch.setattr(type(backbone.family), "shares", False)
+    monkeypatch.setattr(SharedCache, "update", None)
+    copied, _ = backbone.hidden(embeddings, parts(), positions)
+    torch.testing.assert_close(copied, shared, rtol=0, atol=2e-5)

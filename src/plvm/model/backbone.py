@@ -188,6 +188,9 @@ class Backbone:
         cache: Any
         if isinstance(past, StaticCache):
             cache, mask = past, past.seen
+        elif isinstance(past, SharedCache) and not self.family.shares:
+            copied, mask = past.repeated(embeddings.shape[1])
+            cache = DynamicCache(copied)
         elif isinstance(past, RoomyCache | SharedCache):
             cache = past
         else:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from plvm.model.static_cache import KeyValues
 
@@ -29,6 +30,25 @@ class SharedCache:
 
     def __init__(self, parts: Sequence[tuple[KeyValues, int]]) -> None:
         self._parts = parts
+
+    def repeated(self, own: int) -> tuple[KeyValues, Tensor]:
+        """The same for a language model that looks at keys itself: copies for every row, right-padded to P columns, and what a
+        row sees of them and of `own` tokens of its own, bool[N, P + own]."""
+        lengths = [(past[0][0].shape[2], rows) for past, rows in self._parts]
+        most = max(length for length, _ in lengths)
+
+        def all_rows(layer: int, which: int) -> Tensor:
+            copies = []
+            for past, rows in self._parts:
+                part = past[layer][which]
+                copies.append(F.pad(part.repeat_interleave(rows // len(part), 0), (0, 0, 0, most - part.shape[2])))
+            return torch.cat(copies)
+
+        device = self._parts[0][0][0][0].device
+        of_rows = torch.tensor([length for length, rows in lengths for _ in range(rows)], device=device)
+        columns = torch.arange(most + own, device=device)
+        seen = (columns < of_rows[:, None]) | (columns >= most)
+        return tuple((all_rows(i, 0), all_rows(i, 1)) for i in range(len(self._parts[0][0]))), seen
 
     # ---- called by transformers
 

@@ -22,6 +22,7 @@ class Photo(Family):
     right [face]." So the number of its tokens varies."""
 
     types = ("plvm_photo",)
+    shares = False  # its matching heads look at keys themselves
 
     @classmethod
     def loaded(cls, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, Any] | None:
