@@ -1,4 +1,4 @@
-"""Two heads between the layers of a language model that compare codes of faces and people.
+"""Two heads between the layers of a language model that compare codes of faces and windows with those of people and things.
 
 Codes are read from the inputs, never from the residual stream: after a few layers it has a norm of hundreds and no direction of
 it is free. What a head adds is in units of the stream's own size (RMS) at that place. Like attention, a head sees what stands
@@ -46,28 +46,46 @@ class Found:
         return torch.cat([weighed, null.expand(*weighed.shape[:-1], 1)], -1).softmax(-1)
 
 
-class PeopleLookForFaces(nn.Module):
-    """Head 1: at every token of a person its code looks at the faces or at nothing, and says where, or not here."""
+class Bar(nn.Module):
+    """How alike two codes have to be, for faces and for things: a gain and a threshold of each. The numbers of a code from
+    `face_width` on are those of things."""
 
-    def __init__(self, places: int, width: int) -> None:
+    def __init__(self, face_width: int, null: float) -> None:
         super().__init__()
-        self.gain, self.null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(0.4))
+        self.face_width = face_width
+        self.gain, self.null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(null))
+        self.thing_gain, self.thing_null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(0.4))
+
+    def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """(gain, gain times threshold) `[..., 1]` for `codes [..., W]`."""
+        thing = codes[..., self.face_width :].square().sum(-1, keepdim=True)
+        gain = torch.lerp(self.gain, self.thing_gain, thing)
+        return gain, gain * torch.lerp(self.null, self.thing_null, thing)
+
+
+class ConceptsLookAround(nn.Module):
+    """Head 1: at every token of a concept its code looks at the faces and windows or at nothing, and says where, or not here."""
+
+    def __init__(self, places: int, width: int, face_width: int) -> None:
+        super().__init__()
+        self.bar = Bar(face_width, 0.4)
         self.here, self.not_here = nn.Parameter(0.1 * torch.randn(width)), nn.Parameter(0.1 * torch.randn(width))
         self.places = nn.Parameter(0.1 * torch.randn(places, width))
 
     def forward(self, codes: Tensor, faces: Found, places: Tensor) -> Tensor:
         """What tokens with `codes [B, T, W]` get `[B, T, D]`; `places [B, N, P]` are where the faces are."""
         alike = torch.einsum("btw,bnw->btn", codes, faces.codes)
-        share = faces.share(self.gain * alike, self.gain * self.null)
+        gain, null = self.bar(codes)
+        share = faces.share(gain * alike, null)
         seen, none = share[..., :-1], share[..., -1:]
         return seen @ (places @ self.places) + (1 - none) * self.here + none * self.not_here
 
 
 class NamesForPlaces(nn.Module):
-    """Head 2: any token may point at people (as the sentence means them) or at faces (by place), and gets the code of whom it
-    points at; a face's code first looks for the person it belongs to, or for nobody."""
+    """Head 2: any token may point at concepts (as the sentence means them) or at faces and windows (by place), and gets the code
+    of what it points at; a face's code first looks for the concept it belongs to, or for nobody."""
 
-    def __init__(self, width: int, inner: int) -> None:
+    def __init__(self, width: int, inner: int, face_width: int) -> None:
         super().__init__()
         self.to_person, self.of_person = nn.Linear(width, inner, bias=False), nn.Linear(width, inner, bias=False)
         self.to_face, self.of_face = nn.Linear(width, inner, bias=False), nn.Linear(width, inner, bias=False)
@@ -75,7 +93,7 @@ class NamesForPlaces(nn.Module):
         self.gates = nn.Linear(width, 2)
         nn.init.zeros_(self.gates.weight)
         nn.init.constant_(self.gates.bias, -1.0)
-        self.gain, self.null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(0.45))
+        self.bar = Bar(face_width, 0.45)
         self.code_size = nn.Parameter(torch.tensor(4.0))
         self.known, self.stranger = nn.Parameter(0.1 * torch.randn(width)), nn.Parameter(0.1 * torch.randn(width))
 
@@ -101,8 +119,9 @@ class NamesForPlaces(nn.Module):
 
     def _belong(self, looked: Tensor, faces: Found, people: Found) -> Tensor:
         """How much each token that looks at faces `[B, T, F]` thereby looks at people `[B, T, C]`."""
-        alike = torch.einsum("bfw,bcw->bfc", faces.codes, people.codes) * self.gain
+        gain, null = self.bar(faces.codes)
+        alike = torch.einsum("bfw,bcw->bfc", faces.codes, people.codes) * gain
         tokens, count = looked.shape[1:]
         each = Found(people.at, people.codes, people.marks, people.seen.repeat_interleave(count, 1))
-        belongs = each.share(alike.repeat(1, tokens, 1), self.gain * self.null)[..., :-1]
+        belongs = each.share(alike.repeat(1, tokens, 1), null.repeat(1, tokens, 1))[..., :-1]
         return torch.einsum("btf,btfc->btc", looked, belongs.unflatten(1, (tokens, count)))
