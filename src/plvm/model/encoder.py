@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from plvm.errors import RequestError
 from plvm.model.glance import glance_of
 from plvm.model.recording import Replayed
 
@@ -52,9 +53,17 @@ class Encoder:
         """The device of its weights, where it computes."""
         return next(self.model.parameters()).device
 
-    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """RGB pictures -> pixel values [N, 3, H, W] by the encoder's own image processor, on its device."""
-        values = self.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
+    def pixels(self, images: Sequence[Image.Image], kind: str = "") -> Tensor:
+        """RGB pictures -> pixel values [N, 3, H, W] by the encoder's own image processor, on its device. `kind` says what the
+        pictures are taken for, where the encoder tells people from things. Raises RequestError where it does not."""
+        kinds = getattr(self.image_processor, "kinds", ())
+        if kind and kind not in kinds:
+            raise RequestError(
+                f'This model cannot take a picture for a "{kind[:20]}".',
+                f"It tells {' and '.join(kinds)} apart." if kinds else "It tells no kinds apart: leave it out.",
+            )
+        options = {"kind": kind} if kind else {}
+        values = self.image_processor(images=list(images), return_tensors="pt", **options)["pixel_values"]
         return values.to(self.device, next(self.model.parameters()).dtype)
 
     @property
