@@ -1,5 +1,5 @@
 """A photo family in miniature, untrained: drawn "faces", random frozen parts, no download. A face is a square of a colour that
-is its person's; the finder of the tests finds squares. A thing is a dim pattern, which it does not."""
+is its person's; the finder of the tests finds squares. A thing is a dim surface, which it does not."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from plvm.vision.face_chip import UPRIGHT
 from plvm.vision.face_code import FaceCode
 from plvm.vision.face_finder import Face, FaceFinder
 from plvm.vision.photo_reader import described
-from plvm.vision.thing_code import ThingCode
+from plvm.vision.thing_code import ThingCode, pooled_whole
 from plvm_lab.families.mini.tokenizer import build_tokenizer
 from toys import an_aligner, awake
 
 WIDTH = 8
-THING_WIDTH = 6
+THING_WIDTH, THINGS = 6, 8
 SIZE = 6.0
 SETTINGS = PhotoSettings(things=ThingSettings(short=96))  # small, to be quick
 
@@ -54,20 +54,21 @@ def drawn(*people: int, side: int = 60) -> Image.Image:
 
 
 def pattern(thing: int, side: int = 96) -> Image.Image:
-    """A thing: dim stripes of a width, a direction and a colour of its own."""
-    image, pen, step = Image.new("RGB", (side, side), "black"), None, 3 + 5 * thing
-    pen = ImageDraw.Draw(image)
-    dim = tuple(part * 90 // 255 for part in colour(thing))
-    for start in range(0, side, 2 * step):
-        ends = (start, 0, start + step, side) if thing % 2 else (0, start, side, start + step)
-        pen.rectangle(ends, fill=dim)
+    """A thing: a dim surface of a colour of its own, a quarter of it of another."""
+    image = Image.new("RGB", (side, side), dim(thing))
+    ImageDraw.Draw(image).rectangle((0, side // 2, side // 2, side), fill=dim(thing + 3))
     return image
 
 
-def with_thing(thing: int, *people: int) -> Image.Image:
+def dim(thing: int) -> tuple[int, ...]:
+    """A thing's colour, too dark for a face."""
+    return tuple(part * 95 // 255 for part in colour(thing))
+
+
+def with_thing(thing: int, *people: int, side: int = 30) -> Image.Image:
     """Three times as wide as high: people, and a thing that fills the last third."""
     image = Image.new("RGB", (300, 100), "black")
-    image.paste(drawn(*people, side=30).crop((0, 0, 200, 100)), (0, 0))
+    image.paste(drawn(*people, side=side).crop((0, 0, 200, 100)), (0, 0))
     image.paste(pattern(thing, 100), (200, 0))
     return image
 
@@ -83,6 +84,15 @@ def squares(_: FaceFinder, image: Image.Image) -> list[Face]:
     return found
 
 
+def surfaces(_: ThingCode, pixels: torch.Tensor) -> torch.Tensor:
+    """A map `[N, 1280, H/32, W/32]` of pictures by how near each place's colour is to those of the drawn things."""
+    colours = torch.tensor([dim(thing) for thing in range(THINGS)], dtype=torch.float32)
+    seen = torch.nn.functional.avg_pool2d(pixels.float(), 32)
+    near = torch.exp(-(seen[:, None] - colours[None, :, :, None, None]).square().sum(2) / 500)
+    mixed = torch.rand(1280, THINGS, generator=torch.Generator().manual_seed(0)) ** 4
+    return torch.einsum("nkhw,ck->nchw", near, mixed)
+
+
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a photo family: aligner/, backbone/, encoder/, parts/."""
@@ -92,6 +102,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def finds_squares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FaceFinder, "find", squares)
+    monkeypatch.setattr(ThingCode, "forward", surfaces)
 
 
 def write_photo_family(folder: Path) -> Path:
@@ -109,7 +120,7 @@ def write_photo_family(folder: Path) -> Path:
         tokenizer.convert_tokens_to_ids("<image>"), "../parts", WIDTH, THING_WIDTH, SIZE, rank=2, narrow_rank=1, inner=6,
         after_looks=1, after_names=3,
     )  # fmt: skip
-    spaces = Spaces(space_of(face_code), thing_space_of(thing_code))
+    spaces = Spaces(space_of(face_code), thing_space_of())
     model = PhotoModel(language, config)
     model.decoder.rows.begin(language.get_input_embeddings().weight)
     awake_heads(model)
@@ -118,7 +129,7 @@ def write_photo_family(folder: Path) -> Path:
     reference = PhotoReferenceConfig(WIDTH + THING_WIDTH, THING_WIDTH, "../parts")
     save_photo_encoder(folder / "encoder", reference, spaces, SETTINGS)
     backbone, encoder = load_backbone(folder / "backbone"), load_encoder(folder / "encoder")
-    own = an_aligner(backbone, encoder_width=WIDTH + THING_WIDTH).config
+    own = replace(an_aligner(backbone, encoder_width=WIDTH + THING_WIDTH).config, code_width=WIDTH + THING_WIDTH)
     aligner = untrained(
         Shape("anchored", K=2), own, backbone, encoder, 0, read_names(str(folder / "backbone"))
     )
@@ -134,10 +145,10 @@ def space_of(face_code: FaceCode) -> CodeSpace:
     return spread(seen, WIDTH)
 
 
-def thing_space_of(thing_code: ThingCode) -> CodeSpace:
+def thing_space_of() -> CodeSpace:
     """The space in which the drawn things differ most."""
-    seen = [thing_code.describe(reference_of(pattern(thing)), parts=(1,))[0] for thing in range(8)]
-    return spread(torch.from_numpy(np.concatenate(seen)), THING_WIDTH)
+    pictures = np.stack([np.asarray(reference_of(pattern(thing)), dtype=np.float32) for thing in range(THINGS)])
+    return spread(pooled_whole(surfaces(ThingCode(), torch.from_numpy(pictures).permute(0, 3, 1, 2))), THING_WIDTH)
 
 
 def spread(seen: torch.Tensor, width: int) -> CodeSpace:

@@ -37,7 +37,7 @@ class Photo(Family):
         )  # fmt: skip
 
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
-        codes, counts = zip(*(self.image_processor.faces.codes(image) for image in images), strict=True)
+        codes, counts = zip(*(self.image_processor.people.codes(image) for image in images), strict=True)
         windows, columns = zip(*(self.image_processor.things.windows(image) for image in images), strict=True)
         shown = torch.tensor([len(own) for own in codes])
         inputs = {"codes": torch.cat(codes), "shown": shown, "counts": torch.tensor(counts)}

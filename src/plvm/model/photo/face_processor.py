@@ -97,13 +97,13 @@ class FaceProcessor:
         for margin in MARGINS:
             grown = (box[0] - margin * size, box[1] - margin * size, box[2] + margin * size, box[3] + margin * size)
             part = image.crop(_inside(image, grown))
-            if self._clear(self._by_size(part)):
+            if self._clear(sorted(self.faces(part), key=lambda face: -face.size)):
                 break
         return part
 
-    def reference(self, image: Image.Image) -> Face:
-        """The face that an RGB reference is about. Raises ImageError, which says what to do."""
-        faces = self._by_size(image)
+    def reference(self, image: Image.Image, faces: Sequence[Face] | None = None) -> Face:
+        """The face, among the `faces` of an RGB reference, that it is about. Raises ImageError, which says what to do."""
+        faces = sorted(self.faces(image) if faces is None else faces, key=lambda face: -face.size)
         if not faces:
             raise ImageError("No face was found in the reference.", _FRONT)
         if not self._clear(faces):
@@ -119,9 +119,6 @@ class FaceProcessor:
         if sharpness(face_chip(image, face.points)) < self.settings.least_sharp:
             raise ImageError("The face in the reference is blurred.", "Use a picture in which it is in focus and does not move.")
         return face
-
-    def _by_size(self, image: Image.Image) -> list[Face]:
-        return sorted(self.faces(image), key=lambda face: -face.size)
 
     def _clear(self, faces: Sequence[Face]) -> bool:
         """Whether the first of `faces`, the largest, is clearly so."""

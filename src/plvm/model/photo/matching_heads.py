@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+_NOTHING = 1e-6  # instead of 0, where a logarithm is taken
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -41,7 +43,7 @@ class Found:
     def share(self, scores: Tensor, null: Tensor) -> Tensor:
         """The softmax of `scores [B, T, N]` over those that are seen, each as far as it is marked, and over `null`, which comes
         last: `[B, T, N + 1]`."""
-        weighed = scores + self.marks.clamp(min=1e-6).log()[:, None]
+        weighed = scores + self.marks.clamp(min=_NOTHING).log()[:, None]
         weighed = weighed.masked_fill(~self.seen, float("-inf"))
         return torch.cat([weighed, null.expand(*weighed.shape[:-1], 1)], -1).softmax(-1)
 
@@ -56,11 +58,14 @@ class Bar(nn.Module):
         self.gain, self.null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(null))
         self.thing_gain, self.thing_null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(0.4))
 
-    def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """(gain, gain times threshold) `[..., 1]` for `codes [..., W]`."""
-        thing = codes[..., self.face_width :].square().sum(-1, keepdim=True)
+    def forward(self, ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+        """(scores `[B, T, N]` of codes `ours [B, T, W]` for `theirs [B, N, W]`, the score `[B, T, 1]` of nothing). A thing is
+        never taken for a face."""
+        thing, other = (codes[..., self.face_width :].square().sum(-1, keepdim=True) for codes in (ours, theirs))
+        same = thing * other.mT + (1 - thing) * (1 - other).mT
         gain = torch.lerp(self.gain, self.thing_gain, thing)
-        return gain, gain * torch.lerp(self.null, self.thing_null, thing)
+        alike = torch.einsum("btw,bnw->btn", ours, theirs)
+        return gain * alike + same.clamp(min=_NOTHING).log(), gain * torch.lerp(self.null, self.thing_null, thing)
 
 
 class ConceptsLookAround(nn.Module):
@@ -74,9 +79,7 @@ class ConceptsLookAround(nn.Module):
 
     def forward(self, codes: Tensor, faces: Found, places: Tensor) -> Tensor:
         """What tokens with `codes [B, T, W]` get `[B, T, D]`; `places [B, N, P]` are where the faces are."""
-        alike = torch.einsum("btw,bnw->btn", codes, faces.codes)
-        gain, null = self.bar(codes)
-        share = faces.share(gain * alike, null)
+        share = faces.share(*self.bar(codes, faces.codes))
         seen, none = share[..., :-1], share[..., -1:]
         return seen @ (places @ self.places) + (1 - none) * self.here + none * self.not_here
 
@@ -119,8 +122,7 @@ class NamesForPlaces(nn.Module):
 
     def _belong(self, looked: Tensor, faces: Found, people: Found) -> Tensor:
         """How much each token that looks at faces `[B, T, F]` thereby looks at people `[B, T, C]`."""
-        gain, null = self.bar(faces.codes)
-        alike = torch.einsum("bfw,bcw->bfc", faces.codes, people.codes) * gain
+        alike, null = self.bar(faces.codes, people.codes)
         tokens, count = looked.shape[1:]
         each = Found(people.at, people.codes, people.marks, people.seen.repeat_interleave(count, 1))
         belongs = each.share(alike.repeat(1, tokens, 1), null.repeat(1, tokens, 1))[..., :-1]

@@ -26,21 +26,30 @@ class PhotoProcessor:
 
     kinds = (PERSON, THING)
 
-    def __init__(self, faces: FaceProcessor, things: ThingProcessor) -> None:
-        self.faces, self.things = faces, things
+    def __init__(self, people: FaceProcessor, things: ThingProcessor) -> None:
+        self.people, self.things = people, things
 
     def to_dict(self) -> dict[str, Any]:
         """Its settings, as JSON has them."""
-        return self.faces.to_dict() | {THING: self.things.to_dict()}
+        return self.people.to_dict() | {THING: self.things.to_dict()}
 
-    def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt", kind: str = "") -> dict[str, Tensor]:
+    def kind_of(self, images: Sequence[Image.Image]) -> str:
+        """What the RGB references of one concept are taken for: "thing" if no face is in any of them; "" of a single one, which
+        decides for itself as it is looked at."""
+        if len(images) == 1:
+            return ""
+        return PERSON if any(self.people.faces(image) for image in images) else THING
+
+    def __call__(
+        self, images: Sequence[Image.Image], return_tensors: str = "pt", kinds: Sequence[str] = ()
+    ) -> dict[str, Tensor]:
         """What is remembered of references `[N, 3, 320, 320]` (0..255): a thing fills it; of a person it is the aligned face of
-        150 x 150 pixels in the first corner, and -1 elsewhere. `kind` is "person", "thing", or "": a thing where there is no
-        face. Raises ImageError where a picture has a face that cannot be used, or none and it should."""
+        150 x 150 pixels in the first corner, and -1 elsewhere. `kinds` are "person", "thing" or "" for each; with "" a picture
+        without a face is of a thing. Raises ImageError where a picture of a person has no face that can be used."""
         kept = []
         for number, image in enumerate(images):
             try:
-                kept.append(self._reference(image, kind))
+                kept.append(self._reference(image, kinds[number] if kinds else ""))
             except ImageError as error:
                 error.index = number
                 raise
@@ -49,20 +58,21 @@ class PhotoProcessor:
     @property
     def least_alike(self) -> float:
         """The least cosine of two references of one person."""
-        return self.faces.least_alike
+        return self.people.least_alike
 
     def subjects(self, image: Image.Image) -> list[Box]:
         """The boxes of the faces of an RGB picture, from left to right."""
-        return self.faces.subjects(image)
+        return self.people.subjects(image)
 
     def cut_out(self, image: Image.Image, box: Box) -> Image.Image:
         """The part of an RGB picture in which the face at `box` is clearly the largest, with as much around it as can be."""
-        return self.faces.cut_out(image, box)
+        return self.people.cut_out(image, box)
 
     def _reference(self, image: Image.Image, kind: str) -> Tensor:
-        if kind == THING or not kind and not self.faces.finder.find(image):
+        faces = [] if kind == THING else self.people.faces(image)
+        if not faces and kind != PERSON:
             return _floats(np.asarray(reference_of(image)))
-        chip = _floats(face_chip(image, self.faces.reference(image).points))
+        chip = _floats(face_chip(image, self.people.reference(image, faces).points))
         kept = torch.full((3, SHORT, SHORT), -1.0)
         kept[:, : chip.shape[1], : chip.shape[2]] = chip
         return kept
