@@ -162,7 +162,7 @@ def test_a_thing_that_is_said_to_be_there_is_in_the_windows_of_its_column_and_an
             if column >= 0:
                 assert (alike.argmax() < 5) == (column == 0)
     assert len(there) > 40 and len(absent) > 80
-    assert np.median(there) > 0.97 and np.mean(np.array(absent) < min(there)) > 0.95
+    assert min(there) > 0.95 and np.mean(np.array(absent) < 0.95) > 0.9
 
 
 def test_things_are_split_by_the_seed_and_none_is_in_two_parts() -> None:

@@ -39,7 +39,7 @@ class ThingCode(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         self._conv_head, self._bn1 = nn.Conv2d(before, WIDTH, 1, bias=False), _norm(WIDTH)
         self._fc = nn.Linear(WIDTH, _CLASSES)
-        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def directions(self, width: int) -> Tensor:
         """The `width` directions `[1280, width]` in which the classes of its training differ most, as far as a code shows them:

@@ -149,7 +149,7 @@ def _told(scene: Scene, kind: str, answer: str) -> str:
 
 
 def _drawn(
-    pools: Pools, teaching: Teaching, number: int, *, held_out: bool = False, **drawing: float
+    pools: Pools, teaching: Teaching, number: int, *, held_out: bool = False, **drawing: Any
 ) -> tuple[list[Scene], list[list[tuple[str, str, str]]]]:
     scenes_rng, rng = np.random.default_rng([teaching.seed, number]), random.Random(f"{teaching.seed}/{number}")
     scenes = [draw_scene(*pools, scenes_rng, **drawing) for _ in range(teaching.prefixes)]

@@ -25,7 +25,7 @@ STAGE = "things"
 PARTS = (1, 2, 3)
 _SIDE = 640  # pixels of the longer side of a picture that something is cut into
 _SMALLEST, _LARGEST = 0.3, 0.8  # of the shorter side: how large a thing is there
-_WHOLE = (0.0, 0.0, 1.0, 1.0)
+_WHOLE: tuple[float, ...] = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def describe_things(
     for number, (i, layout, place, behind) in enumerate(views):
         name, seen, box, other = files[i][0], pictures[i], _WHOLE, ""
         if layout:
-            others = [j for j, (own, _) in enumerate(files) if own != name]
-            if behind == "1" and others:
-                other, base = files[j := int(rng.choice(others))][0], pictures[j]
+            rest = [j for j, (own, _) in enumerate(files) if own != name]
+            if behind == "1" and rest:
+                other, base = files[j := int(rng.choice(rest))][0], pictures[j]
             else:
                 base = open_image(people[int(rng.integers(len(people)))])
             seen, box = cut_into(base, seen, *place[:3])

@@ -11,7 +11,7 @@ from plvm.model.photo.thing_processor import columns_of
 from plvm.vision.thing_code import PARTS, windows
 from plvm_lab.families.photo.code_space import CodeSpace
 
-_OVERLAP = 0.4  # of two mixtures: how much of the same thing may be in both before they count as one
+_OVERLAP = 0.25  # of two mixtures: how much of the same thing may be in both before they count as one
 _TRIES = 48  # things among which a look-alike is the nearest
 
 
