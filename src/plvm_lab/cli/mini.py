@@ -63,9 +63,7 @@ def build(
     photos: Annotated[
         Path | None, Option("--photos", metavar="DIR", help="Photographs: DIR/name/picture.jpg.", show_default=False)
     ] = None,
-    things: Annotated[
-        Path | None, Option("--things", metavar="DIR", help="Of pets and things, likewise.", show_default=False)
-    ] = None,
+    things: Annotated[Path | None, Option("--things", metavar="DIR", help="The same of things.", show_default=False)] = None,
 ) -> None:  # fmt: skip
     """Build it from nothing, or from the stage `conversation` on.
 
