@@ -182,6 +182,13 @@ def test_a_picture_is_taken_for_what_is_asked_or_for_what_it_shows(vlm: Personal
         vlm.enroll("anna", drawn(0), kind="planet")
 
 
+def test_what_may_be_a_face_is_one_only_if_that_is_said(vlm: Personal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FaceFinder, "find", lambda *_: [Face((10, 20, 70, 80), 60 / 150 * UPRIGHT + 10, 0.9)])
+    assert vlm.kind_of(vlm.enroll("rex", drawn(0))) == "thing"
+    assert vlm.kind_of(vlm.enroll("anna", drawn(0), kind="person")) == "person"
+    assert vlm.kind_of(vlm.enroll("rex", drawn(0), drawn(1))) == "thing"
+
+
 def test_where_the_windows_of_a_thing_are_is_read_off_their_places(vlm: Personal) -> None:
     family = vlm.backbone.family
     tokens = family.image_tokens(family.pixels([with_thing(1)]))[0]

@@ -16,6 +16,7 @@ from plvm.model.encoder import Box
 from plvm.model.photo.face_processor import FaceProcessor
 from plvm.model.photo.thing_processor import ThingProcessor, reference_of
 from plvm.vision.face_chip import face_chip
+from plvm.vision.face_finder import Face
 from plvm.vision.thing_code import SHORT
 
 PERSON, THING = "person", "thing"
@@ -38,7 +39,7 @@ class PhotoProcessor:
         decides for itself as it is looked at."""
         if len(images) == 1:
             return ""
-        return PERSON if any(self.people.faces(image) for image in images) else THING
+        return PERSON if any(self._shows_somebody(self.people.faces(image)) for image in images) else THING
 
     def __call__(
         self, images: Sequence[Image.Image], return_tensors: str = "pt", kinds: Sequence[str] = ()
@@ -68,9 +69,12 @@ class PhotoProcessor:
         """The part of an RGB picture in which the face at `box` is clearly the largest, with as much around it as can be."""
         return self.people.cut_out(image, box)
 
+    def _shows_somebody(self, faces: Sequence[Face]) -> bool:
+        return any(face.sure >= self.things.settings.surely_a_face for face in faces)
+
     def _reference(self, image: Image.Image, kind: str) -> Tensor:
         faces = [] if kind == THING else self.people.faces(image)
-        if not faces and kind != PERSON:
+        if kind != PERSON and not self._shows_somebody(faces):
             return _floats(np.asarray(reference_of(image)))
         chip = _floats(face_chip(image, self.people.reference(image, faces).points))
         kept = torch.full((3, SHORT, SHORT), -1.0)
