@@ -125,7 +125,7 @@ def test_what_was_found_is_kept_and_not_found_again(
     photo: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vlm = plvm.load(photo / "aligner", device="cpu")
-    image, plain = drawn(0, 3), vlm.backbone.family.image_processor.codes(drawn(0, 3))  # type: ignore[attr-defined]
+    image, plain = drawn(0, 3), vlm.backbone.family.image_processor.people.codes(drawn(0, 3))  # type: ignore[attr-defined]
     keep_faces(vlm, tmp_path / "faces").codes(image)
     again = keep_faces(vlm, tmp_path / "faces")
     monkeypatch.setattr(FaceFinder, "find", lambda *_: pytest.fail("looked again"))
@@ -136,7 +136,7 @@ def test_what_was_found_is_kept_and_not_found_again(
 @pytest.mark.slow
 def test_the_cosine_of_codes_knows_drawn_people_and_chooses_on_others(bench: FacesBenchmark, photo: Path, tmp_path: Path) -> None:
     vlm = plvm.load(photo / "aligner", device="cpu")
-    vlm.backbone.family.image_processor = vlm.encoder.image_processor = bench.kept  # type: ignore[attr-defined]
+    vlm.backbone.family.image_processor.people = vlm.encoder.image_processor.people = bench.kept  # type: ignore[attr-defined]
     found = evaluate_system("face-codes", lambda: vlm, bench, tmp_path / "codes")
     assert found["recognition"]["mean"]["value"] > 0.9 and "split val" in found["system"]["threshold_from"]
     assert found["how_many"]["accuracy"]["value"] == 1.0 and found["where"]["there"]["value"] > 0.6

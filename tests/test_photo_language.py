@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from photo_family import THING_WIDTH
 from photo_family import finds_squares as finds_squares
 from photo_family import photo as photo
 from plvm.engine.gathered import gather
@@ -33,8 +34,11 @@ from plvm_lab.families.photo.photo_dialogues import (
 )
 from plvm_lab.families.photo.photo_language import Teaching, teach, trained, untaught
 from plvm_lab.families.photo.photo_rows import scores_of
+from plvm_lab.families.photo.photo_things import split_things
+from plvm_lab.families.photo.thing_pool import ThingPool
 
 WIDTH = 8
+WINDOWS = np.zeros((10, THING_WIDTH), np.float32), np.sort(np.arange(10) % 3)
 
 
 def pool(people: int = 20) -> Pool:
@@ -42,6 +46,27 @@ def pool(people: int = 20) -> Pool:
     unit = lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True)  # noqa: E731
     own = {str(i): unit(rng.normal(size=WIDTH) + 0.2 * rng.normal(size=(1 + i % 3, WIDTH))) for i in range(people)}
     return Pool.of(own, {name: unit(codes + 0.1) for name, codes in own.items()})
+
+
+def things(count: int = 6, pictures: int = 3, windows: int = 10) -> ThingPool:
+    """Things whose code is in one half of the windows of a picture, in two layouts; the rest of the windows is noise."""
+    rng = np.random.default_rng(1)
+    unit = lambda x: (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)  # noqa: E731
+    own = np.repeat(unit(rng.normal(size=(count, THING_WIDTH))), pictures, axis=0)
+    owner = np.repeat(np.arange(count), pictures)
+    seen = rng.normal(size=(2 * len(own) + 4, windows, THING_WIDTH)) * 0.5
+    for row in range(2 * len(own)):
+        half = slice(0, 4) if row < len(own) else slice(6, 10)
+        seen[row, half] = own[row % len(own)] + 0.1 * rng.normal(size=(4, THING_WIDTH))
+    layout = np.repeat([0, 1, -1], [len(own), len(own), 4])
+    column = np.repeat([0, 2, 1], [len(own), len(own), 4])
+    which = np.concatenate([owner, owner, np.full(4, -1)])
+    picture = np.concatenate([np.arange(len(own)), np.arange(len(own)), np.full(4, -1)])
+    return ThingPool(own, owner, unit(seen), layout, which, column, np.full(len(seen), -1), picture)
+
+
+def pools() -> tuple[Pool, ThingPool]:
+    return pool(), things()
 
 
 def untaught_of(photo: Path) -> Backbone:
@@ -53,17 +78,18 @@ def untaught_of(photo: Path) -> Backbone:
 
 def test_answers_are_scored_as_the_product_scores_them(photo: Path) -> None:
     untrained = untaught_of(photo)
-    scenes = [draw_scene(pool(), np.random.default_rng(seed)) for seed in range(3)]
+    scenes = [draw_scene(*pools(), np.random.default_rng(seed)) for seed in range(3)]
     turns = [[q[1:] for q in draw_questions(scene, random.Random(2), 3)] for scene in scenes]
     prompt, rows = Prompt(untrained.tokenizer, untrained.template()), untrained.model.decoder.rows
     with torch.inference_mode():
         scores, words = scores_of(untrained, prompt, scenes, turns)
         number = 0
         for scene, own in zip(scenes, turns):
-            image = untrained.family.tokens_of(torch.from_numpy(scene.faces), len(scene.faces))
+            parts = (torch.from_numpy(x) for x in (scene.windows, scene.columns))
+            image = untrained.family.tokens_of(torch.from_numpy(scene.faces), len(scene.faces), *parts)
             made = prefill(untrained, prompt, [image])
             prefix = ImagePrefix(made.past, made.lengths[0])
-            tokens = zip(*rows.people(torch.from_numpy(scene.people)))
+            tokens = zip(*rows.concepts(torch.from_numpy(scene.concepts)))
             people = [Concept(f"p{i}", ConceptTokens(w, h, c[None], w), "") for i, (w, h, c) in enumerate(tokens)]
             for question, _ in own:
                 asked = re.sub(r"\{(\d)\}", r"<p\1>", question)
@@ -83,7 +109,7 @@ def test_a_teaching_that_was_interrupted_goes_on_to_the_bit_and_changes_nothing_
         model = untaught_of(photo)
         before = {k: v.clone() for k, v in model.model.state_dict().items()}
         with contextlib.suppress(InterruptedError):
-            teach(model, pool(), Teaching(4, prefixes=2, questions=2, warmup=1, save=1), folder, report)
+            teach(model, pools(), Teaching(4, prefixes=2, questions=2, warmup=1, save=1), folder, report)
         changed = {k for k, v in model.model.state_dict().items() if not torch.equal(v, before[k])}
         assert changed and not any("frozen" in k or "embed" in k or k.endswith("norm.weight") for k in changed)
         return {k: v.detach() for k, v in trained(model).items()}
@@ -97,7 +123,7 @@ def test_a_teaching_that_was_interrupted_goes_on_to_the_bit_and_changes_nothing_
 
 def test_answers_say_what_the_scene_holds() -> None:
     codes = np.eye(WIDTH, dtype=np.float32)
-    scene, rng = Scene(codes[:3], codes[[2, 5, 0]], (2, -1, 0)), random.Random(0)
+    scene, rng = Scene(codes[:3], codes[[2, 5, 0]], (2, -1, 0), *WINDOWS), random.Random(0)
     seen = {kind: {ask(scene, rng, kind) for _ in range(200)} for kind in KINDS}
     answers = {kind: {pair[1] for pair in pairs if pair} for kind, pairs in seen.items()}
     assert answers["where"] == {"{2} is on the left.", "{0} is on the right.", "{1} is not in this photo."}
@@ -109,16 +135,54 @@ def test_answers_say_what_the_scene_holds() -> None:
     assert answers["beside"] == {"Next to {2} is someone I do not know.", "Next to {0} is someone I do not know."}
 
 
+def test_answers_say_which_thing_is_there_and_where() -> None:
+    codes = np.eye(WIDTH, WIDTH + THING_WIDTH, dtype=np.float32)
+    scene = Scene(codes[:1, :WIDTH], codes[:3], (0,), *WINDOWS, {1: 2, 2: -1})
+    rng = random.Random(0)
+    seen = {kind: {ask(scene, rng, kind) for _ in range(300)} for kind in KINDS}
+    answers = {kind: {pair[1] for pair in pairs if pair} for kind, pairs in seen.items()}
+    assert answers["where"] == {"{0} is in the middle.", "{1} is on the right.", "{2} is not in this photo."}
+    assert answers["presence"] == {"Yes, {0} is in the middle.", "Yes, {1} is on the right.", "No, {2} is not in this photo."}
+    assert answers["who"] == answers["known"] == {"I see one person: {0}. I also see {1}."}
+    assert answers["caption"] == {"This photo shows {0} in the middle, {1} on the right."}
+    assert answers["count"] == {"There is one person."} and answers["who_at"] == {"That is {0}."}
+    assert answers["beside"] == {"{0} is alone."}
+    asked = " ".join(pair[0] for pair in seen["presence"] | seen["where"] if pair and "{2}" in pair[0])
+    assert re.search(r"\bmy (dog|cat|mug)\b", asked) and "crowd" not in asked and "{k}" not in asked
+
+
+def test_a_thing_that_is_said_to_be_there_is_in_the_windows_of_its_column_and_another_is_in_none() -> None:
+    rng, there, absent = np.random.default_rng(6), [], []
+    for _ in range(300):
+        scene = draw_scene(*pools(), rng)
+        for number, column in scene.things.items():
+            alike = scene.windows @ scene.concepts[number, WIDTH:]
+            assert not scene.concepts[number, :WIDTH].any()
+            (there if column >= 0 else absent).append(float(alike.max()))
+            if column >= 0:
+                assert (alike.argmax() < 5) == (column == 0)
+    assert len(there) > 40 and len(absent) > 80
+    assert min(there) > 0.95 and np.mean(np.array(absent) < 0.95) > 0.9
+
+
+def test_things_are_split_by_the_seed_and_none_is_in_two_parts() -> None:
+    names = [f"thing-{number}" for number in range(20)]
+    split = split_things(names, 33, test=6, val=4)
+    assert [len(split[part]) for part in ("test", "val", "train")] == [6, 4, 10]
+    assert sorted(name for part in split.values() for name in part) == sorted(names)
+    assert split != split_things(names, 34, test=6, val=4)
+
+
 def test_whole_wordings_are_held_out_and_every_question_is_whole() -> None:
     for kind in ("recognize", "where", "who_position", "who_present", "beside", "count", "known"):
         assert wordings(kind, True) and not set(wordings(kind, True)) & set(wordings(kind, False))
         assert all(is_held_out(text) for text in wordings(kind, True))
     rng = np.random.default_rng(3)
     for seed in range(30):
-        scene = draw_scene(pool(), rng)
+        scene = draw_scene(*pools(), rng)
         for _, question, answer in draw_questions(scene, random.Random(seed), 8):
             people = [int(n) for n in re.findall(r"\{(\d+)\}", question + answer)]
-            assert all(n < len(scene.people) for n in people)
+            assert all(n < len(scene.concepts) for n in people)
             assert not re.search(r"\{[a-z-]", question + answer)
 
 

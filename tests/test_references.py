@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageFilter
 
 import plvm
-from photo_family import drawn
+from photo_family import drawn, pattern, with_thing
 from photo_family import finds_squares as finds_squares
 from photo_family import photo as photo
 from plvm.errors import ImageError, RequestError, WhichFaceError
@@ -159,6 +159,21 @@ def test_the_command_line_writes_a_sheet_that_its_message_names(photo_shell: She
     with ConceptStore.open(photo_shell.store) as store:
         tom, tim, anna = (store.get(name) for name in ("tom", "tim", "anna"))
     assert alike(tom, tim) > 0.95 > alike(anna, tim) + 0.05
+
+
+def test_the_command_line_takes_a_picture_without_a_face_for_a_thing_and_says_so(photo_shell: Shell) -> None:
+    pattern(2).save("rex.png")
+    with_thing(2, 0, side=60).save("both.png")
+    photo_shell("add", "rex", "rex.png")
+    assert "<rex> was enrolled as a thing" in photo_shell.err
+    assert json.loads(photo_shell("add", "mug", "both.png", "--as", "thing", "--json"))["enrolled"][0]["kind"] == "thing"
+    assert "enrolled as a thing" not in photo_shell.err
+    assert json.loads(photo_shell("add", "anna", "both.png", "--json"))["enrolled"][0]["kind"] == "person"
+    told, _ = photo_shell.refuses("add", "tom", "rex.png", "--as", "person")
+    assert "No face" in told
+    photo_shell.refuses("add", "--folder", ".", "--as", "thing")
+    told, _ = photo_shell.refuses("add", "tom", "rex.png", "--as", "thing", model="mini")
+    assert 'for a "thing"' in told
 
 
 def test_everybody_in_a_folder_is_enrolled_from_the_pictures_that_will_do(faces: Personal, photo_shell: Shell) -> None:

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "face_references.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    processor: FaceProcessor = load_encoder(arguments.model.parent / "encoder").image_processor
+    processor: FaceProcessor = load_encoder(arguments.model.parent / "encoder").image_processor.people
     people = people_in(arguments.photos)
     names = split_people(people, SEED, test=TEST, val=VAL, strangers=STRANGERS)["val"][: arguments.people]
     seen = []

@@ -80,17 +80,19 @@ class Personal:
     # ---- enrolling
 
     def enroll(
-        self, name: str, *references: Source, notes: str = "", face: int | None = None, box: Box | None = None
-    ) -> Concept:
+        self, name: str, *references: Source, notes: str = "", face: int | None = None, box: Box | None = None,
+        kind: str = "",
+    ) -> Concept:  # fmt: skip
         """A concept from its reference images, one or more. `name` is any text of up to 60 characters: of "Anna Maria" the
-        word `<anna-maria>` is made. Of a single reference `face` or `box` says what is meant, as for `cut_out`. Raises
-        ConceptNameError, ImageError, and WhichFaceError where a reference shows several and none is clearly the largest."""
+        word `<anna-maria>` is made. Of a single reference `face` or `box` says what is meant, as for `cut_out`. A model
+        that tells people from things takes the pictures for a `kind` ("person", "thing"), or decides. Raises ConceptNameError,
+        ImageError, RequestError, and WhichFaceError where a reference shows several and none is clearly the largest."""
         if face is not None or box is not None:
             if len(references) != 1:
                 raise RequestError("A face or a box is meant of one picture.", "Enrol from one picture, or cut them down first.")
             references = (self.cut_out(references[0], face=face, box=box),)
         try:
-            return self.enroll_many({name: references}, notes={name: notes})[0]
+            return self.enroll_many({name: references}, notes={name: notes}, kind=kind)[0]
         except ImageError as error:
             if error.index is not None and len(references) > 1:
                 error.message = f"Picture {error.index + 1}: {error.message}"
@@ -119,10 +121,12 @@ class Personal:
         return self.encoder.cut_out(picture, found[face - 1])
 
     def enroll_many(
-        self, references: Mapping[str, Sequence[Source]], *, notes: Mapping[str, str] | None = None, batch: int = 32
-    ) -> list[Concept]:
-        """Concepts from `{name: its reference images}`, in that order, the encoder run `batch` pictures at a time. Names of
-        which the same word would be made get "-2", "-3" ... Raises ConceptNameError, DuplicateConceptError, ImageError."""
+        self, references: Mapping[str, Sequence[Source]], *, notes: Mapping[str, str] | None = None, batch: int = 32,
+        kind: str = "",
+    ) -> list[Concept]:  # fmt: skip
+        """Concepts from `{name: its reference images}`, in that order, the encoder run `batch` pictures at a time; all of
+        them of a `kind`, as for `enroll`. Names of which the same word would be made get "-2", "-3" ... Raises ConceptNameError,
+        DuplicateConceptError, ImageError, RequestError."""
         called = [word_and_display(name) for name in references]
         names = words_for(called, {})
         refuse_twins(names)
@@ -130,7 +134,7 @@ class Personal:
         for name, own in zip(names, pictures, strict=True):
             if not own:
                 raise ImageError(f"There is no reference image of <{name}>.", "Give at least one picture.")
-        z_ref, glances = self._encoded(pictures, batch)
+        z_ref, glances = self._encoded(pictures, batch, [self.encoder.kind_of(own, kind) for own in pictures])
         tokens, unlike = self._tokens_of(z_ref, pictures), self._unlike(glances, pictures)
         strangers = [self.encoder.strangers(z) for z in z_ref.split([len(own) for own in pictures])]
         created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -142,12 +146,17 @@ class Personal:
             )
         ]
 
+    def kind_of(self, concept: Concept) -> str:
+        """What a concept was enrolled as: "person" or "thing"; "" where the model does not tell."""
+        return self.backbone.family.kind_of(concept.tokens)
+
     def unusable(self, references: Sequence[Image.Image]) -> list[ImageError | None]:
-        """Of RGB pictures, why each cannot be a reference; None where it can."""
+        """Of RGB pictures of one concept, why each cannot be a reference; None where it can."""
         found: list[ImageError | None] = []
+        kind = self.encoder.kind_of(references)
         for picture in references:
             try:
-                self.encoder.pixels([picture])
+                self.encoder.pixels([picture], [kind])
                 found.append(None)
             except ImageError as error:
                 found.append(error)
@@ -156,17 +165,18 @@ class Personal:
     def tokens_of(self, references: Sequence[Sequence[Image.Image]], *, batch: int = 32) -> list[ConceptTokens]:
         """Concept tokens (float32, CPU) from the RGB reference images of each concept: the model's share of
         enrolling."""
-        return self._tokens_of(self._encoded(references, batch)[0], references)
+        return self._tokens_of(self._encoded(references, batch, [self.encoder.kind_of(own) for own in references])[0], references)
 
-    def _encoded(self, references: Sequence[Sequence[Image.Image]], batch: int) -> tuple[Tensor, Tensor]:
-        """z_ref [N, L, E] and glances [N, F] of all pictures, one concept's after the other."""
+    def _encoded(self, references: Sequence[Sequence[Image.Image]], batch: int, kinds: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """z_ref [N, L, E] and glances [N, F] of all pictures, one concept's, which are of one kind, after the other."""
         flat = [picture for own in references for picture in own]
+        each = [kind for kind, own in zip(kinds, references, strict=True) for _ in own]
         if not flat:
             return torch.zeros(0), torch.zeros(0)
         found = []
         for start in range(0, len(flat), batch):
             try:
-                pixels = self.encoder.pixels(flat[start : start + batch])
+                pixels = self.encoder.pixels(flat[start : start + batch], each[start : start + batch])
             except ImageError as error:
                 error.index = None if error.index is None else start + error.index
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,13 @@ def register(app: Typer) -> None:
     add_verb(app, "add", add, "Concepts", "[NAME IMAGE...]")
 
 
+class Kind(StrEnum):
+    """What can be enrolled."""
+
+    PERSON = "person"
+    THING = "thing"
+
+
 @dataclass(frozen=True)
 class PersonOptions:
     """Of somebody who is named: what is written down, and who in the picture is meant."""
@@ -46,6 +54,11 @@ class PersonOptions:
     box: Annotated[
         str, Option("--box", metavar="L,T,R,B", help="Only what is inside this box of the picture, in pixels.")
     ] = ""
+    kind: Annotated[
+        Kind | None,
+        Option("--as", metavar="person|thing", help="What the picture is taken for.",
+               show_default="a person where there is a face"),
+    ] = None  # fmt: skip
 
 
 def add(
@@ -84,6 +97,7 @@ def add(
       plvm add billie billie.jpg
       plvm add "Anna Maria" anna-1.jpg anna-2.jpg
       plvm add tom party.jpg --face 2
+      plvm add rex garden.jpg --as thing
       plvm add --folder people/
       plvm add --from-immich http://192.168.1.5:2283 --key-file immich.key
     """
@@ -92,7 +106,7 @@ def add(
     album.check()
     if person != PersonOptions() and not who:
         raise RequestError(
-            "--notes, --consent, --face and --box belong to one name.", "Leave them out, or add one name at a time."
+            "--notes, --consent, --face, --box and --as belong to one name.", "Leave them out, or add one name at a time."
         )
     if (client := server.client(store, model)) is not None:
         _add_remote(client, who or [], person, replace=replace, json=json)
@@ -112,6 +126,8 @@ def add(
 def _add_remote(client: Client, who: list[str], person: PersonOptions, *, replace: bool, json: bool) -> None:
     if len(who) < 2:
         raise RequestError("Through a server only NAME IMAGE is added.", "Run it where the store is, without a server.")
+    if person.kind is not None:
+        raise RequestError("A server decides itself what a picture is taken for.", "Leave --as out, or run it on the server.")
     meant = {"face": person.face, "box": box_of(person.box)}
     with client:
         remote.add(client, who[0], who[1:], notes=person.notes, consent=person.consent, replace=replace, json=json, meant=meant)
@@ -134,7 +150,9 @@ def _add_one(
     vlm = model.load()
     begun = time.perf_counter()
     try:
-        made = vlm.enroll(name, *pictures, notes=person.notes, face=person.face, box=box_of(person.box))
+        made = vlm.enroll(
+            name, *pictures, notes=person.notes, face=person.face, box=box_of(person.box), kind=person.kind or ""
+        )
     except WhichFaceError as error:
         raise with_sheet(error) from None
     concept = with_fields(made, consent=person.consent)
@@ -145,9 +163,13 @@ def _add_one(
     odd = [files[number] for number in concept.strangers]
     tell_strangers(kept.name, odd, len(files))
     warn(vlm, dict(zip(files, concept.unlike, strict=False)))
+    kind = vlm.kind_of(concept)
+    if kind == Kind.THING and person.kind is None:
+        say(f"No face was found: <{kept.name}> was enrolled as a thing.")
     if json:
         facts = {"name": kept.name, "display": kept.shown, "pictures": len(files), "seconds": round(seconds, 4)}
         facts |= {"same_picture_as": same, "unlike": rounded(farthest(concept.unlike)), "strangers": odd}
+        facts |= {"kind": kind} if kind else {}
         out_json({"enrolled": [facts], "skipped": []})
     else:
         called = label(kept.name, kept.display)

@@ -24,6 +24,7 @@ from plvm.errors import CheckpointError
 from plvm.model import backbones
 from plvm.model.glance import glance_of
 from plvm.prompt.template import Template
+from plvm.types import ConceptTokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,10 @@ class Family(ABC):
     def looked(self, pixels: Pixels) -> Any:
         """Pixel inputs -> what the vision half says of them: `pooler_output` holds embeddings [P, D] of each picture's tokens."""
         return self.model.get_image_features(**pixels.inputs)
+
+    def kind_of(self, tokens: ConceptTokens) -> str:
+        """What kind of concept these are: "person" or "thing"; "" where the family does not tell."""
+        return ""
 
     @property
     def glance_width(self) -> int:

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from plvm.errors import RequestError
 from plvm.model.glance import glance_of
 from plvm.model.recording import Replayed
 
@@ -52,15 +53,28 @@ class Encoder:
         """The device of its weights, where it computes."""
         return next(self.model.parameters()).device
 
-    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """RGB pictures -> pixel values [N, 3, H, W] by the encoder's own image processor, on its device."""
-        values = self.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
+    def pixels(self, images: Sequence[Image.Image], kinds: Sequence[str] = ()) -> Tensor:
+        """RGB pictures -> pixel values [N, 3, H, W] by the encoder's own image processor, on its device. `kinds` says of each
+        what it is taken for, as `kind_of` does."""
+        options = {"kinds": list(kinds)} if any(kinds) else {}
+        values = self.image_processor(images=list(images), return_tensors="pt", **options)["pixel_values"]
         return values.to(self.device, next(self.model.parameters()).dtype)
 
     @property
     def glance_width(self) -> int:
         """How many features a glance has."""
         return 2 * int(self.model.config.hidden_size)
+
+    def kind_of(self, images: Sequence[Image.Image], kind: str = "") -> str:
+        """What the RGB references of one concept are taken for, where the encoder tells people from things: `kind` ("person",
+        "thing") if given; "" where a picture decides for itself. Raises RequestError for a kind that it does not know."""
+        known = getattr(self.image_processor, "kinds", ())
+        if kind and kind not in known:
+            raise RequestError(
+                f'This model cannot take a picture for a "{kind[:20]}".',
+                f"It tells {' and '.join(known)} apart." if known else "It tells no kinds apart: leave it out.",
+            )
+        return kind if kind or not known else self.image_processor.kind_of(images)
 
     # ---- references that show several: the image processor of a family that looks for somebody in a picture knows how
 

@@ -20,8 +20,8 @@ from plvm.model.backbone_family import families
 from plvm.model.checkpoint import AGAIN, check_files
 from plvm.model.encoder import KINDS, Encoder
 from plvm.model.fetch import PATTERNS, WEIGHTS, fetch, is_hub_id
-from plvm.model.photo.face_reference import FaceReferenceConfig
-from plvm.model.photo.photo_files import load_face_encoder
+from plvm.model.photo.photo_files import load_photo_encoder
+from plvm.model.photo.photo_reference import PhotoReferenceConfig
 from plvm.model.unfilled import unfilled
 from plvm.runtime import free_memory, has_package
 
@@ -29,7 +29,7 @@ CONFIG, INDEX, WHOLE = "config.json", "model.safetensors.index.json", "model.saf
 WORDS = "embed_tokens.weight"  # how every family's language model calls the input rows of its words
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # the second is how newer repositories have it
 BACKBONE, ENCODER = "a vision-language model", "a vision encoder"
-FACES = FaceReferenceConfig.model_type
+PHOTOS = PhotoReferenceConfig.model_type
 
 
 def load_backbone(
@@ -119,10 +119,10 @@ def load_encoder(
 
     folder = _folder(place, ENCODER, offline)
     with _reading(folder, ENCODER):
-        kind = _known_type(folder, {**KINDS, FACES: None}, ENCODER)
-        if kind == FACES:
-            faces, face_processor = load_face_encoder(folder, dtype)
-            return Encoder(faces.to(device), face_processor, str(place))
+        kind = _known_type(folder, {**KINDS, PHOTOS: None}, ENCODER)
+        if kind == PHOTOS:
+            photos, photo_processor = load_photo_encoder(folder, dtype)
+            return Encoder(photos.to(device), photo_processor, str(place))
         name, options = KINDS[kind]
         _check_memory(folder, str(device), dtype)
         model = _filled(folder, getattr(transformers, name), dtype, options)

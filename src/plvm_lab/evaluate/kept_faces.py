@@ -19,6 +19,7 @@ from torch import Tensor
 
 from plvm.errors import RequestError
 from plvm.model.photo.face_processor import FaceProcessor
+from plvm.model.photo.photo_processor import PhotoProcessor
 from plvm.personal import Personal
 from plvm.vision.face_finder import Face
 
@@ -81,8 +82,8 @@ def _loaded(path: Path) -> tuple[list[Face], Tensor]:
 def keep_faces(vlm: Personal, folder: Path) -> KeptFaces:
     """Let a model of photographs keep in `folder` what it finds in pictures. Raises RequestError for another model."""
     family: Any = vlm.backbone.family
-    if not isinstance(family.image_processor, FaceProcessor):
+    if not isinstance(family.image_processor, PhotoProcessor):
         raise RequestError("This model looks for no faces.", "Name the folder of a photo family with --model.")
-    kept = KeptFaces(family.image_processor, folder)
-    family.image_processor = vlm.encoder.image_processor = kept
+    kept = KeptFaces(family.image_processor.people, folder)
+    family.image_processor.people = vlm.encoder.image_processor.people = kept
     return kept

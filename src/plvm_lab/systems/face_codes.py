@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 from plvm.errors import RequestError
 from plvm.model.photo.face_places import places_of
 from plvm.model.photo.face_processor import FaceProcessor
+from plvm.model.photo.photo_processor import PhotoProcessor
 from plvm.personal import Personal
 from plvm_lab.evaluate.faces_benchmark import FacesBenchmark
 from plvm_lab.evaluate.suite import Pictures
@@ -33,9 +34,9 @@ class FaceCodes(Embedding, Answers):
     def __init__(self, vlm: Personal, *, threshold: float | None = None) -> None:
         super().__init__(vlm, threshold=threshold)
         family: Any = vlm.backbone.family
-        if not isinstance(family.image_processor, FaceProcessor):
+        if not isinstance(family.image_processor, PhotoProcessor):
             raise RequestError("The system face-codes needs a model that looks for faces.", "Name a photo family with --model.")
-        self.processor: FaceProcessor = family.image_processor
+        self.processor: FaceProcessor = family.image_processor.people
 
     @property
     def fingerprint(self) -> str:

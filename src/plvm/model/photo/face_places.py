@@ -1,4 +1,4 @@
-"""Where in a photograph a face is, in words: faces are counted from left to right."""
+"""Where in a photograph a face or a window is, in words: faces are counted from left to right, windows stand in columns."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _PLACES = {
     ),
 }  # fmt: skip
 PLACES = tuple(dict.fromkeys(place for places in _PLACES.values() for place in places))
+COLUMNS = _PLACES[3]  # where things are
+SEEN = (*PLACES, *(f"view {column}" for column in COLUMNS))  # the places of faces, then those of windows
 
 
 def places_of(count: int) -> tuple[str, ...]:

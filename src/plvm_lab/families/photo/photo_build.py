@@ -14,6 +14,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from plvm.data.spec import Spec
@@ -22,21 +23,22 @@ from plvm.images import open_image
 from plvm.model.aligner import AlignerConfig
 from plvm.model.backbone import Backbone
 from plvm.model.checkpoint import load_aligner, save_aligner
-from plvm.model.photo import face_processor, photo_parts
-from plvm.model.photo.face_processor import FaceProcessor, FaceSettings
-from plvm.model.photo.face_reference import FaceReferenceConfig
-from plvm.model.photo.photo_files import save_face_encoder, save_photo_model
+from plvm.model.photo import photo_parts
+from plvm.model.photo.face_processor import CodeSpace, FaceProcessor
+from plvm.model.photo.photo_files import PhotoSettings, Spaces, load_processor, save_photo_encoder, save_photo_model
 from plvm.model.photo.photo_model import PhotoConfig
+from plvm.model.photo.photo_reference import PhotoReferenceConfig
 from plvm.model.pretrained import load_backbone, load_encoder
 from plvm.train.initialization import read_names, untrained
 from plvm.train.loop import Report
 from plvm.train.prepare import prepare
 from plvm.train.settings import Data, Settings, Shape, Steps
 from plvm_lab.evaluate import photo_people
-from plvm_lab.families.photo import photo_codes, photo_language
-from plvm_lab.families.photo.code_space import CodeSpace, Pool
+from plvm_lab.families.photo import code_space, photo_codes, photo_language, photo_things
 from plvm_lab.families.photo.low_rank import updates_of
-from plvm_lab.families.photo.photo_language import Teaching, load_trained, measure, teach, untaught
+from plvm_lab.families.photo.photo_language import Pools, Teaching, load_trained, measure, teach, untaught
+from plvm_lab.families.photo.photo_things import ThingViews
+from plvm_lab.families.photo.thing_pool import ThingPool
 from plvm_lab.synth.pipeline import synthesize
 
 STAGES = ("codes", "language", "export", "align")
@@ -45,15 +47,20 @@ SHAPE = Shape("anchored", K=2, blocks=2)
 
 @dataclass(frozen=True)
 class PhotoRecipe:
-    """Everything that decides a build but its photographs: who is kept for tests and validation, how the language model is
-    taught, and how long the Aligner is trained."""
+    """Everything that decides a build but its photographs: who and what is kept for tests and validation, how many pictures of
+    things are made, how the language model is taught, and how long the Aligner is trained."""
 
     seed: int = photo_people.SEED
     test: int = photo_people.TEST
     val: int = photo_people.VAL
     strangers: int = photo_people.STRANGERS
+    things_seed: int = 33
+    things_test: int = 6
+    things_val: int = 4
+    views: ThingViews = ThingViews()
+    val_views: ThingViews = ThingViews(6, 8, 16)
     model: PhotoConfig = dataclasses.field(default_factory=PhotoConfig)
-    faces: FaceSettings = dataclasses.field(default_factory=FaceSettings)
+    settings: PhotoSettings = dataclasses.field(default_factory=PhotoSettings)
     teaching: Teaching = dataclasses.field(default_factory=Teaching)
     resampler_width: int = 96
     picture_size: int = 1024
@@ -62,10 +69,11 @@ class PhotoRecipe:
 
 @dataclass
 class PhotoBuild:
-    """A build of `photos` in `folder`, with the frozen parts in the folder `parts`."""
+    """A build of `photos` of people and `things` in `folder`, with the frozen parts in the folder `parts`."""
 
     recipe: PhotoRecipe
     photos: Path
+    things: Path
     folder: Path
     parts: Path
     report: Report
@@ -78,34 +86,48 @@ class PhotoBuild:
         split: photo_people.Split = json.loads(path.read_text())
         return split
 
-    def pools(self) -> tuple[CodeSpace, Pool, Pool]:
-        """The space of codes, people to train on, people for validation."""
-        return photo_codes.pools(self.folder / "codes", self.split(), self.recipe.model.code_width)
+    def pools(self) -> tuple[Spaces, Pools, Pools]:
+        """The spaces of codes, those to train on, those for validation."""
+        model = self.recipe.model
+        faces, *people = photo_codes.pools(self.folder / "codes", self.split(), model.code_width)
+        held = [dict(np.load(self.folder / f"things_{part}.npz")) for part in ("train", "val")]
+        directions = photo_parts.load_thing_code(self.parts).directions(model.thing_width)
+        things = code_space.CodeSpace(held[0]["reference"].astype(np.float32).mean(0), directions.numpy())
+        train, val = zip(people, (ThingPool.of(own, things) for own in held), strict=True)
+        return Spaces(_product(faces), _product(things)), train, val
 
-    def processor(self, space: CodeSpace) -> FaceProcessor:
-        """The reader of faces with these codes."""
+    def faces(self) -> FaceProcessor:
+        """The reader of faces, without codes."""
         finder, face_code = photo_parts.load_finder(self.parts), photo_parts.load_face_code(self.parts)
-        return FaceProcessor(finder, face_code, _product(space), self.recipe.faces)
+        return FaceProcessor(finder, face_code, CodeSpace(torch.zeros(128), torch.zeros(128, 1)), self.recipe.settings.faces)
 
-    def untaught(self, space: CodeSpace) -> Backbone:
+    def untaught(self, spaces: Spaces) -> Backbone:
         """The photo model before it is taught."""
         language, tokenizer = photo_parts.load_language(self.parts)
-        return untaught(language, tokenizer, self.processor(space), self.recipe.model, self.recipe.teaching.seed)
+        processor = load_processor(self.parts, spaces, self.recipe.settings)
+        return untaught(language, tokenizer, processor, self.recipe.model, self.recipe.teaching.seed)
 
     # ---- stages
     def run_codes(self) -> None:
-        """Split the people, and describe their faces."""
+        """Split the people and the things, and describe faces and windows."""
         self.folder.mkdir(parents=True, exist_ok=True)
         people, recipe = photo_people.people_in(self.photos), self.recipe
         split = photo_people.split_people(people, recipe.seed, test=recipe.test, val=recipe.val, strangers=recipe.strangers)
         (self.folder / "split.json").write_text(json.dumps(split, indent=1))
-        blank = CodeSpace(torch.zeros(128).numpy(), torch.zeros(128, 1).numpy())
-        photo_codes.describe_people(self.processor(blank), people, self.folder / "codes", self.report)
+        photo_codes.describe_people(self.faces(), people, self.folder / "codes", self.report)
+        things, net = photo_people.people_in(self.things), photo_parts.load_thing_code(self.parts)
+        seed, short = recipe.things_seed, recipe.settings.things.short
+        kinds = photo_things.split_things(tuple(things), seed, test=recipe.things_test, val=recipe.things_val)
+        (self.folder / "things.json").write_text(json.dumps(kinds, indent=1))
+        for part, how in (("train", recipe.views), ("val", recipe.val_views)):
+            own, behind = {n: things[n] for n in kinds[part]}, [file for name in split[part] for file in people[name]]
+            path = self.folder / f"things_{part}.npz"
+            photo_things.describe_things(net, own, behind, path, how, seed, short, self.report)
 
     def run_language(self) -> None:
         """Teach the language model, and measure it on people for validation."""
-        space, train, val = self.pools()
-        backbone = self.untaught(space)
+        spaces, train, val = self.pools()
+        backbone = self.untaught(spaces)
         teach(backbone, train, self.recipe.teaching, self.folder, self.report)
         found = {
             wordings: measure(backbone, val, held_out=wordings == "held out", teaching=self.recipe.teaching)
@@ -115,18 +137,19 @@ class PhotoBuild:
 
     def run_export(self) -> None:
         """Write backbone and encoder, and an Aligner as training begins, to `weights/`."""
-        space, _, _ = self.pools()
-        backbone, weights, recipe = self.untaught(space), self.folder / "weights", self.recipe
+        spaces, _, _ = self.pools()
+        backbone, weights, recipe = self.untaught(spaces), self.folder / "weights", self.recipe
         state = torch.load(self.folder / f"{photo_language.STAGE}.pt", weights_only=True)
         load_trained(backbone, state["weights"])
         updates = updates_of(backbone.model.language)
-        save_photo_model(weights / "backbone", backbone.model, dict(updates), _product(space), recipe.faces)
-        encoder = FaceReferenceConfig(recipe.model.code_width, recipe.model.parts)
-        save_face_encoder(weights / "encoder", encoder, _product(space), recipe.faces)
+        save_photo_model(weights / "backbone", backbone.model, dict(updates), spaces, recipe.settings)
+        model = recipe.model
+        encoder = PhotoReferenceConfig(model.code_width + model.thing_width, model.thing_width, model.parts)
+        save_photo_encoder(weights / "encoder", encoder, spaces, recipe.settings)
         loaded, reader = load_backbone(weights / "backbone"), load_encoder(weights / "encoder")
         own = AlignerConfig(
             width=loaded.width, resampler_width=recipe.resampler_width, mlp_hidden=2 * recipe.resampler_width, heads=4,
-            free_tokens=1, code_width=recipe.model.code_width,
+            free_tokens=1, code_width=encoder.hidden_size,
         )  # fmt: skip
         aligner = untrained(SHAPE, own, loaded, reader, recipe.seed, read_names(str(weights / "backbone")))
         aligner.config = dataclasses.replace(aligner.config, backbone="../backbone", encoder="../encoder")
@@ -154,8 +177,7 @@ class PhotoBuild:
     def _chosen(self) -> None:
         """A folder of links to the pictures of those of the people to train on who have several; the first that can be a
         reference is called so."""
-        space, _, _ = self.pools()
-        processor, people = self.processor(space), photo_people.people_in(self.photos)
+        processor, people = self.faces(), photo_people.people_in(self.photos)
         names = [name for name in self.split()["train"] if len(people[name]) > 1]
         for number, name in enumerate(names):
             place = self.folder / "chosen" / name
@@ -172,17 +194,19 @@ class PhotoBuild:
 
 
 def build_photo(
-    photos: Path | None, folder: Path, stages: str = "all", *, report: Report, threads: int = 2, recipe: PhotoRecipe | None = None
-) -> Path:
-    """Build the photo family of `photos` in `folder`, or some stages of it ("codes,language"), with this machine's frozen parts;
-    returns where it is. Raises RequestError for unknown stages and where there are no photographs."""
-    if photos is None:
-        raise RequestError("The photo family is built from photographs.", "Name their folder: --photos DIR.")
+    photos: Path | None, things: Path | None, folder: Path, stages: str = "all", *, report: Report, threads: int = 2,
+    recipe: PhotoRecipe | None = None,
+) -> Path:  # fmt: skip
+    """Build the photo family of `photos` of people and of `things` in `folder`, or some stages of it ("codes,language"), with
+    this machine's frozen parts; returns where it is. Raises RequestError for unknown stages and where there are no
+    photographs."""
+    if photos is None or things is None:
+        raise RequestError("The photo family is built from photographs.", "Name their folders: --photos DIR --things DIR.")
     wanted = STAGES if stages == "all" else tuple(stages.split(","))
     if unknown := [stage for stage in wanted if stage not in STAGES]:
         raise RequestError(f'There is no stage "{unknown[0][:40]}".', f"The stages are: {', '.join(STAGES)}.")
     torch.set_num_threads(threads)
-    build = PhotoBuild(recipe or PhotoRecipe(), photos, folder, photo_parts.parts_folder(), report)
+    build = PhotoBuild(recipe or PhotoRecipe(), photos, things, folder, photo_parts.parts_folder(), report)
     for stage in wanted:
         getattr(build, f"run_{stage}")()
     return folder / "weights"
@@ -196,5 +220,5 @@ def _usable(processor: FaceProcessor, file: Path) -> bool:
     return True
 
 
-def _product(space: CodeSpace) -> face_processor.CodeSpace:
-    return face_processor.CodeSpace(torch.from_numpy(space.mean), torch.from_numpy(space.directions))
+def _product(space: code_space.CodeSpace) -> CodeSpace:
+    return CodeSpace(torch.from_numpy(space.mean), torch.from_numpy(space.directions))

@@ -1,7 +1,8 @@
-"""Dialogues about a photograph: who of those introduced is in it, and where, how many there are; what lies outside is refused.
+"""Dialogues about a photograph: who and what of those introduced is in it, and where, how many people there are; what lies
+outside is refused.
 
-A scene is faces from left to right and people who were introduced; an answer follows from the two alone. `{0}`, `{1}`, ... in a
-text are the people introduced. Whole wordings are held out of the training by a digest of their text.
+A scene is faces from left to right, windows, and people and things that were introduced; an answer follows from these alone.
+`{0}`, `{1}`, ... in a text are the concepts introduced. Whole wordings are held out of the training by a digest of their text.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import random
 import re
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from plvm.model.photo.face_places import MOST, places_of
+from plvm.model.photo.face_places import COLUMNS, MOST, places_of
+from plvm_lab.families.photo import thing_wordings
 from plvm_lab.families.photo.code_space import Pool
+from plvm_lab.families.photo.thing_pool import ThingPool, View
 from plvm_lab.portraits.everyday import (
     ABILITIES,
     EVERYDAY,
@@ -31,6 +35,7 @@ MOST_FACES, MOST_PEOPLE = MOST, 6
 _COUNTS = ("nobody", "one person", "two people", "three people", "four people", "five people", "six people")
 _TURNED = re.compile(r"missing|absent|gone|left out")  # to these Yes would mean that somebody is not there
 _DEEDS = re.compile(r"doing|happen|takes place")  # what somebody does is not taught
+_FACES = (0.04, 0.26, 0.24, 0.2, 0.12, 0.08, 0.06)  # how many are in a photograph
 _HELD_OUT = 8  # one wording of so many
 _HOW_MANY_KNOWN = (
     "how many of them do you know", "how many people here do you know", "how many faces do you recognise", "how many do you know",
@@ -47,27 +52,46 @@ KINDS = {
 }  # fmt: skip
 
 
+_LISTS = {"presence": "recognize", "who_at": "who_position", "who": "who_present"}  # what everyday.txt calls a kind
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """`faces [F, 48]` from left to right, `people [C, 48]` as introduced, and for each face who it is (-1: somebody else)."""
+    """`faces [F, 48]` from left to right, for each face who it is (-1: somebody else), `windows [V, 96]` with their columns
+    int64[V]; and the concepts introduced: their codes `[C, 144]`, first the numbers of faces, and for each thing among them the
+    column it is in (-1: it is not there)."""
 
     faces: np.ndarray
-    people: np.ndarray
+    concepts: np.ndarray
     who: tuple[int, ...]
+    windows: np.ndarray
+    columns: np.ndarray
+    things: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def places(self) -> tuple[str, ...]:
         """Where each face is, in words."""
         return places_of(len(self.who))
 
+    @property
+    def people(self) -> tuple[int, ...]:
+        """Which of the concepts are people."""
+        return tuple(number for number in range(len(self.concepts)) if number not in self.things)
 
-def draw_scene(pool: Pool, rng: np.random.Generator, *, alike: float = 0.4, **drawing: float) -> Scene:
-    """A scene of people of the pool; of those who are not there, and of strangers, a share `alike` are look-alikes: the nearest
-    of 48."""
-    count = int(rng.choice(MOST_FACES + 1, p=(0.04, 0.26, 0.24, 0.2, 0.12, 0.08, 0.06)))
+
+def draw_scene(
+    pool: Pool, things: ThingPool, rng: np.random.Generator, *, alike: float = 0.4, mixed: float = 0.7, single: float = 0.2
+) -> Scene:
+    """A scene of people and things of the pools; of those who are not there, and of strangers, a share `alike` are look-alikes:
+    the nearest of 48. Every other scene has a thing, which may have been introduced; three in four of these have few faces."""
+    view = things.draw_view(rng, empty=rng.random() < 0.5, mixed=mixed)
+    few = view.thing is not None and rng.random() < 0.75
+    count = int(rng.choice(3, p=(0.6, 0.25, 0.15))) if few else int(rng.choice(MOST_FACES + 1, p=_FACES))
     introduced = int(rng.choice(5, p=(0.04, 0.36, 0.26, 0.2, 0.14)))
+    are_things = [c for c in range(introduced) if rng.random() < (0.25 if view.thing is None else 0.6)]
+    drawing = {"mixed": mixed, "single": single}
     people = pool.draw(rng, introduced, **drawing) if introduced else np.zeros((0, 2, pool.good[0].shape[1]))
-    there = [c for c in range(introduced) if rng.random() < 0.55][:count]
+    there = [c for c in range(introduced) if c not in are_things and rng.random() < 0.55][:count]
     who = np.array(there + [-1] * (count - len(there)), dtype=int)
     rng.shuffle(who)
     absent = [c for c in range(introduced) if c not in there]
@@ -76,7 +100,25 @@ def draw_scene(pool: Pool, rng: np.random.Generator, *, alike: float = 0.4, **dr
         faces[place] = people[person, 1] if person >= 0 else _stranger(pool, rng, people[:, 0], alike, drawing)
     for person in absent:
         people[person, 0] = _stranger(pool, rng, faces, alike, drawing)
-    return Scene(faces.astype(np.float32), people[:, 0].astype(np.float32), tuple(int(w) for w in who))
+    found, codes = _introduce(things, view, are_things, rng, alike, mixed)
+    concepts = np.concatenate([people[:, 0], np.zeros((introduced, things.width))], 1).astype(np.float32)
+    for number, code in codes.items():
+        concepts[number] = np.concatenate([np.zeros(people.shape[-1]), code])
+    return Scene(faces.astype(np.float32), concepts, tuple(int(w) for w in who), view.windows, view.columns, found)
+
+
+def _introduce(
+    things: ThingPool, view: View, which: list[int], rng: np.random.Generator, alike: float, mixed: float
+) -> tuple[dict[int, int], dict[int, np.ndarray]]:
+    """Where each of the concepts `which` is (a column, or -1), and its code: one may be the thing in the picture, the others are
+    not there."""
+    there = which[int(rng.integers(len(which)))] if which and view.thing is not None and rng.random() < 0.6 else -1
+    found, codes = {}, {}
+    for number in which:
+        own = view.thing if number == there else things.draw_other(rng, view, alike=rng.random() < alike, mixed=mixed)
+        assert own is not None
+        found[number], codes[number] = view.column if number == there else -1, own.reference
+    return found, codes
 
 
 def _stranger(pool: Pool, rng: np.random.Generator, near: np.ndarray, alike: float, drawing: dict[str, float]) -> np.ndarray:
@@ -98,30 +140,38 @@ def wordings(kind: str, held_out: bool) -> tuple[str, ...]:
     return tuple(t for t in dict.fromkeys(every) if is_held_out(t) == held_out and not _TURNED.search(t))
 
 
+def thing_wordings_of(kind: str, held_out: bool) -> tuple[str, ...]:
+    """The wordings in which things are asked for ("presence", "where") that are, or are not, held out."""
+    own = {"presence": thing_wordings.PRESENCE, "where": thing_wordings.WHERE}[kind]
+    general = wordings(_LISTS.get(kind, kind), held_out)
+    return (*(t for t in own if is_held_out(t) == held_out), *(t for t in general if not thing_wordings.OF_PEOPLE.search(t)))
+
+
 def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) -> tuple[str, str] | None:
     """A question of a kind about the scene, with its answer; None where the scene has no such question."""
-    people, faces = len(scene.people), len(scene.who)
-    if kind in ("presence", "where", "beside") and not people or kind == "who_at" and not faces:
+    concepts, faces = len(scene.concepts), len(scene.who)
+    if kind in ("presence", "where", "beside") and not concepts or kind == "who_at" and not faces:
         return None
     if kind in ("outside", "manners"):
-        return _aside(rng, kind, people)
+        return _aside(rng, kind, concepts)
     if kind == "caption":
         text = described(rng)
         while _DEEDS.search(text):
             text = described(rng)
         return as_typed(text, rng), _caption(scene)
-    person = rng.randrange(people) if people else -1
-    if kind == "beside" and person not in scene.who:
+    one = rng.randrange(concepts) if concepts else -1
+    if kind == "beside" and one not in scene.who:
         return None
-    names = {"presence": "recognize", "who_at": "who_position", "who": "who_present"}
-    text = rng.choice(wordings(names.get(kind, kind), held_out)).replace("{x}", _name(person))
+    asked = thing_wordings_of(kind, held_out) if one in scene.things and kind in ("presence", "where") else ()
+    text = rng.choice(asked or wordings(_LISTS.get(kind, kind), held_out)).replace("{x}", _name(one))
+    text = text.replace("{k}", rng.choice(thing_wordings.KINDS))
     place = rng.randrange(faces) if faces else 0
     text = text.replace("{p}", scene.places[place] if faces else "")
     text = text if text[-1] in ".?!" else text[0].upper() + text[1:] + "?"
     answer = {
-        "presence": lambda: _presence(scene, person), "where": lambda: _where(scene, person),
+        "presence": lambda: _presence(scene, one), "where": lambda: _where(scene, one),
         "who_at": lambda: f"That is {_name(scene.who[place])}.", "who": lambda: _everybody(scene),
-        "beside": lambda: _beside(scene, person), "count": lambda: _count(scene), "known": lambda: _everybody(scene),
+        "beside": lambda: _beside(scene, one), "count": lambda: _count(scene), "known": lambda: _everybody(scene),
     }[kind]()  # fmt: skip
     return as_typed(text, rng), answer
 
@@ -146,13 +196,19 @@ def _name(person: int) -> str:
     return f"{{{person}}}" if person >= 0 else "someone I do not know"
 
 
-def _where(scene: Scene, person: int) -> str:
-    name = _name(person)
-    return f"{name} is {scene.places[scene.who.index(person)]}." if person in scene.who else f"{name} is not in this photo."
+def _place(scene: Scene, one: int) -> str:
+    """Where a concept is, in words; "" where it is not there."""
+    if one in scene.things:
+        return COLUMNS[scene.things[one]] if scene.things[one] >= 0 else ""
+    return scene.places[scene.who.index(one)] if one in scene.who else ""
 
 
-def _presence(scene: Scene, person: int) -> str:
-    return ("Yes, " if person in scene.who else "No, ") + _where(scene, person)
+def _where(scene: Scene, one: int) -> str:
+    return f"{_name(one)} is {place}." if (place := _place(scene, one)) else f"{_name(one)} is not in this photo."
+
+
+def _presence(scene: Scene, one: int) -> str:
+    return ("Yes, " if _place(scene, one) else "No, ") + _where(scene, one)
 
 
 def _beside(scene: Scene, person: int) -> str:
@@ -166,7 +222,11 @@ def _count(scene: Scene) -> str:
 
 
 def _everybody(scene: Scene) -> str:
-    """How many there are, and whom of them it knows."""
+    """How many people there are, whom of them it knows, and what thing."""
+    return _people(scene) + "".join(f" I also see {_name(one)}." for one, column in scene.things.items() if column >= 0)
+
+
+def _people(scene: Scene) -> str:
     known = [_name(w) for w in scene.who if w >= 0]
     total, seen = len(scene.who), f"I see {_COUNTS[len(scene.who)]}"
     if not known:
@@ -178,7 +238,6 @@ def _everybody(scene: Scene) -> str:
 
 
 def _caption(scene: Scene) -> str:
-    if not scene.who:
-        return "I see nobody in this photo."
     parts = [f"{_name(w)} {place}" for w, place in zip(scene.who, scene.places)]
-    return f"This photo shows {', '.join(parts)}."
+    parts += [f"{_name(one)} {COLUMNS[column]}" for one, column in scene.things.items() if column >= 0]
+    return f"This photo shows {', '.join(parts)}." if parts else "I see nobody in this photo."

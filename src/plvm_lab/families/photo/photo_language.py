@@ -1,12 +1,13 @@
 """Stage "language": the pretrained language model learns to compare codes, on dialogues about scenes; then it is frozen.
 
-No pixel is seen and no Aligner is there: a scene is the codes of its faces and of those who are introduced. The dialogues of a
-step are drawn from its number, so a training that was interrupted goes on as if it had not been.
+No pixel is seen and no Aligner is there: a scene is the codes of its faces, of its windows and of who and what is introduced. The
+dialogues of a step are drawn from its number, so a training that was interrupted goes on as if it had not been.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,18 +20,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from plvm.model.backbone import Backbone
-from plvm.model.photo.face_places import PLACES
-from plvm.model.photo.face_processor import FaceProcessor
+from plvm.model.photo.face_places import SEEN
 from plvm.model.photo.photo_model import PhotoConfig, PhotoModel
+from plvm.model.photo.photo_processor import PhotoProcessor
 from plvm.prompt.image_first import Prompt
 from plvm.runtime import mixed_precision
 from plvm.train.loop import Report, save_atomically, schedule
 from plvm_lab.families.photo.code_space import Pool
 from plvm_lab.families.photo.low_rank import LowRank, graft
-from plvm_lab.families.photo.photo_dialogues import draw_questions, draw_scene
+from plvm_lab.families.photo.photo_dialogues import Scene, draw_questions, draw_scene
 from plvm_lab.families.photo.photo_rows import scores_of
+from plvm_lab.families.photo.thing_pool import ThingPool
 
 STAGE = "language"
+Pools = tuple[Pool, ThingPool]  # people and things to draw from
 FIRST_NAMES = " Anna Tom Maria John Peter Julia"
 _SCALARS = 5.0  # times the rate of the others: gains and thresholds
 _VALIDATION = 10_000_000  # the first number of a validation batch, after all steps
@@ -51,12 +54,12 @@ class Teaching:
     seed: int = 0
 
 
-def untaught(language: Any, tokenizer: Any, processor: FaceProcessor, config: PhotoConfig, seed: int) -> Backbone:
+def untaught(language: Any, tokenizer: Any, processor: PhotoProcessor, config: PhotoConfig, seed: int) -> Backbone:
     """The photo model before it has learned anything: places begin at what they are called, names at first names."""
     torch.manual_seed(seed)
     model = PhotoModel(language, config)
     table, decoder = language.get_input_embeddings().weight.detach(), model.decoder
-    called = [tokenizer(f" {place}", add_special_tokens=False)["input_ids"] for place in PLACES]
+    called = [tokenizer(f" {place}", add_special_tokens=False)["input_ids"] for place in SEEN]
     places = functional.normalize(torch.stack([table[ids].mean(0) for ids in called]), dim=-1) * table.shape[1] ** 0.5
     names = table[tokenizer(FIRST_NAMES, add_special_tokens=False)["input_ids"]].mean(0)
     decoder.rows.begin(table)
@@ -77,8 +80,8 @@ def trained(backbone: Backbone) -> dict[str, nn.Parameter]:
     return decoder | {f"updates.{n}": p for n, p in own.items()}
 
 
-def teach(backbone: Backbone, pool: Pool, teaching: Teaching, folder: Path, report: Report) -> None:
-    """Teach the photo model on people of the pool; `folder/language.pt` is its last checkpoint."""
+def teach(backbone: Backbone, pools: Pools, teaching: Teaching, folder: Path, report: Report) -> None:
+    """Teach the photo model on people and things of the pools; `folder/language.pt` is its last checkpoint."""
     weights, path = trained(backbone), folder / f"{STAGE}.pt"
     for parameter in weights.values():
         parameter.requires_grad_(True)
@@ -94,7 +97,7 @@ def teach(backbone: Backbone, pool: Pool, teaching: Teaching, folder: Path, repo
             share = schedule(step, teaching.steps, teaching.warmup, 0.05)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * share
-            loss = _loss(backbone, prompt, pool, teaching, step + 1)
+            loss = _loss(backbone, prompt, pools, teaching, step + 1)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(weights.values(), 1.0)
@@ -116,42 +119,45 @@ def load_trained(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
 
 @torch.inference_mode()
 def measure(
-    backbone: Backbone, pool: Pool, *, held_out: bool, batches: int = 12, teaching: Teaching = Teaching()
+    backbone: Backbone, pools: Pools, *, held_out: bool, batches: int = 12, teaching: Teaching = Teaching()
 ) -> dict[str, dict[str, float]]:
     """By kind of question: how many there were ("n"), and the shares of answers whose first word, and all of whose words, are
-    the best ones; about real people of the pool, in wordings that were trained or held out."""
+    the best ones; about real people and things of the pools, in wordings that were trained or held out."""
     prompt, table = Prompt(backbone.tokenizer, backbone.template()), dict[str, list[tuple[bool, bool]]]()
     for number in range(batches):
-        scenes, asked = _drawn(pool, teaching, _VALIDATION + number, held_out=held_out, mixed=0.0, single=0.0)
+        scenes, asked = _drawn(pools, teaching, _VALIDATION + number, held_out=held_out, mixed=0.0, single=0.0)
         with mixed_precision():
             scores, words = scores_of(backbone, prompt, scenes, [[q[1:] for q in own] for own in asked])
         right = scores.argmax(-1) == words[:, 0]
-        for i, (kind, _, answer) in enumerate(q for own in asked for q in own):
+        told = [(scene, q) for scene, own in zip(scenes, asked, strict=True) for q in own]
+        for i, (scene, (kind, _, answer)) in enumerate(told):
             own = right[words[:, 1] == i]
-            table.setdefault(_told(kind, answer), []).append((bool(own[0]), bool(own.all())))
+            table.setdefault(_told(scene, kind, answer), []).append((bool(own[0]), bool(own.all())))
     shares = {kind: np.array(found) for kind, found in sorted(table.items())}
     return {k: {"n": len(f), "first": float(f[:, 0].mean()), "whole": float(f[:, 1].mean())} for k, f in shares.items()}
 
 
-def _told(kind: str, answer: str) -> str:
-    """A kind, told apart by whether who is asked about is there."""
+def _told(scene: Scene, kind: str, answer: str) -> str:
+    """A kind, told apart by whether who or what is asked about is there."""
     if kind == "who_at":
         return f"{kind} {'known' if '{' in answer else 'stranger'}"
     if kind in ("presence", "where"):
-        return f"{kind} {'absent' if 'not in this photo' in answer else 'there'}"
+        (one,) = set(re.findall(r"\{(\d+)\}", answer))
+        what = "thing " if int(one) in scene.things else ""
+        return f"{what}{kind} {'absent' if 'not in this photo' in answer else 'there'}"
     return kind
 
 
 def _drawn(
-    pool: Pool, teaching: Teaching, number: int, *, held_out: bool = False, **drawing: float
-) -> tuple[list[Any], list[list[tuple[str, str, str]]]]:
+    pools: Pools, teaching: Teaching, number: int, *, held_out: bool = False, **drawing: Any
+) -> tuple[list[Scene], list[list[tuple[str, str, str]]]]:
     scenes_rng, rng = np.random.default_rng([teaching.seed, number]), random.Random(f"{teaching.seed}/{number}")
-    scenes = [draw_scene(pool, scenes_rng, **drawing) for _ in range(teaching.prefixes)]
+    scenes = [draw_scene(*pools, scenes_rng, **drawing) for _ in range(teaching.prefixes)]
     return scenes, [draw_questions(scene, rng, teaching.questions, held_out=held_out) for scene in scenes]
 
 
-def _loss(backbone: Backbone, prompt: Prompt, pool: Pool, teaching: Teaching, number: int) -> Tensor:
-    scenes, asked = _drawn(pool, teaching, number)
+def _loss(backbone: Backbone, prompt: Prompt, pools: Pools, teaching: Teaching, number: int) -> Tensor:
+    scenes, asked = _drawn(pools, teaching, number)
     with mixed_precision():
         scores, words = scores_of(backbone, prompt, scenes, [[q[1:] for q in own] for own in asked])
     loss = functional.cross_entropy(scores, words[:, 0], reduction="none")

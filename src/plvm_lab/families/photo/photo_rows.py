@@ -19,7 +19,7 @@ from plvm.prompt.vocabulary import ConceptVocabulary
 from plvm.train.rows import pad_rows
 from plvm_lab.families.photo.photo_dialogues import MOST_PEOPLE, Scene
 
-Turn = tuple[str, str]  # a question and its answer, in which {0}, {1}, ... are the people introduced
+Turn = tuple[str, str]  # a question and its answer, in which {0}, {1}, ... are the concepts introduced
 _NAMES = [f"p{i}" for i in range(MOST_PEOPLE)]
 
 
@@ -49,22 +49,23 @@ def scores_of(
 
 
 def _people(backbone: Backbone, scenes: Sequence[Scene]) -> ConceptVocabulary:
-    """The people of each scene as concepts, with one context token each."""
-    codes = torch.zeros(len(scenes), MOST_PEOPLE, scenes[0].people.shape[1])
+    """The concepts of each scene, with one context token each."""
+    codes = torch.zeros(len(scenes), MOST_PEOPLE, scenes[0].concepts.shape[1])
     present = torch.zeros(codes.shape[:2], dtype=torch.bool)
     for row, scene in enumerate(scenes):
-        codes[row, : len(scene.people)], present[row, : len(scene.people)] = torch.from_numpy(scene.people), True
-    word, head, context = backbone.model.decoder.rows.people(codes)
+        codes[row, : len(scene.concepts)], present[row, : len(scene.concepts)] = torch.from_numpy(scene.concepts), True
+    word, head, context = backbone.model.decoder.rows.concepts(codes)
     return ConceptVocabulary(backbone.vocabulary_size, word, head, context.unsqueeze(2), present)
 
 
 def _start(backbone: Backbone, prompt: Prompt, scene: Scene, people: ConceptVocabulary, row: int) -> Tensor:
     """The embeddings `[T, D]` of a scene's picture and definitions."""
-    image = backbone.family.tokens_of(torch.from_numpy(np.ascontiguousarray(scene.faces)), len(scene.faces))  # type: ignore[attr-defined]
+    faces, windows, columns = (torch.from_numpy(np.ascontiguousarray(x)) for x in (scene.faces, scene.windows, scene.columns))
+    image = backbone.family.tokens_of(faces, len(faces), windows, columns)  # type: ignore[attr-defined]
     before, after = prompt.prefix()
     picture = backbone.embed(torch.tensor([[*before, *image.ids, *after]]), [image])[0]
     tokens = Tokens()
-    for person in range(len(scene.people)):
+    for person in range(len(scene.concepts)):
         prompt.define(tokens, person, people)
     if not len(tokens):
         return picture
