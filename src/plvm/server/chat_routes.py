@@ -92,16 +92,19 @@ def _guest(number: int, guest: Any) -> Guest:
 def _people(
     service: Service, namespace: str, dialogue: Dialogue, wanted: list[str], guests: bool
 ) -> tuple[list[Concept], list[str]]:
-    """The stored concepts that may be in the prompt, and the words of those that must be: whoever is named or wanted; else
-    everybody, where nobody comes with the request."""
+    """The stored concepts that may be in the prompt, and the words of those that the question or the request names. Whoever was
+    named earlier may be there, too; where nobody is named now and nobody comes with the request, everybody may."""
     store = service.store(namespace)
     people = store.people()
-    texts = [dialogue.question, *(question for question, _ in dialogue.said)]
-    named = [name for text in texts for name in names_in(marked(text, people)) if name in people]
-    must = list(dict.fromkeys([*store.check_known(*wanted), *named]))
+
+    def named(text: str) -> list[str]:
+        return [name for name in names_in(marked(text, people)) if name in people]
+
+    must = list(dict.fromkeys([*store.check_known(*wanted), *named(dialogue.question)]))
     aligner = service.vlm.fingerprint
     if must or guests or (dialogue.picture is None and len(people) > CROWD):
-        return [store.get(name, aligner=aligner) for name in must], must
+        earlier = [name for question, _ in dialogue.said for name in named(question)]
+        return [store.get(name, aligner=aligner) for name in dict.fromkeys([*must, *earlier])], must
     return store.list(aligner=aligner), []
 
 
