@@ -55,7 +55,7 @@ ROWS = {
 }
 FILES = sorted(file for package in ROWS for file in (SOURCE / package).rglob("*.py"))
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "sqlalchemy", "tokenizers", "huggingface_hub"}
-LINES = 20_400  # of the product: the store, the server and the house's own apps take more of an evening than the method
+LINES = 20_450  # of the product: the store, the server and the house's own apps take more of an evening than the method
 SHARED = {"__init__", "__main__"}
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,8 +103,16 @@ def serve_replicas(
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         told.wait()
     finally:
-        serve.delete(NAME)  # once the answers that are being written are whole
+        ending = threading.Thread(target=_end, daemon=True)
+        ending.start()
+        ending.join(GRACE + 10)  # a replica that is just starting may keep the others from ending
         ray.shutdown()
+
+
+def _end() -> None:
+    """Take no more requests, and end the replicas once the answers that they are writing are whole."""
+    with suppress(Exception):  # what cannot be ended in order ends with the process
+        serve.delete(NAME)
 
 
 def _free(host: str, port: int) -> int:
