@@ -137,6 +137,8 @@ def _join(cluster: Cluster) -> None:
             **(here if cluster.address == LOCAL else {}),
         )  # fmt: skip
     except Exception as error:  # Ray has many ways not to find a cluster
+        if cluster.address == LOCAL:
+            raise PlvmError(f"Ray cannot be started here: {error}", "Try again when the machine has less to do.") from None
         what = f"There is no Ray cluster at {cluster.address} ({type(error).__name__})."
         raise RequestError(what, "Name one with --ray-address, or leave it out to start one here.") from None
 
