@@ -36,6 +36,17 @@ def test_it_refuses_to_be_reached_by_others_without_a_key(shell: Shell) -> None:
     assert "above 0" in shell.refuses("serve", "--batch", "0")[0]
 
 
+def test_replicas_are_refused_where_there_can_be_none(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "with --ray alone" in shell.refuses("serve", "--replicas", "3")[0]
+    with monkeypatch.context() as without:
+        without.delitem(sys.modules, "plvm.server.replicas", raising=False)
+        without.setitem(sys.modules, "ray", None)
+        assert shell.refuses("serve", "--ray") == ("--ray needs Ray Serve.", 'Install it: `pip install "plvm[server,replicas]"`.')
+    pytest.importorskip("ray.serve")
+    assert "SQLite" in shell.refuses("serve", "--ray", "--ray-address", "10.0.0.1:6379")[0]
+    assert "0 replicas" in shell.refuses("serve", "--ray", "--replicas", "0", "--ray-address", "10.0.0.1:6379")[0]
+
+
 def test_it_says_where_it_is_answers_and_ends_in_order(shell: Shell, family: Path) -> None:
     command = [sys.executable, "-c", "from plvm.cli.program import run; run()", "serve", "--port", "0", "--model", str(family)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -73,6 +73,34 @@ def test_people_who_come_with_a_request_are_known_in_it_and_kept_nowhere(
     assert http.post("/v1/chat/completions", json=asked("Where is <billie>?")).status_code == 400
 
 
+def later(http: httpx2.Client, earlier: str, question: str, **more: Any) -> set[str]:
+    """Who is in the prompt of a question that follows another one."""
+    messages = [*asked(earlier)["messages"], {"role": "assistant", "content": "Yes."}, {"role": "user", "content": question}]
+    answer = http.post("/v1/chat/completions", json={"model": "mini", "messages": messages, "max_tokens": 4, **more})
+    assert answer.status_code == 200, answer.text
+    return set(answer.json()["plvm"]["concepts"])
+
+
+@pytest.mark.parametrize("crowd", [3, 7], ids=["few", "crowd"])
+def test_who_was_named_earlier_is_there_beside_those_of_a_question_without_names(
+    http: httpx2.Client, service: Service, crowd: int
+) -> None:
+    names = ("billie", "avril", "zoe", "dustin", "nika", "tom", "ruth")[:crowd]
+    made = [service.vlm.enroll(name, picture(20 + i)) for i, name in enumerate(names)]
+    service.store("default").add_all(made)
+    chances = dict(zip([c.name for c in made], service.vlm.recognize([picture(1)], made)[0], strict=True))
+    ranked = sorted(chances, key=lambda name: -chances[name])
+    last = ranked[-1]
+    assert later(http, f"Where is {last}?", "Who is in the picture?") == {*ranked[:4], last}
+    assert later(http, f"Where is {last}?", f"And {ranked[0]}?") == {ranked[0], last}
+
+
+def test_who_came_with_a_request_is_there_also_after_another_was_named(http: httpx2.Client) -> None:
+    guests = [{"name": name, "images": [uri(picture(seed))]} for name, seed in (("billie", 5), ("avril", 6))]
+    assert later(http, "Where is billie?", "Who is in the picture?", concepts=guests) == {"billie", "avril"}
+    assert later(http, "Where is billie?", "And what is billie doing?", concepts=guests) == {"billie"}
+
+
 def test_pictures_with_a_sentence_before_the_question_introduce_people(http: httpx2.Client, vlm: Personal) -> None:
     """The way Home Assistant's LLM Vision sends its memory."""
     memory = [

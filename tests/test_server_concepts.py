@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from PIL import Image
 from pictures import encoded
 from plvm.errors import RequestError
 from plvm.personal import Personal
-from plvm.server.caller import Rates
 from plvm.server.keys import KeyFile
 from plvm.server.limits import Limits
+from plvm.server.rates import Rates
 from plvm.server.refusals import Refusal
 from plvm.server.serving import check_place
 from plvm.server.uploads import Uploads
@@ -74,8 +75,19 @@ def test_verdicts_and_places_are_those_of_the_model(http: Any, service: Any, vlm
     for p in found["people"]:
         assert p["verdict"] == expected[p["name"]].verdict
         assert p["probability"] == pytest.approx(expected[p["name"]].probability, abs=1e-4)
+        assert p["place"] is None
     one = http.post("/v1/recognize", json={"image": uri(picture(1)), "concepts": ["billie"]}).json()
     assert [p["name"] for p in one["people"]] == ["billie"]
+
+
+def test_those_who_are_there_have_places_where_places_are_asked_for(http: Any, service: Any, vlm: Personal) -> None:
+    concepts = service.store("default").add_all(vlm.enroll_many({"avril": [picture(6)], "billie": [picture(5)]}))
+    middle = sum(p.evidence for p in vlm.verdicts([picture(1)], concepts)[0]) / 2
+    only_one = replace(vlm.calibration.verdicts, yes=(middle, middle), unsure=(middle, middle))
+    vlm.calibration = replace(vlm.calibration, verdicts=only_one)
+    told = http.post("/v1/recognize", json={"image": uri(picture(1)), "places": True}).json()["people"]
+    ((name, place),) = ((p.name, p.place) for p in vlm.who(picture(1), concepts))
+    assert [(p["verdict"], p["place"]) for p in told] == [("yes", place), ("no", None)] and told[0]["name"] == name
 
 
 def test_a_description_names_those_who_are_there(http: Any, service: Any, vlm: Personal) -> None:

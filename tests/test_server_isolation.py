@@ -16,6 +16,8 @@ from plvm.server import service as of_service
 from plvm.server.chat_routes import question_of
 from plvm.server.chat_schema import ChatRequest
 from plvm.server.service import Service
+from plvm.store import ConceptStore
+from plvm.store.database import Database
 from plvm.types import SamplingParams
 from serving import asked, part, uri
 from serving import service as service
@@ -122,6 +124,22 @@ def test_side_by_side_each_home_has_its_own_work_done(service: Service, monkeypa
     work = Work(service.vlm, monkeypatch)
     assert work.of(service, list(HOMES) * 2, body)[:3] == (4, 2, 2)
     assert work.together == [2], "in one go, and yet each its own"
+
+
+def test_what_another_process_forgets_leaves_the_memory_of_this_one(service: Service, tmp_path: Path) -> None:
+    move_in(service)
+    service.follow()
+    for home in HOMES:
+        told(service, [home], asked("Where is billie?", concepts=[{"name": "zoe", "images": [uri(picture(7))]}]))
+    look, digest = service.vlm.engine.prefixes.get, digest_of(picture(1))
+    service.follow()
+    assert all(look(home, digest) is not None for home in HOMES) and len(service.visitors) == 2
+    before = [service.sessions.forgotten(home) for home in HOMES]
+    with Database.open(tmp_path / "concepts.db") as other:
+        ConceptStore(other, namespace="red").forget("billie")
+    service.follow()
+    assert look("red", digest) is None and look("blue", digest) is not None
+    assert len(service.visitors) == 1 and [service.sessions.forgotten(home) for home in HOMES] == [before[0] + 1, before[1]]
 
 
 def test_who_is_forgotten_leaves_no_byte_in_the_store_nor_a_trace_in_memory(service: Service, tmp_path: Path) -> None:

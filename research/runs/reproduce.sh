@@ -56,6 +56,7 @@ make research/results/store_faults.json "$PYTHON" research/benchmarks/store_faul
 make research/results/serving_load.json "$PYTHON" research/benchmarks/serving_load.py                                                 # 12 minutes
 make research/results/serving_memory.json "$PYTHON" research/benchmarks/serving_memory.py                                             # 11 minutes
 make research/results/serving_kills.json "$PYTHON" research/benchmarks/serving_kills.py                                               # 6 minutes
+make research/results/household.json "$PYTHON" research/benchmarks/household.py                                                       # 1 minute
 make research/results/store_scale.json "$PYTHON" research/benchmarks/store_scale.py                                                 # 15 minutes
 make research/results/spelled_names.json "$PYTHON" research/benchmarks/spelled_names.py                                           # 2 minutes
 make research/results/enroll.json "$PYTHON" research/benchmarks/enroll.py                                                         # 10 s

@@ -146,14 +146,10 @@ class Dialogue(Loop):
         self.chat.add(concept)
         say(f"{label(concept.name, concept.display)} joins.")
 
-    def look_at(self, rest: str) -> None:
+    def look_at(self, file: str) -> None:
         """`/image FILE`: talk about another picture."""
         from plvm.images import open_image
 
-        words = words_in(rest)
-        if not words:
-            raise RequestError("Which picture?", "Say /image FILE.")
-        file = words[0] if len(words) == 1 else rest  # a path with blanks needs no quotation marks
         picture = open_image(file)
         self.chat.look_at(picture)
         self.picture = picture

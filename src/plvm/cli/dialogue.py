@@ -24,7 +24,7 @@ HELP = (
 
 class Loop:
     """Reads lines and has them answered or obeyed. An error is told, and the dialogue goes on. What a dialogue does is up to its
-    kind: `answer`, `add`, `look_at`, `who`, `list`, each given the rest of the line."""
+    kind: `answer`, `add`, `who`, `list`, each given the rest of the line, and `look_at`, given the file of a picture."""
 
     answer: Callable[[str], None]
     add: Callable[[str], None]
@@ -64,7 +64,7 @@ class Loop:
         verb, _, rest = text.partition(" ")
         commands: dict[str, Callable[[str], None]] = {
             "/add": self.add,
-            "/image": self.look_at,
+            "/image": lambda rest: self.look_at(_file_in(rest)),
             "/who": self.who,
             "/list": self.list,
             "/help": lambda _: out(table(HELP)),
@@ -89,6 +89,13 @@ def _read() -> str:
     if not text:
         raise EOFError
     return text.strip()
+
+
+def _file_in(rest: str) -> str:
+    words = words_in(rest)
+    if not words:
+        raise RequestError("Which picture?", "Say /image FILE.")
+    return words[0] if len(words) == 1 else rest  # a path with blanks needs no quotation marks
 
 
 def words_in(rest: str) -> list[str]:

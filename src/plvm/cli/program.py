@@ -4,7 +4,9 @@ comes too late: the process is ending anyway, with the verb's exit code."""
 from __future__ import annotations
 
 import atexit
+import os
 import signal
+import sys
 
 from plvm.cli.interrupts import end_at_once
 from plvm.cli.quick import resting
@@ -16,4 +18,10 @@ def run() -> None:
     signal.signal(signal.SIGINT, lambda *_: end_at_once())
     with resting():
         from plvm.cli.main import app
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if "plvm.client" in sys.modules and isinstance(end.code, int):
+            sys.stdout.flush()
+            os._exit(end.code)  # a server did the work: what Python would tidy up here takes longer than the verb's own part
+        raise

@@ -137,7 +137,7 @@ def places(client: Client, file: str) -> list[Any]:
     """Those who are in a picture, or may be, with where they are."""
     from plvm.client import data_uri
 
-    people: list[Any] = client.post("/v1/describe", {"image": data_uri(file)})["people"]
+    people: list[Any] = client.post("/v1/recognize", {"image": data_uri(file), "places": True})["people"]
     return people
 
 

@@ -45,12 +45,8 @@ class RemoteDialogue(Loop):
         else:
             say(f"{called} joins.")
 
-    def look_at(self, rest: str) -> None:
+    def look_at(self, file: str) -> None:
         """`/image FILE`: talk about another picture."""
-        words = words_in(rest)
-        if not words:
-            raise RequestError("Which picture?", "Say /image FILE.")
-        file = words[0] if len(words) == 1 else rest  # a path with blanks needs no quotation marks
         self.picture, self.image, self.said = [picture_part(file)], file, []
         say("Looking at it; everyone stays in the dialogue.")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import sys
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +21,12 @@ from plvm.errors import RequestError
 from plvm.runtime import home_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plvm.server.audit import AuditLog
     from plvm.server.limits import Limits
+    from plvm.server.replicas import Cluster
+    from plvm.server.service import Service
     from plvm.vllm.wire import Vllm
 
 KEY_FILE = "keys.json"
@@ -126,13 +131,48 @@ class PrivacyOptions:
                "looked at once a day.", show_default="keep everybody"),
     ] = None  # fmt: skip
 
-    def parts(self) -> tuple[AuditLog | None, int | None]:
-        """The log, and the days. Raises RequestError."""
-        from plvm.server.audit import AuditLog
-
+    def check(self) -> None:
+        """Raise RequestError for what cannot be done."""
         if self.retention_days is not None and self.retention_days < 1:
             raise RequestError("--retention-days has to be 1 or more.", "Leave it out to keep everybody.")
-        return None if self.audit is None else AuditLog(self.audit.expanduser(), names=self.audit_names), self.retention_days
+        self.log()
+
+    def log(self) -> AuditLog | None:
+        """Where it is noted. Raises RequestError."""
+        from plvm.server.audit import AuditLog
+
+        return None if self.audit is None else AuditLog(self.audit.expanduser(), names=self.audit_names)
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """Whether one process answers, or many."""
+
+    ray: Annotated[bool, Option("--ray", help="Answer with several replicas of the model, in Ray Serve.")] = False
+    replicas: Annotated[int, Option("--replicas", metavar="N", help="So many, with --ray; on --device cuda each has a GPU.")] = 2
+    ray_address: Annotated[
+        str,
+        Option("--ray-address", metavar="ADDRESS", help="The Ray cluster that they run in; the store has to be PostgreSQL then.",
+               show_default="one that is started here"),
+    ] = "local"  # fmt: skip
+
+    def cluster(self, device: str | None) -> Cluster | None:
+        """Where the replicas run; None: there are none. Raises RequestError."""
+        if not self.ray:
+            if self != RayOptions():
+                raise RequestError("--replicas and --ray-address are of use with --ray alone.", "Add --ray, or leave them out.")
+            return None
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is told to Ray's makers
+        os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")  # a busy machine takes more than Ray's 5 to start
+        if self.ray_address == "local":  # its ports are open to other machines: whoever uses one has to know this word
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        try:
+            from plvm.server.replicas import Cluster
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in PACKAGES:
+                raise
+            raise RequestError("--ray needs Ray Serve.", 'Install it: `pip install "plvm[server,replicas]"`.') from None
+        return Cluster(self.replicas, self.ray_address, float((device or "").startswith("cuda")))
 
 
 def serve(
@@ -146,6 +186,7 @@ def serve(
     engine: EngineOptions,
     browser: BrowserOptions,
     privacy: PrivacyOptions,
+    ray: RayOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
 ) -> None:
@@ -159,35 +200,67 @@ def serve(
       plvm serve --open
       plvm serve --host 0.0.0.0 --port 8080
       plvm serve --model llava-aligner --engine vllm http://gpu:8000
+      plvm serve --ray --replicas 4 --store postgresql://plvm@db/plvm
     """
     try:
-        from plvm.server.keys import KeyFile
-        from plvm.server.service import Service
         from plvm.server.serving import check_place
         from plvm.server.serving import serve as run
-        from plvm.store.database import Database
+
+        cluster = ray.cluster(model.device)
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise
         raise RequestError(f"Serving needs {error.name}.", 'Install it: `pip install "plvm[server]"`.') from None
     if not 0 <= port < 65536:
         raise RequestError(f"{port} is no port.", "A port is a number from 0 to 65535.")
+    from plvm.server.keys import KeyFile
+
     limits, origins = load.limits(), browser.origins()
-    log, days = privacy.parts()
-    file = KeyFile(_place(keys))
-    check_place(host, len(file.keys))
-    database = Database.open(store.place(), secret=store.secret())
-    service = Service(
-        model.load(engine.vllm()), database, name=Path(model.model).name, namespace=store.namespace, keys=file,
-        keys_needed=bool(file.keys), limits=limits, audit=log, days=days,
-    )  # fmt: skip
-    who = "Every request needs a key." if file.keys else "Only this machine may ask; no key is needed."
+    vllm = engine.vllm()
+    privacy.check()
+    file = KeyFile(_place(keys).absolute())
+    needed = bool(file.keys)
+    check_place(host, needed)
+    who = "Every request needs a key." if needed else "Only this machine may ask; no key is needed."
+    name = Path(model.model).name
 
     def ready(address: str) -> None:
-        say(f"Serving {service.name}: the page at {address}, the API at {address}/v1. {who} Ctrl-C ends it.")
+        say(f"Serving {name}: the page at {address}, the API at {address}/v1. {who} Ctrl-C ends it.")
         browser.show(address)
 
-    run(service, host, port, origins=origins, ready=ready)
+    make = _maker(file.path, needed, limits, vllm, privacy, store, model)
+    if cluster is None:
+        run(make(), host, port, origins=origins, ready=ready)
+        return
+    from plvm.server.replicas import serve_replicas
+    from plvm.store.database import Database
+
+    cluster.check(is_file=isinstance(store.place(), Path))
+    Database.open(store.place(), secret=store.secret()).close()  # what is wrong with it is said here, and once
+    serve_replicas(make, cluster, host, port, limits=limits, origins=origins, ready=ready)
+
+
+def _maker(
+    keys: Path, needed: bool, limits: Limits, vllm: Vllm | None, privacy: PrivacyOptions, store: o.StoreOptions,
+    model: o.ModelOptions,
+) -> Callable[[], Service]:
+    """What makes the service, also in another process and another folder."""
+    place, secret, name, folder = store.place(), store.secret(), Path(model.model).name, Path(model.model).expanduser()
+    place = place.absolute() if isinstance(place, Path) else place
+    model = replace(model, model=str(folder.absolute())) if folder.is_dir() else model
+    privacy = replace(privacy, audit=privacy.audit and privacy.audit.expanduser().absolute())
+
+    def make() -> Service:
+        from plvm.server.keys import KeyFile
+        from plvm.server.service import Service
+        from plvm.store.database import Database
+
+        return Service(
+            model.load(vllm), Database.open(place, secret=secret), name=name, namespace=store.namespace, keys=KeyFile(keys),
+            keys_needed=needed, limits=limits, audit=privacy.log(), days=privacy.retention_days,
+        )  # fmt: skip
+
+    return make
 
 
 def new_key(

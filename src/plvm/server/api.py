@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -17,7 +17,6 @@ import plvm
 from plvm.errors import PlvmError
 from plvm.server import chat_routes, concepts_routes, files_routes, looking_routes, page_routes, state_routes
 from plvm.server.audit import Audited
-from plvm.server.caller import Rates
 from plvm.server.counters import Counted, Figures
 from plvm.server.errors_schema import of_validation, response_of
 from plvm.server.guard import Guard, TooLarge
@@ -28,23 +27,28 @@ from plvm.server.service import Service
 ABOUT = "A vision-language model that knows people by name, behind the API that OpenAI's clients speak."
 LOG = logging.getLogger("plvm.server")
 DAY = 86_400.0  # seconds
+FOLLOW = 5.0  # seconds between two looks at what other replicas have changed
 GRACE = 30.0  # seconds for the answers that are being written when the server stops
 
 
-def build_api(service: Service, origins: Collection[str] = ()) -> FastAPI:
+def build_api(service: Service, origins: Collection[str] = (), *, replica: str = "") -> FastAPI:
     """The application that serves `service`; its worker lives as long as the application runs. Pages of `origins`, such as
-    "https://photos.example", may use it, of others only its own."""
+    "https://photos.example", may use it, of others only its own. Where it is the `replica` of
+    that name its figures are marked so, and whom another one forgets it forgets."""
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
         service.worker.start()
-        keeping = asyncio.create_task(_forget_the_stale(service))
+        keeping = [asyncio.create_task(_again(service.forget_stale, DAY))] if service.days is not None else []
+        if replica:
+            keeping.append(asyncio.create_task(_again(service.follow, FOLLOW)))
         yield
-        keeping.cancel()
+        for task in keeping:
+            task.cancel()
         await asyncio.to_thread(service.stop, GRACE)
 
     api = FastAPI(title="plvm", version=plvm.__version__, description=ABOUT, lifespan=living, docs_url=None, redoc_url=None)
-    api.state.service, api.state.figures, api.state.rates = service, Figures(), Rates(service.limits.per_minute)
+    api.state.service, api.state.figures = service, Figures(replica)
     for routes in (chat_routes, concepts_routes, files_routes, looking_routes, state_routes, page_routes):
         api.include_router(routes.router)
     api.mount("/page", page_routes.files)
@@ -59,14 +63,14 @@ def build_api(service: Service, origins: Collection[str] = ()) -> FastAPI:
     return api
 
 
-async def _forget_the_stale(service: Service) -> None:
-    """Forget, now and once a day, whom nobody uses for longer than the service keeps them."""
-    while service.days is not None:
+async def _again(what: Callable[[], None], seconds: float) -> None:
+    """Do something now, and again after so many seconds."""
+    while True:
         try:
-            await asyncio.to_thread(service.forget_stale)
-        except PlvmError as error:  # the store is busy, for example: tomorrow is another day
-            LOG.error("those that are not used could not be forgotten: %s", error.message)
-        await asyncio.sleep(DAY)
+            await asyncio.to_thread(what)
+        except PlvmError as error:  # the store is busy, for example: next time
+            LOG.error("%s", error.line)
+        await asyncio.sleep(seconds)
 
 
 def _tell_errors(api: FastAPI) -> None:

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from plvm.choosing import CROWD, names_in
 from plvm.engine.decoding import Completion
 from plvm.errors import PlvmError, UnknownConceptError
+from plvm.naming.display import resolve
 from plvm.naming.mentions import marked
 from plvm.server.caller import caller_of
 from plvm.server.chat_schema import AssistantMessage, ChatRequest, ChatResponse, Choice, Ours, TokenDetails, Usage
@@ -95,17 +96,20 @@ def _guest(number: int, guest: Any) -> Guest:
 def _people(
     service: Service, namespace: str, dialogue: Dialogue, wanted: list[str], guests: bool
 ) -> tuple[list[Concept], list[str]]:
-    """The stored concepts that may be in the prompt, and the words of those that must be: whoever is named or wanted; else
-    everybody, where nobody comes with the request."""
-    store = service.store(namespace)
-    people = store.people()
-    texts = [dialogue.question, *(question for question, _ in dialogue.said)]
-    named = [name for text in texts for name in names_in(marked(text, people)) if name in people]
-    must = list(dict.fromkeys([*store.check_known(*wanted), *named]))
-    aligner = service.vlm.fingerprint
-    if must or guests or (dialogue.picture is None and len(people) > CROWD):
-        return [store.get(name, aligner=aligner) for name in must], must
-    return store.list(aligner=aligner), []
+    """The stored concepts that may be in the prompt, and the words of those that the question or the request names. Whoever was
+    named earlier may be there, too; where nobody is named now and nobody comes with the request, everybody may."""
+    must: list[str] = []
+
+    def choice(people: dict[str, str]) -> list[str] | None:
+        def named(text: str) -> list[str]:
+            return [name for name in names_in(marked(text, people)) if name in people]
+
+        must.extend(dict.fromkeys([*(resolve(name, people) or name for name in wanted), *named(dialogue.question)]))
+        if not must and not guests and (dialogue.picture is not None or len(people) <= CROWD):
+            return None
+        return [*must, *(name for question, _ in dialogue.said for name in named(question))]
+
+    return service.store(namespace).chosen(choice, aligner=service.vlm.fingerprint), must
 
 
 class _Reply:

@@ -13,19 +13,20 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class Figures:
-    """Counts of one server; the names of routes are in them, nobody's names."""
+    """Counts of one server, marked as those of `replica` where there are many; routes' names are in them, nobody's names."""
 
     media_type = CONTENT_TYPE_LATEST
 
-    def __init__(self) -> None:
+    def __init__(self, replica: str = "") -> None:
         self.registry = CollectorRegistry()
         r = self.registry
-        self._requests = Counter("plvm_requests", "Requests by route and status.", ("route", "status"), registry=r)
+        self._own = {"replica": replica} if replica else {}
+        self._requests = Counter("plvm_requests", "Requests by route and status.", ("route", "status", *self._own), registry=r)
         self._seconds = Histogram(
-            "plvm_request_seconds", "Seconds until an answer began.", ("route",), buckets=SECONDS, registry=r
+            "plvm_request_seconds", "Seconds until an answer began.", ("route", *self._own), buckets=SECONDS, registry=r
         )
         self._gauges = {
-            name: Gauge(f"plvm_{name}", about, registry=r)
+            name: Gauge(f"plvm_{name}", about, tuple(self._own), registry=r)
             for name, about in (
                 ("waiting", "Jobs in the queue."),
                 ("writing", "Answers that are being written."),
@@ -38,8 +39,8 @@ class Figures:
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._requests.labels(route=route, status=str(status), **self._own).inc()
+        self._seconds.labels(route=route, **self._own).observe(seconds)
 
     def text(self, service: Service) -> bytes:
         """All of them, as Prometheus reads them."""
@@ -47,7 +48,7 @@ class Figures:
         held = service.vlm.engine.prefixes.bytes, service.sessions.bytes
         now = worker.waiting, worker.writing, worker.restarts, worker.tokens, *held
         for gauge, value in zip(self._gauges.values(), now, strict=True):
-            gauge.set(value)
+            (gauge.labels(**self._own) if self._own else gauge).set(value)
         return generate_latest(self.registry)
 
 

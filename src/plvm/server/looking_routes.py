@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from plvm.personal import Personal
-from plvm.presence.roll import Presence
+from plvm.presence.roll import Presence, with_places
 from plvm.presence.verdicts import NO, YES
 from plvm.server.chat_routes import Caller
 from plvm.server.chat_schema import PIXEL, GuestIn, Strict
@@ -31,6 +32,12 @@ class PictureIn(Strict):
     model: str | None = None
     image: str
     concepts: list[GuestIn | str] = Field(default=[], max_length=64)
+
+
+class RecognizeIn(PictureIn):
+    """With `places` the model says where those are who may be there; otherwise nobody has a place."""
+
+    places: bool = False
 
 
 class PersonOut(BaseModel):
@@ -69,15 +76,16 @@ class Described(BaseModel):
 
 
 @router.post("/v1/recognize", response_model=Recognized)
-async def recognize(body: PictureIn, request: Request, namespace: Caller) -> Any:
+async def recognize(body: RecognizeIn, request: Request, namespace: Caller) -> Any:
     """Say of everybody whether they are in a picture: yes, no or unsure."""
     service: Service = request.app.state.service
-    picture, visitors, stored = await asyncio.to_thread(_read, service, namespace, body)
 
-    def work(vlm: Personal) -> Recognized:
-        concepts = _everybody(service, vlm, visitors, stored)
+    def work(vlm: Personal, picture: Any, concepts: list[Concept]) -> Recognized:
         seen = vlm.look(picture, namespace=namespace)
         found = vlm.verdicts([picture], concepts, namespace=namespace)[0] if concepts else []
+        if body.places:
+            there = {p.name: p for p in with_places(vlm.engine, picture, concepts, found, namespace=namespace)}
+            found = [there.get(p.name, p) for p in found]
         ranks = {YES: 0, NO: 2}
         found = sorted(found, key=lambda p: (ranks.get(p.verdict, 1), -p.evidence))
         return Recognized(
@@ -85,17 +93,15 @@ async def recognize(body: PictureIn, request: Request, namespace: Caller) -> Any
             calibrated=vlm.calibration.verdicts.calibrated, unlike=_rounded(seen.unlike),
         )  # fmt: skip
 
-    return await _noted(service, namespace, await service.compute(work))
+    return await _seen(service, namespace, body, work)
 
 
 @router.post("/v1/describe", response_model=Described)
 async def describe(body: PictureIn, request: Request, namespace: Caller) -> Any:
     """Describe a picture in a sentence or two, with the names of those who are there."""
     service: Service = request.app.state.service
-    picture, visitors, stored = await asyncio.to_thread(_read, service, namespace, body)
 
-    def work(vlm: Personal) -> Described:
-        concepts = _everybody(service, vlm, visitors, stored)
+    def work(vlm: Personal, picture: Any, concepts: list[Concept]) -> Described:
         answer, found = vlm.describe(picture, concepts, namespace=namespace)
         people = [_out(p, concepts) for p in found]
         return Described(
@@ -103,11 +109,16 @@ async def describe(body: PictureIn, request: Request, namespace: Caller) -> Any:
             tags=[p.shown for p in people if p.verdict == YES], unlike=_rounded(answer.unlike),
         )  # fmt: skip
 
-    return await _noted(service, namespace, await service.compute(work))
+    return await _seen(service, namespace, body, work)
 
 
-async def _noted(service: Service, namespace: str, seen: Seen) -> Seen:
-    """What was seen; the store notes that those who are surely there were used."""
+async def _seen(
+    service: Service, namespace: str, body: PictureIn, work: Callable[[Personal, Any, list[Concept]], Seen]
+) -> Seen:
+    """What `work` sees in the picture of a request, of those whom it asks about; the store notes that those who are surely there
+    were used."""
+    picture, visitors, stored = await asyncio.to_thread(_read, service, namespace, body)
+    seen = await service.compute(lambda vlm: work(vlm, picture, _everybody(service, vlm, visitors, stored)))
     await asyncio.to_thread(service.store(namespace).used, [p.name for p in seen.people if p.verdict == YES])
     return seen
 
@@ -125,11 +136,10 @@ def _read(service: Service, namespace: str, body: PictureIn) -> tuple[Any, list[
             where = f"concepts[{i}].images"
             images = [(image, f"{where}[{j}]") for j, image in enumerate(one.images)]
             visitors.append(service.visitor(namespace, one.name, images))
-    store, aligner = service.store(namespace), service.vlm.fingerprint
-    if names:
-        stored = [store.get(word, aligner=aligner) for word in store.check_known(*names)]
+    if names or not visitors:
+        stored = service.store(namespace).chosen(lambda _: names or None, aligner=service.vlm.fingerprint)
     else:
-        stored = [] if visitors else store.list(aligner=aligner)
+        stored = []
     return picture, visitors, stored
 
 

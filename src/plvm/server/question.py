@@ -26,7 +26,8 @@ Said = tuple[tuple[str, str], ...]
 @dataclass(eq=False)
 class Question:
     """`text` about `picture`, after what was `said` about it. `stored` are the concepts that may be in the prompt, `named` the
-    words of those that must be; of more than four that nobody names the likeliest are. `visitors` come with the question.
+    words of those that must be. Where it names nobody, everybody is in it, of more than four the likeliest and whoever was named
+    earlier. `visitors` come with the question.
 
     `look` and `prepare` run in the model thread; then `concepts` are those in the prompt."""
 
@@ -94,23 +95,17 @@ class Question:
         return text if self.words else with_display_names(text, self.concepts)
 
     def _chosen(self, vlm: Personal, start: ImagePrefix, everybody: Sequence[Concept]) -> Sequence[Concept]:
-        """Those who are in the prompt: whoever is named; without names everybody, or of a crowd the likeliest."""
-        named = set(self.named) | self._named_guests(everybody)
-        if named:
-            return [c for c in everybody if c.name in named]
-        if len(everybody) <= CROWD:
+        """Those who are in the prompt: whoever is named, now or earlier; where nobody is now, the likeliest, too."""
+        now, earlier = set(self.named) | _named(self.text, everybody), set[str]()
+        for text in (text for turn in self.said for text in turn):
+            earlier |= _named(text, everybody)
+        if not now and len(everybody) <= CROWD:
             return everybody
-        if self.picture is None:
-            return []
-        chances = vlm.recognize([start.settled], everybody, namespace=self.namespace)[0]
-        best = sorted(range(len(everybody)), key=lambda i: -chances[i])[:CROWD]
-        return [everybody[i] for i in sorted(best)]
-
-    def _named_guests(self, everybody: Sequence[Concept]) -> set[str]:
-        people = {c.name: c.display for c in everybody}
-        texts = (self.text, *(text for turn in self.said for text in turn))
-        found = " ".join(marked(text, people) for text in texts)
-        return {name for name in people if f"<{name}>" in found}
+        if not now and self.picture is not None:
+            chances = vlm.recognize([start.settled], everybody, namespace=self.namespace)[0]
+            best = sorted(range(len(everybody)), key=lambda i: -chances[i])[:CROWD]
+            earlier |= {everybody[i].name for i in best}
+        return [c for c in everybody if c.name in now | earlier]
 
     def _windowed(self, vlm: Personal, said: Said) -> Said:
         """The turns that are read: all, or where there are more than the template reads, as many as are left when it moves on by
@@ -124,6 +119,12 @@ class Question:
     def _fits(self, vlm: Personal, request: Request) -> bool:
         window = window_of(vlm.backbone, vlm.prompt, self.params.max_tokens)
         return window.holds(vlm.backbone, vlm.prompt, request)
+
+
+def _named(text: str, everybody: Sequence[Concept]) -> set[str]:
+    people = {c.name: c.display for c in everybody}
+    text = marked(text, people)
+    return {name for name in people if f"<{name}>" in text}
 
 
 def first_words(vlm: Personal, question: Question, done: Completion, most: int) -> list[tuple[str, float]]:

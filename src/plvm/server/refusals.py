@@ -25,6 +25,7 @@ class Refusal(PlvmError):
     ) -> None:
         super().__init__(message, hint)
         self.status, self.code, self.param, self.retry_after = status, code, param, retry_after
+        self.args = status, code, message, hint  # what it is made of anew where it comes from another process
 
 
 STATUS: tuple[tuple[type[PlvmError], int, str], ...] = (  # the first that fits

@@ -23,6 +23,7 @@ from plvm.server.keys import KeyFile
 from plvm.server.limits import Limits
 from plvm.server.pictures import bytes_of, opened, picture_of
 from plvm.server.question import Question
+from plvm.server.rates import Rates
 from plvm.server.refusals import Refusal
 from plvm.server.sessions import Sessions
 from plvm.server.uploads import Uploads
@@ -31,6 +32,7 @@ from plvm.server.worker import Job, Worker
 from plvm.store import ConceptStore
 from plvm.store.database import Database
 from plvm.store.reader import namespaces
+from plvm.store.store_tables import editions
 from plvm.types import SamplingParams
 
 T = TypeVar("T")
@@ -50,10 +52,12 @@ class Service:
         self.keys, self.keys_needed, self.limits = keys, keys_needed, limits
         self.audit, self.days = audit, days
         self.uploads = Uploads(limits.file_seconds, limits.file_bytes)
+        self.rates = Rates(limits.per_minute)
         self.sessions = Sessions(limits.session_bytes)
         self.visitors = Visitors(limits.guests)
         self.worker = Worker(vlm, batch=limits.batch, queue=limits.queue, look=self._look)
         self._digests: OrderedDict[tuple[str, str], str] = OrderedDict()  # namespace, digest of a file -> that of its pixels
+        self._editions: dict[str, str] = {}  # of the namespaces of the store, when `follow` looked last
         self.created = int(time.time())
 
     @property
@@ -187,6 +191,17 @@ class Service:
                 self.left(namespace, entry.name, entry.references)
                 if self.audit is not None:
                     self.audit.note("forgot who was not used", namespace=namespace, name=entry.name, days=self.days)
+
+    def follow(self) -> None:
+        """Drop what was computed for the namespaces that have changed since this was called last: another process may have
+        forgotten somebody. Raises StoreError."""
+        with self.database.transaction(write=False) as connection:
+            before, self._editions = self._editions, editions(connection)
+        for namespace, edition in self._editions.items():
+            if before.get(namespace) != edition:
+                self.sessions.forget(namespace)
+                self.visitors.forget(namespace)
+                self.vlm.engine.prefixes.forget(namespace=namespace)
 
     def left(self, namespace: str, word: str, pictures: Sequence[bytes]) -> None:
         """Drop what was computed of somebody who is not known any more by these pictures."""

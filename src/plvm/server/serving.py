@@ -31,7 +31,7 @@ def serve(
     check_place(host, 0 if service.open_to_all else 1)
     config = uvicorn.Config(
         build_api(service, origins), host=host, port=port, log_level="warning", access_log=False, server_header=False,
-        timeout_graceful_shutdown=int(GRACE), h11_max_incomplete_event_size=64 * 1024,
+        timeout_graceful_shutdown=int(GRACE), http="h11", h11_max_incomplete_event_size=64 * 1024,
     )  # fmt: skip
     _Server(config, ready).run_or_refuse()
 

@@ -119,10 +119,19 @@ class ConceptStore:
     def get(self, name: str, *, aligner: str | None = None) -> Concept:
         """The concept called `name`: its word or its display name. Raises UnknownConceptError; AlignerMismatchError if an
         Aligner made it that is not the one with the fingerprint `aligner`; StoreError if it is damaged."""
+        return self.chosen(lambda _: [name], aligner=aligner)[0]
+
+    def chosen(self, choice: Callable[[dict[str, str]], Iterable[str] | None], *, aligner: str | None = None) -> Concepts:
+        """Those who are called by the names that `choice` gives, in its order, each once; `choice` is given `people`. None: all,
+        as `list` has them. All is read at one moment. Raises as `get` and `list` do."""
         with self._database.transaction(write=False) as connection:
-            found = self._whole(connection, [name])
-        check_aligner(found, aligner)
-        return found[0]
+            reader = self._reader(connection)
+            names = choice(reader.people())
+            found = reader.found() if names is None else Found(self._whole(connection, names), [])
+        if names is None:
+            self._tell(found)
+        check_aligner(found.whole, aligner)
+        return found.whole
 
     def names(self) -> Names:
         """The names of all concepts, sorted."""
@@ -190,11 +199,7 @@ class ConceptStore:
 
         Raises AlignerMismatchError, naming all that another Aligner made than the one with the fingerprint `aligner`
         (None: any may have)."""
-        with self._database.transaction(write=False) as connection:
-            found = self._reader(connection).found()
-        self._tell(found)
-        check_aligner(found.whole, aligner)
-        return found.whole
+        return self.chosen(lambda _: None, aligner=aligner)
 
     def rename(self, old: str, new: str) -> str:
         """Call the concept `old` `new`; returns its word from now on. Raises UnknownConceptError, DuplicateConceptError,
@@ -258,8 +263,9 @@ class ConceptStore:
         self._tell(found)
         if not found.whole:
             raise StoreError("There is no concept to export.", "Add one first: `plvm add NAME PICTURE`.")
-        write_archive(Path(path), found.whole, replace=replace)
-        return [concept.name for concept in found.whole]
+        whole = sorted(found.whole, key=lambda concept: concept.name)
+        write_archive(Path(path), whole, replace=replace)
+        return [concept.name for concept in whole]
 
     def import_(self, path: str | Path, *, replace: bool = False) -> Names:
         """Add all concepts of an exported file, or none: nothing changes on any failure. Returns their names.
@@ -356,11 +362,13 @@ class ConceptStore:
             raise
 
     def _whole(self, connection: Connection, names: Iterable[str]) -> Concepts:
-        """The concepts called `names`, sorted by name. Raises UnknownConceptError; StoreError for the first damaged one."""
+        """The concepts called `names`, in their order, each once. Raises UnknownConceptError; StoreError for the first damaged
+        one."""
         reader = self._reader(connection)
         known = dict.fromkeys(self._known(connection, name) for name in names)
         ids = reader.ids()
         found = reader.found([ids[name] for name in known])
         if found.damaged:
             raise set_aside(found.damaged[0])
-        return found.whole
+        whole = {concept.name: concept for concept in found.whole}
+        return [whole[name] for name in known]

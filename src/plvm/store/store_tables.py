@@ -126,6 +126,12 @@ def edition_of(connection: Connection, namespace: str) -> str | None:
     return get_property(connection, _EDITION + namespace)
 
 
+def editions(connection: Connection) -> dict[str, str]:
+    """`edition_of` every namespace that ever changed."""
+    rows = connection.execute(select(properties.c.key, properties.c.value).where(properties.c.key.startswith(_EDITION)))
+    return {key.removeprefix(_EDITION): value for key, value in rows}
+
+
 def new_edition(connection: Connection, namespace: str) -> None:
     """Note that a namespace has changed."""
     set_property(connection, _EDITION + namespace, secrets.token_hex(8))
