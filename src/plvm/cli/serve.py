@@ -8,6 +8,7 @@ import secrets
 import sys
 import webbrowser
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated
@@ -81,16 +82,16 @@ class EngineOptions:
                show_default="computed here"),
     ] = None  # fmt: skip
 
-    def vllm(self) -> Vllm | None:
-        """The vLLM server; None: there is none. Raises RequestError."""
+    def maker(self) -> Callable[[], Vllm | None]:
+        """What makes the client of the vLLM server, also in another process; without a server, None. Raises RequestError."""
         if self.engine is None:
-            return None
+            return lambda: None
         kind, url = self.engine
         if kind != "vllm":
             raise RequestError(f"There is no engine {kind[:40]!r}.", "Write --engine vllm URL, or leave it out.")
         from plvm.vllm.wire import Vllm
 
-        return Vllm(url, os.environ.get("VLLM_API_KEY", ""))
+        return partial(Vllm, url, os.environ.get("VLLM_API_KEY", ""))
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def serve(
     from plvm.server.keys import KeyFile
 
     limits, origins = load.limits(), browser.origins()
-    vllm = engine.vllm()
+    vllm = engine.maker()
     privacy.check()
     file = KeyFile(_place(keys).absolute())
     needed = bool(file.keys)
@@ -241,8 +242,8 @@ def serve(
 
 
 def _maker(
-    keys: Path, needed: bool, limits: Limits, vllm: Vllm | None, privacy: PrivacyOptions, store: o.StoreOptions,
-    model: o.ModelOptions,
+    keys: Path, needed: bool, limits: Limits, vllm: Callable[[], Vllm | None], privacy: PrivacyOptions,
+    store: o.StoreOptions, model: o.ModelOptions,
 ) -> Callable[[], Service]:
     """What makes the service, also in another process and another folder."""
     place, secret, name, folder = store.place(), store.secret(), Path(model.model).name, Path(model.model).expanduser()
@@ -256,7 +257,7 @@ def _maker(
         from plvm.store.database import Database
 
         return Service(
-            model.load(vllm), Database.open(place, secret=secret), name=name, namespace=store.namespace, keys=KeyFile(keys),
+            model.load(vllm()), Database.open(place, secret=secret), name=name, namespace=store.namespace, keys=KeyFile(keys),
             keys_needed=needed, limits=limits, audit=privacy.log(), days=privacy.retention_days,
         )  # fmt: skip
 
