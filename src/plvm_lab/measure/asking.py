@@ -149,13 +149,14 @@ def _turn(bench: Bench, naive: Naive, picture: Image.Image, request: Request, wr
     )  # fmt: skip
     own, seen = ours.answer.computed_tokens, request.state.length
     flops = layer_flops(backbone, own, seen + own / 2)
-    width = backbone.vocabulary_size
+    width, first = backbone.vocabulary_size, ours.first
+    assert first is not None  # it was computed here
     return {
         "unit": "turn", "image_tokens": bench.image_tokens, "times": times, **ratios(times),
         "tokens": {"ours": own, "naive": len(prompt)}, "flops": flops,
         "share_of_matmul": flops / times["ours"]["seconds"] / bench.ceiling.flops,
         "bytes": {"keys_and_values": sum(t.nbytes for pair in request.state.past for t in pair)},
-        "difference": float((ours.first[:width] - logits[:width])[ours.first[:width].isfinite()].abs().max()),
+        "difference": float((first[:width] - logits[:width])[first[:width].isfinite()].abs().max()),
     }  # fmt: skip
 
 

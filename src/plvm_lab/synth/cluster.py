@@ -45,7 +45,7 @@ def make_on_ray(job: Job, shards: Sequence[Shard], address: str, workers: int) -
         gpus = 1 if str(job.spec.options.get("device") or "").startswith("cuda") else 0
         actor: Any = ray.remote(num_cpus=1, num_gpus=gpus)(ShardActor)
         job = replace(job, folder=job.folder.resolve())
-        pool = ActorPool([actor.remote(job) for _ in range(min(workers, max(1, len(shards))))])
+        pool: Any = ActorPool([actor.remote(job) for _ in range(min(workers, max(1, len(shards))))])
         yield from pool.map_unordered(lambda a, shard: a.make.remote(shard), shards)
     except ray.exceptions.RayTaskError as error:
         cause = error.cause if isinstance(error.cause, PlvmError) else None
