@@ -172,4 +172,4 @@ def test_those_whom_nobody_used_are_forgotten_after_a_dry_run(friends: Shell, mo
 def test_a_note_of_consent_is_shown(friends: Shell) -> None:
     friends("add", "kim", "party.png", "--consent", "signed on 2026-11-28")
     assert "signed on 2026-11-28" in friends("show", "kim") and json.loads(friends("show", "kim", "--json"))["consent"]
-    assert "--consent belong" in friends.refuses("add", "--re-enrol", "--consent", "all")[0]
+    assert "belong to one name" in friends.refuses("add", "--re-enrol", "--consent", "all")[0]

@@ -203,18 +203,12 @@ def serve(
       plvm serve --model llava-aligner --engine vllm http://gpu:8000
       plvm serve --ray --replicas 4 --store postgresql://plvm@db/plvm
     """
-    try:
-        from plvm.server.serving import check_place
-        from plvm.server.serving import serve as run
-
-        cluster = ray.cluster(model.device)
-    except ModuleNotFoundError as error:
-        if error.name not in PACKAGES:
-            raise
-        raise RequestError(f"Serving needs {error.name}.", 'Install it: `pip install "plvm[server]"`.') from None
+    cluster = _cluster(ray, model.device)
     if not 0 <= port < 65536:
         raise RequestError(f"{port} is no port.", "A port is a number from 0 to 65535.")
     from plvm.server.keys import KeyFile
+    from plvm.server.serving import check_place
+    from plvm.server.serving import serve as run
 
     limits, origins = load.limits(), browser.origins()
     vllm = engine.maker()
@@ -239,6 +233,18 @@ def serve(
     cluster.check(is_file=isinstance(store.place(), Path))
     Database.open(store.place(), secret=store.secret()).close()  # what is wrong with it is said here, and once
     serve_replicas(make, cluster, host, port, limits=limits, origins=origins, ready=ready)
+
+
+def _cluster(ray: RayOptions, device: str | None) -> Cluster | None:
+    """Where replicas run; None: this process serves. Raises RequestError where a package is missing."""
+    try:
+        import plvm.server.serving  # noqa: F401
+
+        return ray.cluster(device)
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
+            raise
+        raise RequestError(f"Serving needs {error.name}.", 'Install it: `pip install "plvm[server]"`.') from None
 
 
 def _maker(

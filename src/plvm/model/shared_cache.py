@@ -32,8 +32,8 @@ class SharedCache:
         self._parts = parts
 
     def repeated(self, own: int) -> tuple[KeyValues, Tensor]:
-        """The same for a language model that looks at keys itself: copies for every row, right-padded to P columns, and what a
-        row sees of them and of `own` tokens of its own, bool[N, P + own]."""
+        """What is shared, for a language model that looks at keys itself: copies for every row, right-padded to P columns, and
+        what a row sees of them and of `own` tokens of its own, bool[N, P + own]."""
         lengths = [(past[0][0].shape[2], rows) for past, rows in self._parts]
         most = max(length for length, _ in lengths)
 

@@ -12,7 +12,7 @@ from plvm_lab.evaluate import multi_concept, multiple_choice
 from plvm_lab.evaluate.benchmark_scenes import SMALL, VALIDATION, VERSION, BenchmarkScenes, Size
 from plvm_lab.evaluate.drawings import Drawings
 from plvm_lab.evaluate.items import Caption, Choice, Pair, Script, Who
-from plvm_lab.evaluate.protocols import PARTS
+from plvm_lab.evaluate.protocols import FACE_PARTS, PARTS
 from plvm_lab.portraits.questions import VISUAL_KINDS
 
 __all__ = ["SMALL", "VALIDATION", "VERSION", "Benchmark", "Size", "portraits"]
@@ -33,7 +33,7 @@ class Benchmark(BenchmarkScenes):
     def parts(self) -> tuple[str, ...]:
         """All parts of the suite that it has items for; "validation" where there is another split to choose a threshold
         on."""
-        without = {"recognition_several"} | ({"validation"} if self.validation is None else set())
+        without = {"recognition_several", *FACE_PARTS} | ({"validation"} if self.validation is None else set())
         return tuple(part for part in PARTS if part not in without)
 
     @cached_property

@@ -185,6 +185,7 @@ def ask_dialogues(harness: Harness) -> Iterator[Record]:
                     }  # fmt: skip
 
 
+FACE_PARTS = ("conditions", "where", "how_many", "crowd")  # of photographs of faces alone
 PARTS: dict[str, Part] = {
     "recognition": Part(RECOGNIZE, lambda b: int(b.asked.sum()), ask_recognition, figures.recognition_figures),
     "validation": Part(RECOGNIZE, lambda b: b.validation.present.size, ask_validation, figures.recognition_figures),

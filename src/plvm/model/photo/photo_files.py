@@ -78,7 +78,7 @@ class PhotoSettings:
 
     @classmethod
     def read(cls, folder: Path) -> PhotoSettings:
-        """Those of a model's folder. Raises CheckpointError."""
+        """The settings that are in a model's folder. Raises CheckpointError."""
         return cls(read_value(FaceSettings, folder / PROCESSOR), read_value(ThingSettings, folder / THINGS))
 
 
