@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,8 +169,9 @@ def fleet(f: Fleet, full: Mapping[str, Any], facts: Mapping[str, Any]) -> list[t
 # ---- the report
 
 
-def shown(found: Mapping[str, Sequence[Point]], lines: Sequence[tuple[str, str, str]], name: str) -> Shown:
+def shown(figures: Mapping[str, Any]) -> Shown:
     """The curves as a table, and the fleet."""
+    found, lines, name = figures["curves"], [tuple(line) for line in figures["fleet"]["lines"]], figures["subject"]
     rows = tuple(
         (what, f"{p['x']:,.0f}", lasting(p["seconds"]), lasting(p["predicted"]), f"{p['seconds'] / p['predicted']:.2f}",
          FORMULAS[what])
@@ -203,7 +204,7 @@ def main() -> None:
         what: {"measured": [(p["x"], p["seconds"]) for p in own], "predicted": [(p["x"], p["predicted"]) for p in own]}
         for what, own in found.items()
     }), encoding="utf-8")  # fmt: skip
-    write_result(arguments.out, arguments.seed, figures, shown(found, lines, arguments.subject))
+    write_result(arguments.out, arguments.seed, figures, shown(figures))
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def figures_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def shown(content: Mapping[str, Any]) -> Shown:
     """A row for each kind of picture."""
     header = ("pictures", "n", "found", "wrong name", "exactly those who are there")
-    rows = tuple((kind, f["n"], f["found"], f["wrong"], f["exact"]) for kind, f in content["figures"].items())
+    rows = tuple((kind, str(f["n"]), f["found"], f["wrong"], f["exact"]) for kind, f in content["figures"].items())
     note = (
         f"Percent, {content['households']} households of four who come with the request; intervals over households. A wrong name "
         "beside a stranger is the stranger taken for somebody of the household."

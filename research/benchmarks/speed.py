@@ -24,7 +24,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,13 @@ def main() -> None:
         file = arguments.out / f"speed_{name}.json"
         if arguments.parts or not file.exists():
             rows = list(part(name, arguments.device, arguments.rounds, arguments.seed, SHORT if arguments.short else Size()))
-            figures: dict[str, Any] = {"n": arguments.rounds, "device": arguments.device, "rows": rows}
-            write_result(file, arguments.seed, figures, Shown((table_of_rows(TITLES[name], rows),)))
+            figures: dict[str, Any] = {"part": name, "n": arguments.rounds, "device": arguments.device, "rows": rows}
+            write_result(file, arguments.seed, figures, shown(figures))
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """A row for every measurement of a part."""
+    return Shown((table_of_rows(TITLES[figures["part"]], figures["rows"]),))
 
 
 if __name__ == "__main__":
