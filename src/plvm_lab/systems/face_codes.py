@@ -45,8 +45,12 @@ class FaceCodes(Embedding, Answers):
 
     @property
     def facts(self) -> dict[str, Any]:
-        width = int(self.processor.space.directions.shape[1])
-        return {"threshold": self.threshold, "threshold_from": self.chosen_on, "width": width}
+        return {"threshold": self.threshold, "threshold_from": self.chosen_on, "width": self.width}
+
+    @property
+    def width(self) -> int:
+        """How many numbers the code of a face has."""
+        return int(self.processor.space.directions.shape[1])
 
     def prepare(self, album: Pictures) -> None:
         """Choose the threshold on people kept for validation: the same questions about them. Raises RequestError where the
@@ -61,7 +65,7 @@ class FaceCodes(Embedding, Answers):
 
     def learn(self, name: str, *images: Image.Image) -> Face:
         """The mean direction of the codes of the pictures' faces."""
-        z = self.encoder.features(self.encoder.pixels(images))[:, 0].float().mean(0)
+        z = self.encoder.features(self.encoder.pixels(images))[:, 0].float().mean(0)[: self.width]  # then come things
         return Face(name, normalize(z, dim=-1).cpu().numpy())
 
     def answer(self, asks: Sequence[Ask]) -> list[str]:
