@@ -75,10 +75,10 @@ class Team(OneProcess):
             self.accelerator.log(dict(figures), step=step)
 
     def end(self) -> None:
-        """Close the trackers; all processes go on together."""
-        if self._tracks:
-            self.accelerator.end_training()
+        """Wait for the others, then close the trackers and what connects the processes; a process that leaves it open may abort
+        at its end."""
         self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
 
     def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         if self.size == 1:
