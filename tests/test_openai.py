@@ -63,10 +63,11 @@ class Handler(BaseHTTPRequestHandler):
             self.server.at_once += 1
             self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
         try:
-            self.act(self.server.plan(number, body))
+            what = self.server.plan(number, body)
         finally:
-            with self.server.lock:
+            with self.server.lock:  # before the answer is there: then the next question may come at once
                 self.server.at_once -= 1
+        self.act(what)
 
     def act(self, what: str) -> None:
         if what == "hang":
