@@ -25,6 +25,7 @@ HOMES = {  # a file of plvm.cli: its verbs, as the help lists them
     "calibrate": ("calibrate",),
     "import_official": ("import-official",),
     "push": ("push",),
+    "parts": ("parts",),
     "serve": ("serve", "keys"),
 }
 OTHERS = "plvm.verbs"  # the entry points of other packages: what each names adds its verbs to an app

@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -65,6 +66,11 @@ class Family(ABC):
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.image_id: int = model.config.image_token_id
+
+    @classmethod
+    def loaded(cls, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, Any] | None:
+        """(model, tokenizer, image processor) of a folder, on the CPU; None where transformers loads them as they are."""
+        return None
 
     @abstractmethod
     def template(self) -> Template:

@@ -38,9 +38,9 @@ WEIGHTS, CONFIG, TEMPLATE, TRAINING = "aligner.safetensors", "config.json", "tem
 FILES = (WEIGHTS, CONFIG, TEMPLATE, TRAINING)
 FAMILIARITY = "familiarity.safetensors"
 AGAIN = "Copy or download the folder again, or train it again."
-_NON_NEGATIVE = ("free_tokens", "row_rms", "turns")
+_NON_NEGATIVE = ("free_tokens", "turns")
 
-T = TypeVar("T", AlignerConfig, Template)
+T = TypeVar("T")
 
 
 def save_aligner(
@@ -62,14 +62,14 @@ def save_aligner(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().to("cpu", dtype).contiguous() for k, v in aligner.state_dict().items()}
-    _replace(folder / WEIGHTS, save(weights))
-    _replace(folder / TEMPLATE, _json(dataclasses.asdict(template)))
-    _replace(folder / TRAINING, _json(record))
+    write_whole(folder / WEIGHTS, save(weights))
+    write_whole(folder / TEMPLATE, as_json(dataclasses.asdict(template)))
+    write_whole(folder / TRAINING, as_json(record))
     if familiarity is not None:
         save_familiarity(folder, familiarity)
     else:
         (folder / FAMILIARITY).unlink(missing_ok=True)
-    _replace(folder / CONFIG, _json(dataclasses.asdict(aligner.config)))
+    write_whole(folder / CONFIG, as_json(dataclasses.asdict(aligner.config)))
 
 
 def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]:
@@ -79,13 +79,13 @@ def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]
     """
     folder = Path(folder)
     check_files(folder, FILES, "an Aligner")
-    config = _value(AlignerConfig, folder / CONFIG)
-    template = _value(Template, folder / TEMPLATE)
-    record = _read_json(folder / TRAINING)
-    weights = _read_weights(folder / WEIGHTS)
+    config = read_value(AlignerConfig, folder / CONFIG)
+    template = read_value(Template, folder / TEMPLATE)
+    record = read_json(folder / TRAINING)
+    weights = read_weights(folder / WEIGHTS)
     with unfilled(), torch.device("meta"):  # shapes first: what the file does not fill never gets memory
         aligner = build_aligner(config)
-    _check_weights(folder / WEIGHTS, {k: tuple(v.shape) for k, v in aligner.state_dict().items()}, weights)
+    check_weights(folder / WEIGHTS, {k: tuple(v.shape) for k, v in aligner.state_dict().items()}, weights)
     aligner.load_state_dict({k: v.float() for k, v in weights.items()}, assign=True)
     for parameter in aligner.parameters():
         parameter.requires_grad_(True)
@@ -97,7 +97,7 @@ def load_aligner(folder: str | Path) -> tuple[Aligner, Template, dict[str, Any]]
 
 def save_familiarity(folder: str | Path, familiarity: Familiarity) -> None:
     """Write a familiarity into an Aligner's folder; the Aligner's fingerprint stays."""
-    _replace(Path(folder) / FAMILIARITY, written(familiarity))
+    write_whole(Path(folder) / FAMILIARITY, written(familiarity))
 
 
 def load_familiarity(folder: str | Path) -> Familiarity | None:
@@ -138,10 +138,11 @@ def check_files(folder: Path, names: tuple[str, ...], what: str) -> None:
         raise CheckpointError(f"{folder} is not {what}, or not a whole one.", f"Missing: {', '.join(missing)}. {AGAIN}")
 
 
-def _value(kind: type[T], path: Path) -> T:
-    """A dataclass from its JSON file: unknown keys, other types and other versions are refused."""
-    data = _read_json(path)
-    fields = {f.name: f.default for f in dataclasses.fields(kind)}
+def read_value(kind: type[T], path: Path) -> T:
+    """The dataclass `kind`, whose fields all have defaults, from its JSON file. Raises CheckpointError for unknown keys, other
+    types and other versions."""
+    data = read_json(path)
+    fields = {f.name: f.default for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if "version" in fields and data.get("version") != VERSION:
         raise CheckpointError(
             f"{path} has version {data.get('version')!r}; this plvm reads version {VERSION}.",
@@ -160,13 +161,14 @@ def _check_field(path: Path, key: str, value: object, default: object) -> None:
     kind = type(default)
     fits = type(value) is kind or (kind is float and type(value) is int)
     if fits and kind in (int, float):
-        least = 0 if key in _NON_NEGATIVE else 1
+        least = 0 if kind is float or key in _NON_NEGATIVE else 1
         fits = least <= value < 2**31  # type: ignore[operator]
     if not fits:
         raise CheckpointError(f'{path}: "{key}" cannot be {json.dumps(value)[:80]}.', f"Its default is {default!r}.")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises CheckpointError."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -178,7 +180,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises CheckpointError."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -188,7 +191,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged: {error}.", AGAIN) from None
 
 
-def _check_weights(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
+def check_weights(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError where the tensors `found` in a file are not finite or not those of the `wanted` shapes."""
     shapes = {k: tuple(v.shape) for k, v in found.items()}
     if shapes != wanted:
         different = sorted(k for k in {*wanted, *shapes} if wanted.get(k) != shapes.get(k))
@@ -202,11 +206,13 @@ def _check_weights(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Map
         raise CheckpointError(f"{path} is damaged: {broken[0]} is not finite.", AGAIN)
 
 
-def _json(value: object) -> bytes:
+def as_json(value: object) -> bytes:
+    """JSON as the files of a model folder have it."""
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _replace(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(data)
     os.replace(partial, path)

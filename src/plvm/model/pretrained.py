@@ -20,12 +20,15 @@ from plvm.model.backbone_family import families
 from plvm.model.checkpoint import AGAIN, check_files
 from plvm.model.encoder import KINDS, Encoder
 from plvm.model.fetch import fetch, is_hub_id
+from plvm.model.photo.face_reference import FaceReferenceConfig
+from plvm.model.photo.photo_files import load_face_encoder
 from plvm.model.unfilled import unfilled
 from plvm.runtime import free_memory, has_package
 
 CONFIG, INDEX, WHOLE = "config.json", "model.safetensors.index.json", "model.safetensors"
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # the second is how newer repositories have it
 BACKBONE, ENCODER = "a vision-language model", "a vision encoder"
+FACES = FaceReferenceConfig.model_type
 
 
 def load_backbone(
@@ -46,7 +49,11 @@ def load_backbone(
 
     folder = _folder(place, BACKBONE, offline)
     with _reading(folder, BACKBONE):
-        _known_type(folder, families(), BACKBONE)
+        known = families()
+        own = known[_known_type(folder, known, BACKBONE)].loaded(folder, dtype)
+        if own is not None:
+            _refuse_spread(folder, bits, device_map)
+            return Backbone(own[0].to(device), *own[1:], str(place))
         options: dict[str, Any] = {}
         if device_map is not None:
             options["device_map"] = device_map
@@ -81,7 +88,11 @@ def load_encoder(
 
     folder = _folder(place, ENCODER, offline)
     with _reading(folder, ENCODER):
-        name, options = KINDS[_known_type(folder, KINDS, ENCODER)]
+        kind = _known_type(folder, {**KINDS, FACES: None}, ENCODER)
+        if kind == FACES:
+            faces, face_processor = load_face_encoder(folder, dtype)
+            return Encoder(faces.to(device), face_processor, str(place))
+        name, options = KINDS[kind]
         _check_memory(folder, str(device), dtype)
         model = _filled(folder, getattr(transformers, name), dtype, options)
         processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
@@ -117,6 +128,11 @@ def count_weights(files: list[Path]) -> int:
             raise ValueError(f"{path.name} is cut off: it has {_bytes(size)} of {_bytes(end)}")
         total += sum(torch.Size(e["shape"]).numel() for e in entries)
     return total
+
+
+def _refuse_spread(folder: Path, bits: int | None, device_map: object) -> None:
+    if bits is not None or device_map is not None:
+        raise CheckpointError(f"{folder} cannot be quantised or spread over devices.", "It is small: leave both out.")
 
 
 def _folder(place: str | Path, what: str, offline: bool) -> Path:

@@ -168,6 +168,9 @@ class Prompt:
             if description != ():
                 self.define(tokens, concept, turn.vocabulary, description)
                 gap = " "
+        if self.template.ask:
+            tokens.add(self.control(self.template.ask))
+            gap = ""
         self.question(tokens, turn.question, turn.names, turn.vocabulary, gap)
 
 

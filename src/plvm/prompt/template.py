@@ -19,7 +19,8 @@ class Template:
     The cues `begin`, `after_image`, `user`, `assistant` and `end` may hold the tokenizer's control tokens. A turn's words
     follow `after_image` or, in later turns, `user` at the distance of `first_gap` or `next_gap`; where a definition stands
     between them, at that of a blank. An answer stands at the distance that `yes` has. `end` is the one token that ends an
-    answer ("": the tokenizer's own).
+    answer ("": the tokenizer's own). `ask`, a cue too, stands before a turn's words, behind the definitions, in place of a
+    gap.
 
     `turns`: of a dialogue so many turns are read at most; 0: as many as the model has room for.
     """
@@ -36,4 +37,5 @@ class Template:
     first_gap: str = field(default=" ", metadata=LATER)
     next_gap: str = field(default=" ", metadata=LATER)
     end: str = field(default="", metadata=LATER)
+    ask: str = field(default="", metadata=LATER)
     turns: int = field(default=0, metadata=UNNAMED)

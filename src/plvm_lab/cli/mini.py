@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,14 @@ from typer import Argument, Option, Typer
 from plvm.cli import options as o
 from plvm.cli.console import figures, out, progress, say
 from plvm.cli.verbs import add_verb
+
+
+class Kind(StrEnum):
+    """The families that can be built."""
+
+    MINI = "mini"
+    PHOTO = "photo"
+
 
 mini = Typer(
     no_args_is_help=True,
@@ -48,19 +57,23 @@ def build(
         str | None,
         Option("--from", metavar="mini|FOLDER", help="Go on from the frozen parts of this family.", show_default=False),
     ] = None,
+    kind: Annotated[Kind, Option("--family", metavar="mini|photo", help="Which family; photo needs --photos.")] = Kind.MINI,
+    photos: Annotated[
+        Path | None, Option("--photos", metavar="DIR", help="Photographs: DIR/name/picture.jpg.", show_default=False)
+    ] = None,
 ) -> None:  # fmt: skip
     """Build it from nothing, or from the stage `conversation` on.
 
     Draws the world, trains the frozen parts, then the Aligner, and exports them. Finished stages are
-    skipped, an interrupted one goes on from its last checkpoint.
+    skipped, an interrupted one goes on from its last checkpoint. The family photo is built from photographs, after
+    `plvm parts photo`; its stages are codes, language, export, align.
 
     \b
     Example:
+      plvm mini build --family photo --photos lfw --out build/photo
       plvm mini build --stages all --scale smoke --out build/smoke
       plvm mini build --from mini --out build/mini
     """
-    from plvm_lab.families.mini.build import build_mini
-
     o.make_folder(destination)
     with progress() as advance:
         latest: dict[str, str] = {}
@@ -72,9 +85,16 @@ def build(
             if done >= total and stage in latest:
                 say(f"{stage}: {latest.pop(stage)}")
 
-        weights = build_mini(
-            destination, scale, stages, report=report, workers=workers, threads=threads, device=device, family=family
-        )  # fmt: skip
+        if kind is Kind.PHOTO:
+            from plvm_lab.families.photo.photo_build import build_photo
+
+            weights = build_photo(photos, destination, stages, report=report, threads=threads)
+        else:
+            from plvm_lab.families.mini.build import build_mini
+
+            weights = build_mini(
+                destination, scale, stages, report=report, workers=workers, threads=threads, device=device, family=family
+            )  # fmt: skip
     out(str(weights))
 
 

@@ -22,6 +22,7 @@ class AnchoredAligner(Aligner):
     word_supervision = True
     word_rows: Tensor
     directions: Tensor
+    _given = False  # whether the backbone says how a code is read
 
     def __init__(self, config: AlignerConfig) -> None:
         super().__init__(config)
@@ -41,15 +42,17 @@ class AnchoredAligner(Aligner):
 
     @property
     def reads_references(self) -> bool:
-        return self.config.global_token
+        return self.config.global_token and not self._given
 
     def start(self, frozen: FrozenRows) -> None:
-        """Begin with the maps from a code to a name's rows that the backbone was pretrained with."""
+        """Begin with what the backbone was pretrained with: the maps from a code to a name's rows and, where it says so, how a
+        code is read and what a free token is before it has learned anything."""
         if frozen.names is None:
             return
-        for part, module in (("word", self.word), ("head", self.head)):
-            own = {k.removeprefix(f"{part}."): v for k, v in frozen.names.items() if k.startswith(part)}
-            module.load_state_dict(own)
+        self.load_state_dict(dict(frozen.names), strict=False)
+        self._given = "code.weight" in frozen.names
+        if "free.bias" in frozen.names:
+            nn.init.zeros_(self.free.weight)
 
     @torch.no_grad()
     def see_references(self, z: Tensor) -> None:

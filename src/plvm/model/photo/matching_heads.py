@@ -1,0 +1,108 @@
+"""Two heads between the layers of a language model that compare codes of faces and people.
+
+Codes are read from the inputs, never from the residual stream: after a few layers it has a norm of hundreds and no direction of
+it is free. What a head adds is in units of the stream's own size (RMS) at that place. Like attention, a head sees what stands
+before a token and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The N tokens of one kind among all S of each row: where they stand int64[B, N], their codes `[B, N, W]`, how much they are
+    of that kind `[B, N]`, and which of them each of T tokens sees bool[B, T, N]."""
+
+    at: Tensor
+    codes: Tensor
+    marks: Tensor
+    seen: Tensor
+
+    @classmethod
+    def among(cls, codes: Tensor, marks: Tensor, seen: Tensor) -> Found:
+        """Those with a mark above 0 among `codes [B, S, W]` with `marks [B, S]`, of which T tokens see `seen` bool[B, T, S]."""
+        there = marks > 0
+        count = int(there.sum(1).max())
+        at = there.int().argsort(dim=1, descending=True, stable=True)[:, :count]
+        own = marks.gather(1, at)
+        visible = (seen & there[:, None]).gather(2, at[:, None].expand(-1, seen.shape[1], -1))
+        return cls(at, codes.gather(1, at[..., None].expand(-1, -1, codes.shape[-1])), own, visible)
+
+    def of(self, values: Tensor) -> Tensor:
+        """Theirs of `values [B, S, X]`."""
+        return values.gather(1, self.at[..., None].expand(-1, -1, values.shape[-1]))
+
+    def share(self, scores: Tensor, null: Tensor) -> Tensor:
+        """The softmax of `scores [B, T, N]` over those that are seen, each as far as it is marked, and over `null`, which comes
+        last: `[B, T, N + 1]`."""
+        weighed = scores + self.marks.clamp(min=1e-6).log()[:, None]
+        weighed = weighed.masked_fill(~self.seen, float("-inf"))
+        return torch.cat([weighed, null.expand(*weighed.shape[:-1], 1)], -1).softmax(-1)
+
+
+class PeopleLookForFaces(nn.Module):
+    """Head 1: at every token of a person its code looks at the faces or at nothing, and says where, or not here."""
+
+    def __init__(self, places: int, width: int) -> None:
+        super().__init__()
+        self.gain, self.null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(0.4))
+        self.here, self.not_here = nn.Parameter(0.1 * torch.randn(width)), nn.Parameter(0.1 * torch.randn(width))
+        self.places = nn.Parameter(0.1 * torch.randn(places, width))
+
+    def forward(self, codes: Tensor, faces: Found, places: Tensor) -> Tensor:
+        """What tokens with `codes [B, T, W]` get `[B, T, D]`; `places [B, N, P]` are where the faces are."""
+        alike = torch.einsum("btw,bnw->btn", codes, faces.codes)
+        share = faces.share(self.gain * alike, self.gain * self.null)
+        seen, none = share[..., :-1], share[..., -1:]
+        return seen @ (places @ self.places) + (1 - none) * self.here + none * self.not_here
+
+
+class NamesForPlaces(nn.Module):
+    """Head 2: any token may point at people (as the sentence means them) or at faces (by place), and gets the code of whom it
+    points at; a face's code first looks for the person it belongs to, or for nobody."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.to_person, self.of_person = nn.Linear(width, inner, bias=False), nn.Linear(width, inner, bias=False)
+        self.to_face, self.of_face = nn.Linear(width, inner, bias=False), nn.Linear(width, inner, bias=False)
+        self.of_place = nn.Linear(width, inner, bias=False)
+        self.gates = nn.Linear(width, 2)
+        nn.init.zeros_(self.gates.weight)
+        nn.init.constant_(self.gates.bias, -1.0)
+        self.gain, self.null = nn.Parameter(torch.tensor(15.0)), nn.Parameter(torch.tensor(0.45))
+        self.code_size = nn.Parameter(torch.tensor(4.0))
+        self.known, self.stranger = nn.Parameter(0.1 * torch.randn(width)), nn.Parameter(0.1 * torch.randn(width))
+
+    def keys(self, x: Tensor, face: Tensor, places: Tensor) -> Tensor:
+        """What tokens are pointed at by `[B, T, inner]`: `x [B, T, D]` is the stream over its RMS, `face [B, T]` says which are
+        faces and `places [B, T, D]` are the rows of their places."""
+        return torch.where(face[..., None] > 0, self.of_face(x) + self.of_place(places), self.of_person(x))
+
+    def forward(self, x: Tensor, keys: Tensor, faces: Found, people: Found) -> tuple[Tensor, Tensor]:
+        """What each token gets `[B, T, D]`, and the code that it copies `[B, T, W]` (longer, the surer it is); `keys [B, S,
+        inner]` are those of all tokens."""
+        root, nobody = 1 / math.sqrt(keys.shape[-1]), x.new_zeros(())
+        to_people = torch.einsum("bti,bni->btn", self.to_person(x), people.of(keys)) * root
+        direct = people.share(to_people, nobody)[..., :-1]
+        to_faces = torch.einsum("bti,bni->btn", self.to_face(x), faces.of(keys)) * root
+        looked = faces.share(to_faces, nobody)[..., :-1]
+        by_face = self._belong(looked, faces, people)
+        person_gate, face_gate = self.gates(x).sigmoid().split(1, -1)
+        share = person_gate * direct + face_gate * by_face
+        known = by_face.sum(-1, keepdim=True)
+        strange = looked.sum(-1, keepdim=True) - known
+        return face_gate * (known * self.known + strange * self.stranger), self.code_size * (share @ people.codes)
+
+    def _belong(self, looked: Tensor, faces: Found, people: Found) -> Tensor:
+        """How much each token that looks at faces `[B, T, F]` thereby looks at people `[B, T, C]`."""
+        alike = torch.einsum("bfw,bcw->bfc", faces.codes, people.codes) * self.gain
+        tokens, count = looked.shape[1:]
+        each = Found(people.at, people.codes, people.marks, people.seen.repeat_interleave(count, 1))
+        belongs = each.share(alike.repeat(1, tokens, 1), self.gain * self.null)[..., :-1]
+        return torch.einsum("btf,btfc->btc", looked, belongs.unflatten(1, (tokens, count)))

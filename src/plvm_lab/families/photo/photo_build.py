@@ -1,0 +1,199 @@
+"""The photo family from a folder of photographs, stage by stage, resumable.
+
+    codes -> language -> export -> align
+
+Each stage writes into the build folder; what is there is not made again. `weights/` holds the family as `plvm.load` takes it:
+backbone/ and encoder/, which name the frozen parts of others, and aligner/.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from plvm.data.spec import Spec
+from plvm.errors import CheckpointError, ImageError, RequestError
+from plvm.images import open_image
+from plvm.model.aligner import AlignerConfig
+from plvm.model.backbone import Backbone
+from plvm.model.checkpoint import load_aligner, save_aligner
+from plvm.model.photo import face_processor, photo_parts
+from plvm.model.photo.face_processor import FaceProcessor, FaceSettings
+from plvm.model.photo.face_reference import FaceReferenceConfig
+from plvm.model.photo.photo_files import save_face_encoder, save_photo_model
+from plvm.model.photo.photo_model import PhotoConfig
+from plvm.model.pretrained import load_backbone, load_encoder
+from plvm.train.initialization import read_names, untrained
+from plvm.train.loop import Report
+from plvm.train.prepare import prepare
+from plvm.train.settings import Data, Settings, Shape, Steps
+from plvm_lab.families.photo import photo_codes, photo_language
+from plvm_lab.families.photo.code_space import CodeSpace, Pool
+from plvm_lab.families.photo.low_rank import updates_of
+from plvm_lab.families.photo.photo_language import Teaching, load_trained, measure, teach, untaught
+from plvm_lab.synth.pipeline import synthesize
+
+STAGES = ("codes", "language", "export", "align")
+SHAPE = Shape("anchored", K=2, blocks=2)
+
+
+@dataclass(frozen=True)
+class PhotoRecipe:
+    """Everything that decides a build but its photographs: who is kept for tests and validation, how the language model is
+    taught, and how long the Aligner is trained."""
+
+    seed: int = 24
+    test: int = 34
+    val: int = 60
+    strangers: int = 200
+    model: PhotoConfig = dataclasses.field(default_factory=PhotoConfig)
+    faces: FaceSettings = dataclasses.field(default_factory=FaceSettings)
+    teaching: Teaching = dataclasses.field(default_factory=Teaching)
+    resampler_width: int = 96
+    picture_size: int = 1024
+    align: Steps = dataclasses.field(default_factory=lambda: Steps(steps=400, w=4.0, lr=1e-4, trackers=""))
+
+
+@dataclass
+class PhotoBuild:
+    """A build of `photos` in `folder`, with the frozen parts in the folder `parts`."""
+
+    recipe: PhotoRecipe
+    photos: Path
+    folder: Path
+    parts: Path
+    report: Report
+
+    def split(self) -> photo_codes.Split:
+        """Who is for what, as the stage "codes" decided it."""
+        path = self.folder / "split.json"
+        if not path.exists():
+            raise CheckpointError(f"{path} is missing.", "Run the stage `codes` first.")
+        split: photo_codes.Split = json.loads(path.read_text())
+        return split
+
+    def pools(self) -> tuple[CodeSpace, Pool, Pool]:
+        """The space of codes, people to train on, people for validation."""
+        return photo_codes.pools(self.folder / "codes", self.split(), self.recipe.model.code_width)
+
+    def processor(self, space: CodeSpace) -> FaceProcessor:
+        """The reader of faces with these codes."""
+        finder, face_code = photo_parts.load_finder(self.parts), photo_parts.load_face_code(self.parts)
+        return FaceProcessor(finder, face_code, _product(space), self.recipe.faces)
+
+    def untaught(self, space: CodeSpace) -> Backbone:
+        """The photo model before it is taught."""
+        language, tokenizer = photo_parts.load_language(self.parts)
+        return untaught(language, tokenizer, self.processor(space), self.recipe.model, self.recipe.teaching.seed)
+
+    # ---- stages
+    def run_codes(self) -> None:
+        """Split the people, and describe their faces."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        people, recipe = photo_codes.people_in(self.photos), self.recipe
+        split = photo_codes.split_people(people, recipe.seed, test=recipe.test, val=recipe.val, strangers=recipe.strangers)
+        (self.folder / "split.json").write_text(json.dumps(split, indent=1))
+        blank = CodeSpace(torch.zeros(128).numpy(), torch.zeros(128, 1).numpy())
+        photo_codes.describe_people(self.processor(blank), people, self.folder / "codes", self.report)
+
+    def run_language(self) -> None:
+        """Teach the language model, and measure it on people for validation."""
+        space, train, val = self.pools()
+        backbone = self.untaught(space)
+        teach(backbone, train, self.recipe.teaching, self.folder, self.report)
+        found = {
+            wordings: measure(backbone, val, held_out=wordings == "held out", teaching=self.recipe.teaching)
+            for wordings in ("trained", "held out")
+        }
+        (self.folder / "language.json").write_text(json.dumps(found, indent=1))
+
+    def run_export(self) -> None:
+        """Write backbone and encoder, and an Aligner as training begins, to `weights/`."""
+        space, _, _ = self.pools()
+        backbone, weights, recipe = self.untaught(space), self.folder / "weights", self.recipe
+        state = torch.load(self.folder / f"{photo_language.STAGE}.pt", weights_only=True)
+        load_trained(backbone, state["weights"])
+        updates = updates_of(backbone.model.language)
+        save_photo_model(weights / "backbone", backbone.model, dict(updates), _product(space), recipe.faces)
+        encoder = FaceReferenceConfig(recipe.model.code_width, recipe.model.parts)
+        save_face_encoder(weights / "encoder", encoder, _product(space), recipe.faces)
+        loaded, reader = load_backbone(weights / "backbone"), load_encoder(weights / "encoder")
+        own = AlignerConfig(
+            width=loaded.width, resampler_width=recipe.resampler_width, mlp_hidden=2 * recipe.resampler_width, heads=4,
+            free_tokens=1, code_width=recipe.model.code_width,
+        )  # fmt: skip
+        aligner = untrained(SHAPE, own, loaded, reader, recipe.seed, read_names(str(weights / "backbone")))
+        aligner.config = dataclasses.replace(aligner.config, backbone="../backbone", encoder="../encoder")
+        save_aligner(weights / "aligner", aligner, loaded.template(), {"steps": 0})
+
+    def run_align(self) -> None:
+        """Train the Aligner on photographs of the people to train on, and put it into `weights/`."""
+        weights, out = self.folder / "weights", self.folder / "aligner"
+        self._chosen()
+        spec = Spec(
+            "photos", 0, 4, self.recipe.seed, self.recipe.picture_size, shares=(0.9, 0.1, 0.0), filters=False,
+            options={"references": str(self.folder / "chosen")},
+        )  # fmt: skip
+        synthesize(spec, self.folder / "people", report=lambda done, of: self.report("people", done, of, {}))
+        settings = Settings(Data(attribute=0.0), SHAPE, self.recipe.align)
+        trainer = prepare(
+            self.folder / "people", out, settings, model=str(weights / "aligner"), device="cpu", offline=True,
+            cache=self.folder / "cache",
+        )  # fmt: skip
+        trainer.run(lambda _, step, steps, figures: self.report("align", step, steps, figures))
+        aligner, template, record = load_aligner(out)
+        aligner.config = dataclasses.replace(aligner.config, backbone="../backbone", encoder="../encoder")
+        save_aligner(weights / "aligner", aligner, template, record)
+
+    def _chosen(self) -> None:
+        """A folder of links to the pictures of those of the people to train on who have several; the first that can be a
+        reference is called so."""
+        space, _, _ = self.pools()
+        processor, people = self.processor(space), photo_codes.people_in(self.photos)
+        names = [name for name in self.split()["train"] if len(people[name]) > 1]
+        for number, name in enumerate(names):
+            place = self.folder / "chosen" / name
+            if not place.exists():
+                reference = next((file for file in people[name] if _usable(processor, file)), None)
+                partial = place.with_name(f".{name}.partial")
+                shutil.rmtree(partial, ignore_errors=True)
+                if reference is not None:
+                    partial.mkdir(parents=True)
+                    for file in people[name]:
+                        (partial / f"{'ref-' if file == reference else ''}{file.name}").symlink_to(file.resolve())
+                    partial.rename(place)
+            self.report("references", number + 1, len(names), {})
+
+
+def build_photo(
+    photos: Path | None, folder: Path, stages: str = "all", *, report: Report, threads: int = 2, recipe: PhotoRecipe | None = None
+) -> Path:
+    """Build the photo family of `photos` in `folder`, or some stages of it ("codes,language"), with this machine's frozen parts;
+    returns where it is. Raises RequestError for unknown stages and where there are no photographs."""
+    if photos is None:
+        raise RequestError("The photo family is built from photographs.", "Name their folder: --photos DIR.")
+    wanted = STAGES if stages == "all" else tuple(stages.split(","))
+    if unknown := [stage for stage in wanted if stage not in STAGES]:
+        raise RequestError(f'There is no stage "{unknown[0][:40]}".', f"The stages are: {', '.join(STAGES)}.")
+    torch.set_num_threads(threads)
+    build = PhotoBuild(recipe or PhotoRecipe(), photos, folder, photo_parts.parts_folder(), report)
+    for stage in wanted:
+        getattr(build, f"run_{stage}")()
+    return folder / "weights"
+
+
+def _usable(processor: FaceProcessor, file: Path) -> bool:
+    try:
+        processor.reference(open_image(file))
+    except ImageError:
+        return False
+    return True
+
+
+def _product(space: CodeSpace) -> face_processor.CodeSpace:
+    return face_processor.CodeSpace(torch.from_numpy(space.mean), torch.from_numpy(space.directions))

@@ -1,0 +1,116 @@
+"""Stage "codes": the people of a folder of photographs, split before anything else, and the descriptors of their faces.
+
+PHOTOS/<person>/*.jpg. Of a picture the face nearest its middle counts, once as it is and once as a worse picture would have it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from plvm.errors import RequestError
+from plvm.images import open_image
+from plvm.model.photo.face_processor import FaceProcessor
+from plvm.people import SUFFIXES
+from plvm.train.loop import Report
+from plvm.vision.face_chip import face_chip
+from plvm.vision.face_finder import Face
+from plvm_lab.families.photo.code_space import CodeSpace, Pool
+
+STAGE = "codes"
+_CHUNK = 300  # pictures of a file
+_LEAST, _MOST = 6, 20  # pictures of somebody who is tested
+_KEPT = 40  # pictures of anybody
+Split = Mapping[str, Sequence[str]]
+
+
+def people_in(photos: Path) -> dict[str, list[Path]]:
+    """Each person's pictures. Raises RequestError where there are none."""
+    folders = sorted(p for p in photos.iterdir() if p.is_dir()) if photos.is_dir() else []
+    found = {p.name: sorted(q for q in p.iterdir() if q.suffix.lower() in SUFFIXES) for p in folders}
+    if not (found := {name: files for name, files in found.items() if files}):
+        raise RequestError(f"There is no picture of anybody in {photos}.", "Lay them out as PHOTOS/NAME/picture.jpg.")
+    return found
+
+
+def split_people(people: Mapping[str, Sequence[Path]], seed: int, *, test: int, val: int, strangers: int) -> Split:
+    """Names by what they are for: `test` and `val` people with 6 to 20 pictures, as many `strangers` for either with fewer, and
+    "train", the others."""
+
+    def ranked(what: str, names: Sequence[str]) -> list[str]:
+        return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{what}:{name}".encode()).hexdigest())
+
+    many = ranked("many", [n for n, files in people.items() if _LEAST <= len(files) <= _MOST])
+    few = ranked("few", [n for n, files in people.items() if len(files) < _LEAST])
+    split = {
+        "test": many[:test], "val": many[test : test + val], "test_strangers": few[:strangers],
+        "val_strangers": few[strangers : 2 * strangers],
+    }  # fmt: skip
+    taken = {name for names in split.values() for name in names}
+    return split | {"train": sorted(set(people) - taken)}
+
+
+def describe_people(processor: FaceProcessor, people: Mapping[str, Sequence[Path]], folder: Path, report: Report) -> None:
+    """Write the descriptors of all pictures to `folder`, in files of 300 pictures; those that are there stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = [file for name in sorted(people) for file in people[name]]
+    for start in range(0, len(pictures), _CHUNK):
+        path = folder / f"photo_{start // _CHUNK:03d}.npz"
+        if not path.exists():
+            rows = [row for file in pictures[start : start + _CHUNK] if (row := _described(processor, file)) is not None]
+            names, codes, worse = zip(*rows, strict=True) if rows else ((), (), ())
+            with open(partial := path.with_suffix(".partial"), "wb") as out:
+                np.savez(out, picture=names, code=np.array(codes), code_worse=np.array(worse), main=np.ones(len(rows), bool))
+            partial.replace(path)
+        report(STAGE, min(start + _CHUNK, len(pictures)), len(pictures), {})
+
+
+def _described(processor: FaceProcessor, file: Path) -> tuple[str, np.ndarray, np.ndarray] | None:
+    """(its name, descriptor, that of a worse copy) of a picture's main face; None where it has no face."""
+    image = open_image(file)
+    middle = np.array(image.size) / 2
+    faces = sorted(processor.finder.find(image), key=lambda face: np.hypot(*(face.points.mean(0) - middle)))
+    if not faces:
+        return None
+    name = f"{file.parent.name}/{file.name}"
+    chips = [face_chip(image, faces[0].points), worse_chip(image, faces[0], np.random.default_rng(zlib.crc32(name.encode())))]
+    with torch.inference_mode():
+        good, worse = processor.face_code(torch.from_numpy(np.stack(chips)).permute(0, 3, 1, 2).float()).numpy()
+    return name, good, worse
+
+
+def worse_chip(image: Image.Image, face: Face, rng: np.random.Generator) -> np.ndarray:
+    """The aligned face of a copy of the picture in which it is 28 to 90 pixels wide, compressed, its points a little off."""
+    pixels = int(rng.integers(28, 91))
+    scale = pixels / face.size
+    how = Image.Resampling.BICUBIC if rng.random() < 0.5 else Image.Resampling.BOX
+    small, file = image.resize([max(8, round(s * scale)) for s in image.size], how), io.BytesIO()
+    small.save(file, "JPEG", quality=int(rng.integers(30, 96)))
+    return face_chip(Image.open(file).convert("RGB"), face.points * scale + rng.normal(0, 0.015 * pixels, (5, 2)))
+
+
+def pools(folder: Path, split: Split, width: int) -> tuple[CodeSpace, Pool, Pool]:
+    """The space of codes, made of the people to train on, and two pools: these people, and those for validation."""
+    good, worse = dict[str, list[np.ndarray]](), dict[str, list[np.ndarray]]()
+    for path in sorted(folder.glob("photo_*.npz")):
+        with np.load(path) as held:
+            for picture, code, bad, main in zip(*(held[k] for k in ("picture", "code", "code_worse", "main")), strict=True):
+                if main:
+                    name = str(picture).partition("/")[0]
+                    good.setdefault(name, []).append(code)
+                    worse.setdefault(name, []).append(bad)
+    space = CodeSpace.of([np.stack(good[n][:_KEPT]) for n in split["train"] if n in good], width)
+
+    def pool(*kinds: str) -> Pool:
+        names = [name for kind in kinds for name in split[kind] if name in good]
+        own = ({n: space.codes(np.stack(which[n][:_KEPT])) for n in names} for which in (good, worse))
+        return Pool.of(*own)
+
+    return space, pool("train"), pool("val", "val_strangers")

@@ -1,0 +1,184 @@
+"""Dialogues about a photograph: who of those introduced is in it, and where, how many there are; what lies outside is refused.
+
+A scene is faces from left to right and people who were introduced; an answer follows from the two alone. `{0}`, `{1}`, ... in a
+text are the people introduced. Whole wordings are held out of the training by a digest of their text.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from plvm.model.photo.face_places import MOST, places_of
+from plvm_lab.families.photo.code_space import Pool
+from plvm_lab.portraits.everyday import (
+    ABILITIES,
+    EVERYDAY,
+    LEARNED,
+    LIMITS,
+    about_itself,
+    as_typed,
+    described,
+    greeting,
+)
+from plvm_lab.portraits.outside import draw_outside
+
+MOST_FACES, MOST_PEOPLE = MOST, 6
+_COUNTS = ("nobody", "one person", "two people", "three people", "four people", "five people", "six people")
+_TURNED = re.compile(r"missing|absent|gone|left out")  # to these Yes would mean that somebody is not there
+_DEEDS = re.compile(r"doing|happen|takes place")  # what somebody does is not taught
+_HELD_OUT = 8  # one wording of so many
+_HOW_MANY_KNOWN = (
+    "how many of them do you know", "how many people here do you know", "how many faces do you recognise", "how many do you know",
+    "how many of these people have you met", "how many strangers are there", "how many of them are strangers to you",
+    "are there strangers in it", "is there anyone you do not know", "do you know everybody", "do you know all of them",
+    "do you know them all", "are they all known to you", "does everyone here have a name", "anyone unknown here",
+    "who is a stranger here", "how many people are unknown to you", "whom do you know and how many are there",
+    "how many people are here, and whom do you know", "count the people and name those you know", "how many can you name",
+    "do you recognise all of them", "is there a stranger", "any strangers", "how many of these can you put a name to",
+)  # fmt: skip
+KINDS = {
+    "presence": 0.24, "where": 0.14, "who_at": 0.16, "who": 0.12, "beside": 0.05, "count": 0.08, "known": 0.06, "caption": 0.07,
+    "outside": 0.07, "manners": 0.01,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """`faces [F, 48]` from left to right, `people [C, 48]` as introduced, and for each face who it is (-1: somebody else)."""
+
+    faces: np.ndarray
+    people: np.ndarray
+    who: tuple[int, ...]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where each face is, in words."""
+        return places_of(len(self.who))
+
+
+def draw_scene(pool: Pool, rng: np.random.Generator, *, alike: float = 0.4, **drawing: float) -> Scene:
+    """A scene of people of the pool; of those who are not there, and of strangers, a share `alike` are look-alikes: the nearest
+    of 48."""
+    count = int(rng.choice(MOST_FACES + 1, p=(0.04, 0.26, 0.24, 0.2, 0.12, 0.08, 0.06)))
+    introduced = int(rng.choice(5, p=(0.04, 0.36, 0.26, 0.2, 0.14)))
+    people = pool.draw(rng, introduced, **drawing) if introduced else np.zeros((0, 2, pool.good[0].shape[1]))
+    there = [c for c in range(introduced) if rng.random() < 0.55][:count]
+    who = np.array(there + [-1] * (count - len(there)), dtype=int)
+    rng.shuffle(who)
+    absent = [c for c in range(introduced) if c not in there]
+    faces = np.zeros((count, people.shape[-1]))
+    for place, person in enumerate(who):
+        faces[place] = people[person, 1] if person >= 0 else _stranger(pool, rng, people[:, 0], alike, drawing)
+    for person in absent:
+        people[person, 0] = _stranger(pool, rng, faces, alike, drawing)
+    return Scene(faces.astype(np.float32), people[:, 0].astype(np.float32), tuple(int(w) for w in who))
+
+
+def _stranger(pool: Pool, rng: np.random.Generator, near: np.ndarray, alike: float, drawing: dict[str, float]) -> np.ndarray:
+    """Somebody's code; with the chance `alike` the one of 48 that is nearest to one of the codes `near`."""
+    if not len(near) or rng.random() >= alike:
+        return pool.draw(rng, 1, **drawing)[0, 1]
+    some = pool.draw(rng, 48, **drawing)[:, 1]
+    return some[(some @ near[rng.integers(len(near))]).argmax()]
+
+
+def is_held_out(wording: str) -> bool:
+    """Whether a wording is kept for validation."""
+    return zlib.crc32(wording.encode()) % _HELD_OUT == 0
+
+
+def wordings(kind: str, held_out: bool) -> tuple[str, ...]:
+    """The wordings of a kind of everyday.txt that are, or are not, held out."""
+    every = [*LEARNED.get(kind, ()), *EVERYDAY.get(kind, ())] if kind != "known" else _HOW_MANY_KNOWN
+    return tuple(t for t in dict.fromkeys(every) if is_held_out(t) == held_out and not _TURNED.search(t))
+
+
+def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) -> tuple[str, str] | None:
+    """A question of a kind about the scene, with its answer; None where the scene has no such question."""
+    people, faces = len(scene.people), len(scene.who)
+    if kind in ("presence", "where", "beside") and not people or kind == "who_at" and not faces:
+        return None
+    if kind in ("outside", "manners"):
+        return _aside(rng, kind, people)
+    if kind == "caption":
+        text = described(rng)
+        while _DEEDS.search(text):
+            text = described(rng)
+        return as_typed(text, rng), _caption(scene)
+    person = rng.randrange(people) if people else -1
+    if kind == "beside" and person not in scene.who:
+        return None
+    names = {"presence": "recognize", "who_at": "who_position", "who": "who_present"}
+    text = rng.choice(wordings(names.get(kind, kind), held_out)).replace("{x}", _name(person))
+    place = rng.randrange(faces) if faces else 0
+    text = text.replace("{p}", scene.places[place] if faces else "")
+    text = text if text[-1] in ".?!" else text[0].upper() + text[1:] + "?"
+    answer = {
+        "presence": lambda: _presence(scene, person), "where": lambda: _where(scene, person),
+        "who_at": lambda: f"That is {_name(scene.who[place])}.", "who": lambda: _everybody(scene),
+        "beside": lambda: _beside(scene, person), "count": lambda: _count(scene), "known": lambda: _everybody(scene),
+    }[kind]()  # fmt: skip
+    return as_typed(text, rng), answer
+
+
+def draw_questions(scene: Scene, rng: random.Random, count: int, *, held_out: bool = False) -> list[tuple[str, str, str]]:
+    """`count` questions about the scene: (kind, question, answer)."""
+    asked: list[tuple[str, str, str]] = []
+    while len(asked) < count:
+        kind = rng.choices(tuple(KINDS), tuple(KINDS.values()))[0]
+        if (pair := ask(scene, rng, kind, held_out=held_out)) is not None:
+            asked.append((kind, *pair))
+    return asked
+
+
+def _aside(rng: random.Random, kind: str, people: int) -> tuple[str, str]:
+    if kind == "outside":
+        return draw_outside(rng, _name(rng.randrange(people)) if people else None), LIMITS
+    return greeting(rng) if rng.random() < 0.7 else (about_itself(rng), ABILITIES)
+
+
+def _name(person: int) -> str:
+    return f"{{{person}}}" if person >= 0 else "someone I do not know"
+
+
+def _where(scene: Scene, person: int) -> str:
+    name = _name(person)
+    return f"{name} is {scene.places[scene.who.index(person)]}." if person in scene.who else f"{name} is not in this photo."
+
+
+def _presence(scene: Scene, person: int) -> str:
+    return ("Yes, " if person in scene.who else "No, ") + _where(scene, person)
+
+
+def _beside(scene: Scene, person: int) -> str:
+    place = scene.who.index(person)
+    near = [_name(scene.who[p]) for p in (place - 1, place + 1) if 0 <= p < len(scene.who)]
+    return f"Next to {_name(person)} is {' and '.join(near)}." if near else f"{_name(person)} is alone."
+
+
+def _count(scene: Scene) -> str:
+    return f"There {'is' if len(scene.who) < 2 else 'are'} {_COUNTS[len(scene.who)]}."
+
+
+def _everybody(scene: Scene) -> str:
+    """How many there are, and whom of them it knows."""
+    known = [_name(w) for w in scene.who if w >= 0]
+    total, seen = len(scene.who), f"I see {_COUNTS[len(scene.who)]}"
+    if not known:
+        return f"{seen}." if not total else f"{seen}; I do not know {'them' if total > 1 else 'this person'}."
+    if total == 1:
+        return f"{seen}: {known[0]}."
+    number = _COUNTS[len(known)].split()[0]
+    return f"{seen}; I know {'all' if len(known) == total else number} of them: {', '.join(known)}."
+
+
+def _caption(scene: Scene) -> str:
+    if not scene.who:
+        return "I see nobody in this photo."
+    parts = [f"{_name(w)} {place}" for w, place in zip(scene.who, scene.places)]
+    return f"This photo shows {', '.join(parts)}."

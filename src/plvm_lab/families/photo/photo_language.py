@@ -1,0 +1,181 @@
+"""Stage "language": the pretrained language model learns to compare codes, on dialogues about scenes; then it is frozen.
+
+No pixel is seen and no Aligner is there: a scene is the codes of its faces and of those who are introduced. The dialogues of a
+step are drawn from its number, so a training that was interrupted goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from plvm.model.backbone import Backbone
+from plvm.model.photo.face_places import PLACES
+from plvm.model.photo.face_processor import FaceProcessor
+from plvm.model.photo.photo_model import PhotoConfig, PhotoModel
+from plvm.prompt.image_first import Prompt
+from plvm.runtime import mixed_precision
+from plvm.train.loop import Report, save_atomically, schedule
+from plvm_lab.families.photo.code_space import Pool
+from plvm_lab.families.photo.low_rank import LowRank, graft
+from plvm_lab.families.photo.photo_dialogues import draw_questions, draw_scene
+from plvm_lab.families.photo.photo_rows import scores_of
+
+STAGE = "language"
+FIRST_NAMES = " Anna Tom Maria John Peter Julia"
+_SCALARS = 5.0  # times the rate of the others: gains and thresholds
+_VALIDATION = 10_000_000  # the first number of a validation batch, after all steps
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """How the language model is taught: `prefixes` scenes a step with `questions` each; the first word of an answer counts
+    `first_word` times; every `save` steps there is a checkpoint."""
+
+    steps: int = 600
+    prefixes: int = 5
+    questions: int = 8
+    rate: float = 1e-3
+    warmup: int = 40
+    first_word: float = 3.0
+    save: int = 50
+    seed: int = 0
+
+
+def untaught(language: Any, tokenizer: Any, processor: FaceProcessor, config: PhotoConfig, seed: int) -> Backbone:
+    """The photo model before it has learned anything: places begin at what they are called, names at first names."""
+    torch.manual_seed(seed)
+    model = PhotoModel(language, config)
+    table, decoder = language.get_input_embeddings().weight.detach(), model.decoder
+    called = [tokenizer(f" {place}", add_special_tokens=False)["input_ids"] for place in PLACES]
+    places = functional.normalize(torch.stack([table[ids].mean(0) for ids in called]), dim=-1) * table.shape[1] ** 0.5
+    names = table[tokenizer(FIRST_NAMES, add_special_tokens=False)["input_ids"]].mean(0)
+    decoder.rows.begin(table)
+    with torch.no_grad():
+        decoder.rows.place_rows.copy_(0.05 * places)
+        decoder.looks.places.copy_(0.1 * places)
+        decoder.rows.word_row.copy_(names)
+        decoder.rows.head_row.copy_(names)
+    graft(language, config)
+    return Backbone(model, tokenizer, processor, "../backbone")
+
+
+def trained(backbone: Backbone) -> dict[str, nn.Parameter]:
+    """What is trained of a photo model, by name: updates, rows and heads."""
+    parts = ("rows.", "looks.", "names.")
+    decoder = {f"heads.{n}": p for n, p in backbone.model.decoder.named_parameters() if n.startswith(parts)}
+    own = {n: p for n, p in backbone.model.language.named_parameters() if n.endswith((".down", ".up"))}
+    return decoder | {f"updates.{n}": p for n, p in own.items()}
+
+
+def teach(backbone: Backbone, pool: Pool, teaching: Teaching, folder: Path, report: Report) -> None:
+    """Teach the photo model on people of the pool; `folder/language.pt` is its last checkpoint."""
+    weights, path = trained(backbone), folder / f"{STAGE}.pt"
+    for parameter in weights.values():
+        parameter.requires_grad_(True)
+    optimizer, prompt = _optimizer(weights, teaching), Prompt(backbone.tokenizer, backbone.template())
+    rates, first = [group["lr"] for group in optimizer.param_groups], 0
+    if path.exists():
+        state = torch.load(path, weights_only=True)
+        load_trained(backbone, state["weights"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+    with _halved(backbone.model.language):
+        for step in range(first, teaching.steps):
+            share = schedule(step, teaching.steps, teaching.warmup, 0.05)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * share
+            loss = _loss(backbone, prompt, pool, teaching, step + 1)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(weights.values(), 1.0)
+            optimizer.step()
+            if (step + 1) % teaching.save == 0 or step + 1 == teaching.steps:
+                kept = {name: value.detach() for name, value in weights.items()}
+                save_atomically({"weights": kept, "optimizer": optimizer.state_dict(), "step": step + 1}, path)
+            report(STAGE, step + 1, teaching.steps, {"loss": loss.item()})
+    for parameter in weights.values():
+        parameter.requires_grad_(False)
+
+
+def load_trained(backbone: Backbone, weights: Mapping[str, Tensor]) -> None:
+    """Put trained weights, by the names of `trained`, into a photo model."""
+    with torch.no_grad():
+        for name, parameter in trained(backbone).items():
+            parameter.copy_(weights[name])
+
+
+@torch.inference_mode()
+def measure(
+    backbone: Backbone, pool: Pool, *, held_out: bool, batches: int = 12, teaching: Teaching = Teaching()
+) -> dict[str, dict[str, float]]:
+    """By kind of question: how many there were ("n"), and the shares of answers whose first word, and all of whose words, are
+    the best ones; about real people of the pool, in wordings that were trained or held out."""
+    prompt, table = Prompt(backbone.tokenizer, backbone.template()), dict[str, list[tuple[bool, bool]]]()
+    for number in range(batches):
+        scenes, asked = _drawn(pool, teaching, _VALIDATION + number, held_out=held_out, mixed=0.0, single=0.0)
+        with mixed_precision():
+            scores, words = scores_of(backbone, prompt, scenes, [[q[1:] for q in own] for own in asked])
+        right = scores.argmax(-1) == words[:, 0]
+        for i, (kind, _, answer) in enumerate(q for own in asked for q in own):
+            own = right[words[:, 1] == i]
+            table.setdefault(_told(kind, answer), []).append((bool(own[0]), bool(own.all())))
+    shares = {kind: np.array(found) for kind, found in sorted(table.items())}
+    return {k: {"n": len(f), "first": float(f[:, 0].mean()), "whole": float(f[:, 1].mean())} for k, f in shares.items()}
+
+
+def _told(kind: str, answer: str) -> str:
+    """A kind, told apart by whether who is asked about is there."""
+    if kind == "who_at":
+        return f"{kind} {'known' if '{' in answer else 'stranger'}"
+    if kind in ("presence", "where"):
+        return f"{kind} {'absent' if 'not in this photo' in answer else 'there'}"
+    return kind
+
+
+def _drawn(
+    pool: Pool, teaching: Teaching, number: int, *, held_out: bool = False, **drawing: float
+) -> tuple[list[Any], list[list[tuple[str, str, str]]]]:
+    scenes_rng, rng = np.random.default_rng([teaching.seed, number]), random.Random(f"{teaching.seed}/{number}")
+    scenes = [draw_scene(pool, scenes_rng, **drawing) for _ in range(teaching.prefixes)]
+    return scenes, [draw_questions(scene, rng, teaching.questions, held_out=held_out) for scene in scenes]
+
+
+def _loss(backbone: Backbone, prompt: Prompt, pool: Pool, teaching: Teaching, number: int) -> Tensor:
+    scenes, asked = _drawn(pool, teaching, number)
+    with mixed_precision():
+        scores, words = scores_of(backbone, prompt, scenes, [[q[1:] for q in own] for own in asked])
+    loss = functional.cross_entropy(scores, words[:, 0], reduction="none")
+    weight = torch.where(words[:, 2] == 0, teaching.first_word, 1.0)
+    return (loss * weight).sum() / weight.sum()
+
+
+def _optimizer(weights: Mapping[str, nn.Parameter], teaching: Teaching) -> torch.optim.Optimizer:
+    groups = [
+        {"params": [p for p in weights.values() if p.ndim], "lr": teaching.rate},
+        {"params": [p for p in weights.values() if not p.ndim], "lr": _SCALARS * teaching.rate},
+    ]
+    return torch.optim.AdamW(groups, weight_decay=0.0, betas=(0.9, 0.98))
+
+
+@contextmanager
+def _halved(language: Any) -> Iterator[None]:
+    """The frozen halves of updated layers in bfloat16, where products are taken in it; afterwards as they were."""
+    layers = [m.frozen for m in language.modules() if isinstance(m, LowRank)] if mixed_precision()._enabled else []
+    whole = [layer.weight.data for layer in layers]
+    for layer in layers:
+        layer.weight.data = layer.weight.data.bfloat16()
+    try:
+        yield
+    finally:
+        for layer, weight in zip(layers, whole, strict=True):
+            layer.weight.data = weight

@@ -1,0 +1,121 @@
+"""A photo family in miniature, untrained: drawn "faces", random frozen parts, no download. A face is a square of a colour that
+is its person's; the finder of the tests finds squares."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from plvm.model.checkpoint import save_aligner
+from plvm.model.photo.face_processor import CodeSpace, FaceSettings
+from plvm.model.photo.face_reference import FaceReferenceConfig
+from plvm.model.photo.photo_files import save_face_encoder, save_photo_model
+from plvm.model.photo.photo_model import PhotoConfig, PhotoModel, update_shapes
+from plvm.model.photo.photo_parts import save_parts
+from plvm.model.pretrained import load_backbone, load_encoder
+from plvm.train.initialization import read_names, untrained
+from plvm.train.settings import Shape
+from plvm.vision.face_chip import UPRIGHT
+from plvm.vision.face_code import FaceCode
+from plvm.vision.face_finder import Face, FaceFinder
+from plvm.vision.photo_reader import described
+from plvm_lab.families.mini.tokenizer import build_tokenizer
+from toys import an_aligner, awake
+
+WIDTH = 8
+SIZE = 6.0
+
+
+def colour(person: int) -> tuple[int, ...]:
+    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(person * 0.381966 % 1, 1.0, 1.0))
+
+
+def drawn(*people: int, side: int = 60) -> Image.Image:
+    """A picture of these people, left to right, a coloured square each."""
+    image = Image.new("RGB", ((side + 20) * max(1, len(people)), side + 40), "black")
+    pen = ImageDraw.Draw(image)
+    for place, person in enumerate(people):
+        left = 10 + (side + 20) * place
+        pen.rectangle((left, 20, left + side - 1, 20 + side - 1), fill=colour(person))
+        pen.rectangle((left, 20 + side // 2, left + side // 2, 20 + side - 1), fill=colour(person + 3))
+    return image
+
+
+def squares(_: FaceFinder, image: Image.Image) -> list[Face]:
+    """The squares of a drawn picture, as a finder of faces has faces."""
+    lit = np.asarray(image).max((0, 2)) > 100
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], lit.astype(int), [0]]))).reshape(-1, 2)
+    rows = np.flatnonzero(np.asarray(image).max((1, 2)) > 100)
+    return [
+        Face((left, rows[0], right, rows[-1] + 1), UPRIGHT * (right - left) / 150 + [left, rows[0]], 1.0) for left, right in edges
+    ]
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a photo family: aligner/, backbone/, encoder/, parts/."""
+    return write_photo_family(tmp_path_factory.mktemp("photo"))
+
+
+@pytest.fixture(autouse=True)
+def finds_squares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FaceFinder, "find", squares)
+
+
+def write_photo_family(folder: Path) -> Path:
+    torch.manual_seed(0)
+    tokenizer: Any = build_tokenizer(count=150)
+    tokenizer.add_tokens(["Yes", "No"])
+    shape = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=48, intermediate_size=64, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=2048, tie_word_embeddings=True,
+    )  # fmt: skip
+    language = awake(LlamaForCausalLM(shape), 1)
+    face_code = FaceCode()
+    save_parts(folder / "parts", FaceFinder(), face_code, language, tokenizer)
+    config = PhotoConfig(
+        tokenizer.convert_tokens_to_ids("<image>"), "../parts", WIDTH, SIZE, rank=2, narrow_rank=1, inner=6, after_looks=1,
+        after_names=3,
+    )  # fmt: skip
+    space = space_of(face_code)
+    model = PhotoModel(language, config)
+    model.decoder.rows.begin(language.get_input_embeddings().weight)
+    awake_heads(model)
+    updates = {k: 0.1 * torch.randn(s) for k, s in update_shapes(language, config).items()}
+    settings = FaceSettings()
+    save_photo_model(folder / "backbone", model, updates, space, settings)
+    save_face_encoder(folder / "encoder", FaceReferenceConfig(WIDTH, "../parts"), space, settings)
+    backbone, encoder = load_backbone(folder / "backbone"), load_encoder(folder / "encoder")
+    own = an_aligner(backbone, encoder_width=WIDTH).config
+    aligner = untrained(
+        Shape("anchored", K=2), own, backbone, encoder, 0, read_names(str(folder / "backbone"))
+    )
+    aligner.config = replace(aligner.config, backbone="../backbone", encoder="../encoder")
+    save_aligner(folder / "aligner", aligner, backbone.template(), {})
+    return folder
+
+
+def space_of(face_code: FaceCode) -> CodeSpace:
+    """The space in which the drawn people differ most."""
+    pictures = [drawn(person) for person in range(9)]
+    seen = torch.cat([torch.from_numpy(described(face_code, image, squares(FaceFinder(), image))) for image in pictures])
+    spread = torch.linalg.svd(seen - seen.mean(0) + 1e-6 * torch.randn(seen.shape), full_matrices=True).Vh
+    return CodeSpace(seen.mean(0), spread[:WIDTH].T.contiguous())
+
+
+def awake_heads(model: PhotoModel) -> None:
+    """Heads and rows as large as trained ones, so that what they add changes answers."""
+    with torch.no_grad():
+        for name, p in model.decoder.named_parameters():
+            if name.startswith("rows.") and p.ndim:
+                p.copy_(0.5 * torch.randn_like(p))
+            elif name.startswith("looks.places") or (name.startswith(("looks.", "names.")) and p.ndim == 1):
+                p.copy_(torch.randn_like(p))

