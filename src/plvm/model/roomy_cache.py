@@ -20,10 +20,9 @@ class RoomyCache:
     use; what a row does not see of them is finite. A language model takes it as its cache; whoever runs it adds to `length`."""
 
     def __init__(self, like: KeyValues, most: int, end: int) -> None:
-        heads, width = like[0][0].shape[1], like[0][0].shape[3]
         self.most, self.end = most, end
         self.rows = self.length = 0
-        self._layers = tuple((k.new_empty(most, heads, end, width), v.new_empty(most, heads, end, width)) for k, v in like)
+        self._layers = tuple((_room(k, most, end), _room(v, most, end)) for k, v in like)
 
     def put(self, past: KeyValues) -> None:
         """Copy rows [B, heads, T, width] behind those that are there."""
@@ -66,3 +65,8 @@ class RoomyCache:
     def get_mask_sizes(self, length: int, *_: Any) -> tuple[int, int]:
         """How many columns `length` new tokens see, and from which on."""
         return self.length + length, 0
+
+
+def _room(like: Tensor, most: int, end: int) -> Tensor:
+    """For `most` rows of `end` columns; a family may have layers of other heads and widths than the rest."""
+    return like.new_empty(most, like.shape[1], end, like.shape[3])
