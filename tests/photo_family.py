@@ -51,12 +51,13 @@ def drawn(*people: int, side: int = 60) -> Image.Image:
 
 def squares(_: FaceFinder, image: Image.Image) -> list[Face]:
     """The squares of a drawn picture, as a finder of faces has faces."""
-    lit = np.asarray(image).max((0, 2)) > 100
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], lit.astype(int), [0]]))).reshape(-1, 2)
-    rows = np.flatnonzero(np.asarray(image).max((1, 2)) > 100)
-    return [
-        Face((left, rows[0], right, rows[-1] + 1), UPRIGHT * (right - left) / 150 + [left, rows[0]], 1.0) for left, right in edges
-    ]
+    lit = np.asarray(image).max(2) > 100
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], lit.any(0).astype(int), [0]]))).reshape(-1, 2).tolist()
+    found = []
+    for left, right in edges:
+        top, *_, bottom = np.flatnonzero(lit[:, left:right].any(1)).tolist()
+        found.append(Face((left, top, right, bottom + 1), UPRIGHT * (right - left) / 150 + [left, top], 1.0))
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from plvm.model.photo import photo_parts
 from plvm.model.photo.photo_model import PhotoConfig
 from plvm.train.settings import Steps
 from plvm.types import SamplingParams
+from plvm_lab.evaluate.photo_people import people_in, split_people
 from plvm_lab.families.photo.photo_build import PhotoRecipe, build_photo
-from plvm_lab.families.photo.photo_codes import people_in, split_people
 from plvm_lab.families.photo.photo_language import Teaching
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         RequestError,
         StoreError,
         UnknownConceptError,
+        WhichFaceError,
     )
     from plvm.personal import Personal, load
     from plvm.store import ConceptStore
@@ -44,6 +45,7 @@ _HOMES = {
         "RequestError",
         "StoreError",
         "UnknownConceptError",
+        "WhichFaceError",
     ),
     "plvm.personal": ("Personal", "load"),
     "plvm.store": ("ConceptStore",),
@@ -69,6 +71,7 @@ __all__ = [
     "StoreError",
     "Turn",
     "UnknownConceptError",
+    "WhichFaceError",
     "__version__",
     "load",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class PlvmError(Exception):
     """The base of every error a user can cause or meet. The CLI prints both lines and exits with code 2."""
@@ -21,7 +24,18 @@ class PlvmError(Exception):
 
 
 class ImageError(PlvmError):
-    """A picture cannot be used."""
+    """A picture cannot be used. `index` says which, where several were given and it is known."""
+
+    index: int | None = None
+
+
+class WhichFaceError(ImageError):
+    """A reference shows several people, and nothing says who is meant: those at `boxes` (left, top, right, bottom) of the RGB
+    `picture`, counted from 1, from left to right."""
+
+    def __init__(self, message: str, hint: str, picture: Any, boxes: Sequence[tuple[float, ...]]) -> None:
+        super().__init__(message, hint)
+        self.picture, self.boxes = picture, tuple(boxes)
 
 
 class ConceptNameError(PlvmError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plvm.errors import PlvmError, RequestError
+from plvm.errors import ImageError, PlvmError, RequestError
 from plvm.naming.display import People, key, resolve, word_and_display
 from plvm.naming.lookalikes import refuse_lookalike
 from plvm.types import Concept
@@ -31,7 +31,8 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", "
 @dataclass(eq=False)
 class Group:
     """One person's folder. `name` is what its folder says, in the form that counts, `word` what it is called in the store;
-    `problem`: why nobody can be enrolled from it; `bad`: (picture, why it was left out); `same`: the names of others who have
+    `problem`: why nobody can be enrolled from it; `bad`: (picture, why it was left out); `strangers`: pictures that seem to show
+    somebody else than the others; `same`: the names of others who have
     one of its pictures; `unlike` the training its pictures are at most, where that is known."""
 
     folder: Path
@@ -42,6 +43,13 @@ class Group:
     files: list[Path] = field(default_factory=list)
     problem: str = ""
     bad: list[tuple[Path, str]] = field(default_factory=list)
+    strangers: list[Path] = field(default_factory=list)
+
+    @property
+    def good(self) -> list[Path]:
+        """Its pictures that nothing is wrong with."""
+        wrong = {file for file, _ in self.bad}
+        return [file for file in self.files if file not in wrong]
 
 
 def people_in(folder: Path) -> tuple[list[Group], int]:
@@ -79,6 +87,13 @@ def good_pictures(group: Group) -> list[Image.Image]:
     return pictures
 
 
+def _usable(vlm: Personal, group: Group, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+    """Those of a group's good pictures that can be references; the others are noted in `group.bad`."""
+    why = vlm.unusable(pictures)
+    group.bad += [(file, f"{file}: {error.line}") for file, error in zip(group.good, why, strict=True) if error is not None]
+    return [picture for picture, error in zip(pictures, why, strict=True) if error is None]
+
+
 def divide(store: ConceptStore, groups: Sequence[Group], *, replace: bool = False) -> tuple[list[Group], list[Group]]:
     """(who is to be enrolled, who is in `store` already and stays; nobody does with `replace`), without the unusable."""
     people = store.people()
@@ -106,10 +121,15 @@ def enroll_people(
         good = {group: good_pictures(group) for group in groups[first : first + BATCH]}
         ready = {group: pictures for group, pictures in good.items() if pictures}
         if ready:
-            made = vlm.enroll_many({g.name: own for g, own in ready.items()})
+            try:
+                made = vlm.enroll_many({g.name: own for g, own in ready.items()})
+            except ImageError:
+                ready = {group: own for group, pictures in ready.items() if (own := _usable(vlm, group, pictures))}
+                made = vlm.enroll_many({g.name: own for g, own in ready.items()})
             kept = store.add_all(made, replace=replace)
             for group, concept in zip(ready, made, strict=True):
                 group.unlike = max(concept.unlike, default=None)
+                group.strangers = [group.good[number] for number in concept.strangers]
             for group, concept in zip(ready, kept, strict=True):
                 group.word = concept.name
             for group, concept in zip(ready, kept, strict=True):

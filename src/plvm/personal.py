@@ -21,13 +21,13 @@ from plvm.engine.checks import refuse_twins
 from plvm.engine.engine import Engine, Picture
 from plvm.engine.prefix import ImagePrefix, PrefixCache
 from plvm.engine.score import BATCH
-from plvm.errors import ImageError
+from plvm.errors import ImageError, RequestError
 from plvm.families import shipped
 from plvm.images import KeptImages, Source, open_image
 from plvm.model.aligner import Aligner
 from plvm.model.assembly import load_parts
 from plvm.model.backbone import Backbone
-from plvm.model.encoder import Encoder, key_of
+from plvm.model.encoder import Box, Encoder, key_of
 from plvm.model.familiarity import Familiarity
 from plvm.model.recording import Replayed
 from plvm.naming.display import word_and_display, words_for
@@ -76,10 +76,43 @@ class Personal:
 
     # ---- enrolling
 
-    def enroll(self, name: str, *references: Source, notes: str = "") -> Concept:
+    def enroll(
+        self, name: str, *references: Source, notes: str = "", face: int | None = None, box: Box | None = None
+    ) -> Concept:
         """A concept from its reference images, one or more. `name` is any text of up to 60 characters: of "Anna Maria" the
-        word `<anna-maria>` is made. Raises ConceptNameError, ImageError."""
-        return self.enroll_many({name: references}, notes={name: notes})[0]
+        word `<anna-maria>` is made. Of a single reference `face` or `box` says what is meant, as for `cut_out`. Raises
+        ConceptNameError, ImageError, and WhichFaceError where a reference shows several and none is clearly the largest."""
+        if face is not None or box is not None:
+            if len(references) != 1:
+                raise RequestError("A face or a box is meant of one picture.", "Enrol from one picture, or cut them down first.")
+            references = (self.cut_out(references[0], face=face, box=box),)
+        try:
+            return self.enroll_many({name: references}, notes={name: notes})[0]
+        except ImageError as error:
+            if error.index is not None and len(references) > 1:
+                error.message = f"Picture {error.index + 1}: {error.message}"
+            raise
+
+    def cut_out(self, reference: Source, *, face: int | None = None, box: Box | None = None) -> Image.Image:
+        """The part of a reference that is meant: the face of that number (1 is the leftmost), or whoever is inside `box` (left,
+        top, right, bottom, in pixels of the upright picture). It is what is kept. Raises ImageError, RequestError."""
+        picture = open_image(reference)
+        if (face is None) == (box is None):
+            raise RequestError("Either a face or a box says what is meant.", "Give one of them.")
+        if box is not None and not (0 <= box[0] < box[2] <= picture.width and 0 <= box[1] < box[3] <= picture.height):
+            raise ImageError(
+                f"The box {','.join(f'{x:g}' for x in box)} is not inside the picture, which has {picture.width} x "
+                f"{picture.height} pixels.", "A box is left, top, right, bottom.",
+            )  # fmt: skip
+        found = self.encoder.subjects(picture)
+        if box is not None:
+            within = [f for f in found if box[0] <= (f[0] + f[2]) / 2 <= box[2] and box[1] <= (f[1] + f[3]) / 2 <= box[3]]
+            whole = len(within) != 1 or within[0] == (0, 0, *picture.size)
+            return picture.crop(tuple(map(round, box))) if whole else self.encoder.cut_out(picture, within[0])  # type: ignore[arg-type]
+        assert face is not None
+        if not 1 <= face <= len(found):
+            raise ImageError(f"There is no face {face} in the picture: {len(found)} were found.", "They count from 1, left to right.")
+        return self.encoder.cut_out(picture, found[face - 1])
 
     def enroll_many(
         self, references: Mapping[str, Sequence[Source]], *, notes: Mapping[str, str] | None = None, batch: int = 32
@@ -95,14 +128,26 @@ class Personal:
                 raise ImageError(f"There is no reference image of <{name}>.", "Give at least one picture.")
         z_ref, glances = self._encoded(pictures, batch)
         tokens, unlike = self._tokens_of(z_ref, pictures), self._unlike(glances, pictures)
+        strangers = [self.encoder.strangers(z) for z in z_ref.split([len(own) for own in pictures])]
         created = datetime.now(UTC).isoformat(timespec="seconds")
         remarks = [check_text("" if notes is None else notes.get(name, ""), "The notes") for name in references]
         return [
-            Concept(name, t, self.fingerprint, KeptImages(own), remark, created, display, scores)
-            for name, (_, display), t, own, remark, scores in zip(
-                names, called, tokens, pictures, remarks, unlike, strict=True
+            Concept(name, t, self.fingerprint, KeptImages(own), remark, created, display, scores, strangers=odd)
+            for name, (_, display), t, own, remark, scores, odd in zip(
+                names, called, tokens, pictures, remarks, unlike, strangers, strict=True
             )
         ]
+
+    def unusable(self, references: Sequence[Image.Image]) -> list[ImageError | None]:
+        """Of RGB pictures, why each cannot be a reference; None where it can."""
+        found: list[ImageError | None] = []
+        for picture in references:
+            try:
+                self.encoder.pixels([picture])
+                found.append(None)
+            except ImageError as error:
+                found.append(error)
+        return found
 
     def tokens_of(self, references: Sequence[Sequence[Image.Image]], *, batch: int = 32) -> list[ConceptTokens]:
         """Concept tokens (float32, CPU) from the RGB reference images of each concept: the model's share of
@@ -114,8 +159,15 @@ class Personal:
         flat = [picture for own in references for picture in own]
         if not flat:
             return torch.zeros(0), torch.zeros(0)
-        batches = [flat[i : i + batch] for i in range(0, len(flat), batch)]
-        z_ref, glances = zip(*(self.encoder.features_and_glance(self.encoder.pixels(b)) for b in batches), strict=True)
+        found = []
+        for start in range(0, len(flat), batch):
+            try:
+                pixels = self.encoder.pixels(flat[start : start + batch])
+            except ImageError as error:
+                error.index = None if error.index is None else start + error.index
+                raise
+            found.append(self.encoder.features_and_glance(pixels))
+        z_ref, glances = zip(*found, strict=True)
         return torch.cat(z_ref), torch.cat(glances)
 
     def _unlike(self, glances: Tensor, references: Sequence[Sequence[Image.Image]]) -> list[tuple[float, ...]]:

@@ -253,7 +253,11 @@ class Sync:
             yield person
 
     def _keep(self, vlm: Personal, group: Sequence[Person], *, replacing: bool) -> None:
-        made = vlm.enroll_many({self._name_here(person): person.pictures for person in group})
+        try:
+            made = vlm.enroll_many({self._name_here(person): person.pictures for person in group})
+        except ImageError:
+            group = [person for person in group if _usable(vlm, person)]
+            made = vlm.enroll_many({self._name_here(person): person.pictures for person in group})
         for i, person in enumerate(group):
             person.unlike = max(made[i].unlike, default=None)
             if person.word:
@@ -316,3 +320,13 @@ def _persons(sitters: Sequence[Sitter]) -> list[Person]:
         name = " ".join(sitter.name.split())
         found.setdefault(key(name), Person(name)).sitters.append(sitter)
     return list(found.values())
+
+
+def _usable(vlm: Personal, person: Person) -> bool:
+    """Whether somebody has a picture that can be a reference; those that cannot go."""
+    why = vlm.unusable(person.pictures)
+    person.bad += [error.line for error in why if error is not None]
+    person.pictures = [picture for picture, error in zip(person.pictures, why, strict=True) if error is None]
+    if not person.pictures:
+        person.what, person.reason = LEFT_OUT, person.bad[-1]
+    return bool(person.pictures)

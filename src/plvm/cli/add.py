@@ -16,7 +16,8 @@ from plvm.cli.albums import AlbumOptions, add_from
 from plvm.cli.console import count, out, out_json, progress, say, table
 from plvm.cli.unlike import farthest, rounded, warn
 from plvm.cli.verbs import add_verb
-from plvm.errors import RequestError
+from plvm.cli.which_face import box_of, tell_strangers, with_sheet
+from plvm.errors import RequestError, WhichFaceError
 from plvm.naming.display import label, typed, word_and_display
 
 if TYPE_CHECKING:
@@ -31,11 +32,19 @@ def register(app: Typer) -> None:
 
 
 @dataclass(frozen=True)
-class RemarkOptions:
-    """What is written down of somebody."""
+class PersonOptions:
+    """Of somebody who is named: what is written down, and who in the picture is meant."""
 
     notes: Annotated[str, Option("--notes", metavar="TEXT", help="A remark of yours; the model never sees it.")] = ""
     consent: Annotated[str, Option("--consent", metavar="TEXT", help="A note of who agreed to this, when and how.")] = ""
+    face: Annotated[
+        int | None,
+        Option("--face", metavar="N", min=1, help="Of a picture with several faces, which is meant; 1 is the leftmost.",
+               show_default="the one that is clearly the largest"),
+    ] = None  # fmt: skip
+    box: Annotated[
+        str, Option("--box", metavar="L,T,R,B", help="Only what is inside this box of the picture, in pixels.")
+    ] = ""
 
 
 def add(
@@ -51,7 +60,7 @@ def add(
     ] = False,
     replace: o.Replace = False,
     *,
-    remarks: RemarkOptions,
+    person: PersonOptions,
     album: AlbumOptions,
     store: o.StoreOptions,
     model: o.ModelOptions,
@@ -73,26 +82,32 @@ def add(
     Examples:
       plvm add billie billie.jpg
       plvm add "Anna Maria" anna-1.jpg anna-2.jpg
+      plvm add tom party.jpg --face 2
       plvm add --folder people/
       plvm add --from-immich http://192.168.1.5:2283 --key-file immich.key
     """
     if sum((bool(who), folder is not None, re_enrol, album.named)) != 1:
         raise RequestError("One of NAME IMAGE, --folder, --from-... and --re-enrol is needed.", _USAGE)
     album.check()
-    if (remarks.notes or remarks.consent) and not who:
-        raise RequestError("--notes and --consent belong to one name.", "Leave them out, or add one name at a time.")
+    if person != PersonOptions() and not who:
+        raise RequestError(
+            "--notes, --consent, --face and --box belong to one name.", "Leave them out, or add one name at a time."
+        )
     if (client := server.client(store, model)) is not None:
         if not who or len(who) < 2:
             raise RequestError("Through a server only NAME IMAGE is added.", "Run it where the store is, without a server.")
         with client:
-            remote.add(client, who[0], who[1:], notes=remarks.notes, consent=remarks.consent, replace=replace, json=json)
+            meant = {"face": person.face, "box": box_of(person.box)}
+            remote.add(
+                client, who[0], who[1:], notes=person.notes, consent=person.consent, replace=replace, json=json, meant=meant
+            )
         return
     if album.named:
         add_from(album, store, model, replace=replace, json=json)
         return
     with store.open() as opened:
         if who:
-            _add_one(opened, model, who[0], who[1:], remarks, replace=replace, json=json)
+            _add_one(opened, model, who[0], who[1:], person, replace=replace, json=json)
         elif folder is not None:
             _add_folder(opened, model, folder, replace=replace, json=json)
         else:
@@ -100,7 +115,7 @@ def add(
 
 
 def _add_one(
-    store: ConceptStore, model: o.ModelOptions, name: str, files: list[str], remarks: RemarkOptions, *, replace: bool,
+    store: ConceptStore, model: o.ModelOptions, name: str, files: list[str], person: PersonOptions, *, replace: bool,
     json: bool,
 ) -> None:
     from plvm.images import open_image
@@ -115,15 +130,21 @@ def _add_one(
         store.check_free(name)
     vlm = model.load()
     begun = time.perf_counter()
-    concept = with_fields(vlm.enroll(name, *pictures, notes=remarks.notes), consent=remarks.consent)
+    try:
+        made = vlm.enroll(name, *pictures, notes=person.notes, face=person.face, box=box_of(person.box))
+    except WhichFaceError as error:
+        raise with_sheet(error) from None
+    concept = with_fields(made, consent=person.consent)
     seconds = time.perf_counter() - begun
     kept = store.add(concept, replace=replace)
     same = [other for other in store.same_pictures(kept.references) if other != kept.name]
     tell_same(kept.name, same)
+    odd = [files[number] for number in concept.strangers]
+    tell_strangers(kept.name, odd, len(files))
     warn(vlm, dict(zip(files, concept.unlike, strict=False)))
     if json:
         facts = {"name": kept.name, "display": kept.shown, "pictures": len(files), "seconds": round(seconds, 4)}
-        facts |= {"same_picture_as": same, "unlike": rounded(farthest(concept.unlike))}
+        facts |= {"same_picture_as": same, "unlike": rounded(farthest(concept.unlike)), "strangers": odd}
         out_json({"enrolled": [facts], "skipped": []})
     else:
         called = label(kept.name, kept.display)
@@ -158,13 +179,14 @@ def _add_folder(store: ConceptStore, model: o.ModelOptions, folder: Path, *, rep
 def _summarise(groups: list[Group], enrolled: dict[Group, int], there: list[Group], *, json: bool) -> None:
     for group in enrolled:
         tell_same(group.word, group.same)
+        tell_strangers(group.word, group.strangers, len(group.good))
     failed = [g for g in groups if g not in enrolled and g not in there]
     skipped = [{"name": g.folder.name, "file": str(file), "reason": why} for g in groups for file, why in g.bad]
     skipped += [{"name": g.folder.name, "file": str(g.folder), "reason": g.problem} for g in failed if g.problem]
     if json:
         done = [
             {"name": g.word, "display": g.name, "pictures": number, "same_picture_as": g.same,
-             "unlike": rounded(g.unlike)}
+             "unlike": rounded(g.unlike), "strangers": [str(file) for file in g.strangers]}
             for g, number in enrolled.items()
         ]  # fmt: skip
         out_json({"enrolled": done, "already_there": [g.word for g in there], "skipped": skipped})

@@ -12,6 +12,7 @@ from typer import Option
 
 from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json, say, table
+from plvm.cli.which_face import tell_strangers
 from plvm.errors import RequestError
 from plvm.naming.display import label
 
@@ -150,27 +151,31 @@ def told_places(groups: dict[str, list[Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def add(client: Client, name: str, files: list[str], *, notes: str, consent: str, replace: bool, json: bool) -> None:
-    """`plvm add NAME IMAGE...`."""
+def add(
+    client: Client, name: str, files: list[str], *, notes: str, consent: str, replace: bool, json: bool, meant: dict[str, Any]
+) -> None:
+    """`plvm add NAME IMAGE...`; `meant`: which face or box of the picture."""
     begun = time.perf_counter()
-    told = enrol(client, name, files, notes=notes, consent=consent, replace=replace)
+    told = enrol(client, name, files, notes=notes, consent=consent, replace=replace, **meant)
+    odd = [files[number] for number in told["strangers"] or ()]
+    tell_strangers(told["name"], odd, len(files))
     seconds = time.perf_counter() - begun
     if json:
         facts = {"name": told["name"], "display": told["shown"], "pictures": told["pictures"], "seconds": round(seconds, 4)}
-        out_json({"enrolled": [facts | {"unlike": max(told["unlike"] or [], default=None)}], "skipped": []})
+        out_json({"enrolled": [facts | {"unlike": max(told["unlike"] or [], default=None), "strangers": odd}], "skipped": []})
     else:
         called = label(told["name"], told["shown"] if told["shown"] != told["name"] else "")
         out(f"Enrolled {called} from {count(told['pictures'], 'picture')} in {1000 * seconds:.0f} ms.")
 
 
 def enrol(
-    client: Client, name: str, files: list[str], *, notes: str = "", consent: str = "", replace: bool = False
+    client: Client, name: str, files: list[str], *, notes: str = "", consent: str = "", replace: bool = False, **meant: Any
 ) -> Any:
     """Somebody from the pictures in files, as the server keeps them."""
     from plvm.client import data_uri
 
     images = [data_uri(file) for file in files]
-    body = {"name": name, "images": images, "notes": notes, "consent": consent, "replace": replace}
+    body = {"name": name, "images": images, "notes": notes, "consent": consent, "replace": replace} | meant
     return client.post("/v1/concepts", body)
 
 

@@ -22,6 +22,8 @@ from torch.nn import functional as F
 from plvm.model.glance import glance_of
 from plvm.model.recording import Replayed
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of a picture
+
 KINDS: Mapping[
     str, tuple[str, dict[str, Any]]
 ] = {  # model type of a checkpoint -> the vision half's class, its options
@@ -60,6 +62,28 @@ class Encoder:
         """How many features a glance has."""
         return 2 * int(self.model.config.hidden_size)
 
+    # ---- references that show several: the image processor of a family that looks for somebody in a picture knows how
+
+    def subjects(self, image: Image.Image) -> list[Box]:
+        """Where in an RGB reference those are whom it may be about, from left to right. Of an encoder that takes pictures whole:
+        the whole."""
+        looks = getattr(self.image_processor, "subjects", None)
+        return [(0.0, 0.0, *map(float, image.size))] if looks is None else looks(image)
+
+    def cut_out(self, image: Image.Image, box: Box) -> Image.Image:
+        """The part of an RGB reference that is about whoever is at `box`."""
+        cuts = getattr(self.image_processor, "cut_out", None)
+        if cuts is None:
+            return image.crop(tuple(round(x) for x in box))  # type: ignore[arg-type]
+        part: Image.Image = cuts(image, box)
+        return part
+
+    def strangers(self, z_ref: Tensor) -> tuple[int, ...]:
+        """Which of the references of one concept, z_ref [R, L, E], seem to show somebody else than the others; all of them where
+        no two agree; none where the encoder's codes do not tell."""
+        least = getattr(self.image_processor, "least_alike", None)
+        return () if least is None else apart(F.normalize(z_ref[:, 0].float(), dim=-1), least)
+
     def features(self, pixels: Tensor) -> Tensor:
         """Pixel values [N, 3, H, W] -> z_ref [N, L, E], the encoder's last hidden state; a grid is read row by row."""
         return self.features_and_glance(pixels)[0]
@@ -75,6 +99,20 @@ class Encoder:
         hidden, halfway = out.last_hidden_state, out.hidden_states[len(out.hidden_states) // 2]
         z_ref = (hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden).clone()
         return z_ref, glance_of(halfway.flatten(1, -2))
+
+
+def apart(codes: Tensor, least: float) -> tuple[int, ...]:
+    """Which of the codes [R, E], of length 1, belong to nobody of the others: one after the other the one with the lowest mean
+    cosine to those that are left, where that is below `least`. Of the last two that disagree nobody knows which: then all."""
+    alike, left, out = codes @ codes.T, list(range(len(codes))), list[int]()
+    while len(left) > 1:
+        among = alike[left][:, left]
+        mean = (among.sum(1) - among.diagonal()) / (len(left) - 1)
+        lowest = int(mean.argmin())
+        if mean[lowest] >= least:
+            return tuple(sorted(out))
+        out.append(left.pop(lowest))
+    return tuple(range(len(codes))) if out else ()
 
 
 def key_of(z_ref: Tensor) -> Tensor:

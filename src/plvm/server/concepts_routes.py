@@ -44,13 +44,13 @@ async def add_concept(body: NewConcept, request: Request, namespace: Caller) -> 
     store = service.store(namespace)
     if not body.replace:
         await asyncio.to_thread(store.check_free, body.name)
-    made = await service.compute(lambda vlm: vlm.enroll(body.name, *pictures, notes=body.notes))
+    made = await service.compute(lambda vlm: vlm.enroll(body.name, *pictures, notes=body.notes, face=body.face, box=body.box))
     made = replace(made, consent=body.consent)
     old = await asyncio.to_thread(_known, store, body.name)
     kept = await asyncio.to_thread(store.add, made, replace=body.replace)
     request.state.concept = kept.name
     service.left(namespace, kept.name, () if old is None else old.references)
-    return enrolled_out(kept, made.unlike)
+    return enrolled_out(kept, made)
 
 
 @router.get("/v1/concepts", response_model=ConceptList)
@@ -110,7 +110,7 @@ async def add_images(name: str, body: MoreImages, request: Request, namespace: C
     kept = await asyncio.to_thread(store.add, replace(made, consent=old.consent), replace=True)
     request.state.concept = kept.name
     service.left(namespace, kept.name, ())
-    return enrolled_out(kept, made.unlike)
+    return enrolled_out(kept, made)
 
 
 @router.get(

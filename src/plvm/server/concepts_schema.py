@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +23,10 @@ class NewConcept(Strict):
     notes: str = Field("", max_length=4000)
     consent: str = Field("", max_length=4000, description="Who agreed to this, when and how.")
     replace: bool = False
+    face: int | None = Field(None, ge=1, description="Of a single picture with several faces, which is meant; 1 is the leftmost.")
+    box: tuple[float, float, float, float] | None = Field(
+        None, description="Only what is inside this box of a single picture: left, top, right, bottom, in pixels."
+    )
 
 
 class MoreImages(Strict):
@@ -40,7 +43,8 @@ class Renaming(Strict):
 
 class ConceptOut(BaseModel):
     """What is known of somebody. `name` is the word that stands as `<name>` in questions and answers, `shown` what people read.
-    `unlike`: how unlike the training each picture is, known where it was just enrolled."""
+    Known where it was just enrolled: `unlike`, how unlike the training each picture is, and `strangers`, the numbers (from 0) of
+    those that seem to show somebody else than the others."""
 
     object: Literal["concept"] = "concept"
     name: str
@@ -52,6 +56,7 @@ class ConceptOut(BaseModel):
     usable: bool = True
     damage: list[str] = []
     unlike: list[float] | None = None
+    strangers: list[int] | None = None
 
 
 class ConceptList(BaseModel):
@@ -80,9 +85,10 @@ def out_of(entry: Entry, aligner: str) -> ConceptOut:
     )  # fmt: skip
 
 
-def enrolled_out(kept: Concept, unlike: Sequence[float]) -> ConceptOut:
-    """Somebody who was just enrolled, and how `unlike` the training each picture is."""
+def enrolled_out(kept: Concept, made: Concept) -> ConceptOut:
+    """Somebody as the store `kept` them, and what is known of the pictures they were just `made` from."""
     return ConceptOut(
         name=kept.name, shown=kept.shown, notes=kept.notes, consent=kept.consent, created=kept.created,
-        pictures=len(kept.references), unlike=[round(score, 3) for score in unlike] or None,
+        pictures=len(kept.references), unlike=[round(score, 3) for score in made.unlike] or None,
+        strangers=list(made.strangers) or None,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from plvm.errors import (
     RequestError,
     StoreError,
     UnknownConceptError,
+    WhichFaceError,
 )
 
 
@@ -26,6 +27,7 @@ class Refusal(PlvmError):
 
 
 STATUS: tuple[tuple[type[PlvmError], int, str], ...] = (  # the first that fits
+    (WhichFaceError, 400, "which_face"),
     (ImageError, 400, "invalid_image"),
     (DuplicateConceptError, 409, "concept_exists"),
     (ConceptNameError, 400, "invalid_name"),

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor
 
-from plvm.errors import ImageError
+from plvm.errors import ImageError, WhichFaceError
+from plvm.model.encoder import Box
 from plvm.model.photo.face_places import MOST
 from plvm.vision.face_chip import face_chip
 from plvm.vision.face_code import FaceCode
@@ -19,19 +20,24 @@ from plvm.vision.face_finder import Face, FaceFinder
 from plvm.vision.photo_reader import described
 
 CLEARLY = 1.5  # times as large as the next is a face that is clearly the largest
-TURNED = 0.5  # of the distance between the eyes: how far the nose's tip may be from between them
+MARGINS = (0.6, 0.4, 0.2, 0.1)  # of a face's size, that are left around a face that is cut out: the most that will do
+_FRONT = "Use a picture in which the face is seen from the front, and well lit."
 
 
 @dataclass(frozen=True)
 class FaceSettings:
     """What counts as a face: its side in pixels, of a picture and of a reference, and how sure the three nets of the finder
-    have to be."""
+    have to be. What a reference has to be: how far the nose's tip may be from between the eyes, in distances of the eyes, the least
+    `sharpness`, and how alike the codes of two references of one person are at least (cosine)."""
 
     smallest: int = 20
     smallest_reference: int = 40
     first_sure: float = 0.6
     second_sure: float = 0.7
     third_sure: float = 0.7
+    most_turned: float = 0.5
+    least_sharp: float = 0.1
+    least_alike: float = 0.3
     version: int = 1
 
 
@@ -69,33 +75,85 @@ class FaceProcessor:
 
     def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, Tensor]:
         """The faces of references `[N, 3, 150, 150]`. Raises ImageError where a picture has no face that can be used."""
-        chips = np.stack([face_chip(image, self.reference(image).points) for image in images])
-        return {"pixel_values": torch.from_numpy(chips).permute(0, 3, 1, 2).float()}
+        chips = []
+        for number, image in enumerate(images):
+            try:
+                chips.append(face_chip(image, self.reference(image).points))
+            except ImageError as error:
+                error.index = number
+                raise
+        return {"pixel_values": torch.from_numpy(np.stack(chips)).permute(0, 3, 1, 2).float()}
+
+    @property
+    def least_alike(self) -> float:
+        """The least cosine of two references of one person."""
+        return self.settings.least_alike
+
+    def subjects(self, image: Image.Image) -> list[Box]:
+        """The boxes of the faces of an RGB picture, from left to right."""
+        return [face.box for face in self.finder.find(image)]
+
+    def cut_out(self, image: Image.Image, box: Box) -> Image.Image:
+        """The part of an RGB picture in which the face at `box` is clearly the largest, with as much around it as can be."""
+        size = max(box[2] - box[0], box[3] - box[1])
+        for margin in MARGINS:
+            grown = (box[0] - margin * size, box[1] - margin * size, box[2] + margin * size, box[3] + margin * size)
+            part = image.crop(_inside(image, grown))
+            if self._clear(self._by_size(part)):
+                break
+        return part
 
     def reference(self, image: Image.Image) -> Face:
         """The face that an RGB reference is about. Raises ImageError, which says what to do."""
-        faces = sorted(self.finder.find(image), key=lambda face: -face.size)
+        faces = self._by_size(image)
         if not faces:
-            raise ImageError(
-                "No face was found in the reference.", "Use a picture in which the face is seen from the front, and well lit."
-            )
+            raise ImageError("No face was found in the reference.", _FRONT)
+        if not self._clear(faces):
+            raise _which(image, faces)
         face = faces[0]
-        if len(faces) > 1 and face.size < CLEARLY * faces[1].size:
-            raise ImageError(
-                f"The reference shows {len(faces)} faces, and none is clearly the largest.",
-                "Cut the picture down to the person you mean.",
-            )
         if face.size < self.settings.smallest_reference:
             raise ImageError(
                 f"The face in the reference is {face.size:.0f} pixels wide, less than {self.settings.smallest_reference}.",
                 "Use a picture that was taken nearer, or in its full size.",
             )
-        if turned(face.points) > TURNED:
+        if turned(face.points) > self.settings.most_turned:
             raise ImageError("The face in the reference is turned away.", "Use a picture in which it is seen from the front.")
+        if sharpness(face_chip(image, face.points)) < self.settings.least_sharp:
+            raise ImageError("The face in the reference is blurred.", "Use a picture in which it is in focus and does not move.")
         return face
+
+    def _by_size(self, image: Image.Image) -> list[Face]:
+        return sorted(self.finder.find(image), key=lambda face: -face.size)
+
+    def _clear(self, faces: Sequence[Face]) -> bool:
+        """Whether the first of `faces`, the largest, is clearly so."""
+        return len(faces) == 1 or (len(faces) > 1 and faces[0].size >= CLEARLY * faces[1].size)
+
+
+def _which(image: Image.Image, faces: Sequence[Face]) -> WhichFaceError:
+    """The error for a reference with several faces, none of which is clearly the largest."""
+    boxes = [face.box for face in sorted(faces, key=lambda face: face.box[0] + face.box[2])]
+    told = "; ".join(f"{n} at {','.join(f'{x:.0f}' for x in box)}" for n, box in enumerate(boxes[:MOST], 1))
+    return WhichFaceError(
+        f"The reference shows {len(faces)} faces, and none is clearly the largest: {told}{'; ...' if len(boxes) > MOST else ''}.",
+        f"Say which is meant: a face from 1 to {len(faces)}, or a box; or cut the picture down to that person.", image, boxes,
+    )  # fmt: skip
+
+
+def _inside(image: Image.Image, box: Box) -> tuple[int, int, int, int]:
+    """A box in whole pixels of the picture."""
+    left, top = (max(0, round(x)) for x in box[:2])
+    return left, top, min(image.width, round(box[2])), min(image.height, round(box[3]))
 
 
 def turned(points: np.ndarray) -> float:
     """How far the tip of the nose is from between the eyes, along them, in distances of the eyes: 0 from the front."""
     eyes = points[1] - points[0]
     return float(abs((points[2] - points[:2].mean(0)) @ eyes) / max(float(eyes @ eyes), 1e-6))
+
+
+def sharpness(chip: np.ndarray) -> float:
+    """How much of what is in an aligned face `[150, 150, 3]` is finer than a blur of 2 pixels: 0 of a smooth one."""
+    grey = Image.fromarray(chip).convert("L")
+    whole, smooth = (np.asarray(i, np.float32) for i in (grey, grey.filter(ImageFilter.GaussianBlur(2))))
+    return float(np.std(whole - smooth) / max(float(np.std(whole)), 1e-6))

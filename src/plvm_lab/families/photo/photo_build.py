@@ -32,6 +32,7 @@ from plvm.train.initialization import read_names, untrained
 from plvm.train.loop import Report
 from plvm.train.prepare import prepare
 from plvm.train.settings import Data, Settings, Shape, Steps
+from plvm_lab.evaluate import photo_people
 from plvm_lab.families.photo import photo_codes, photo_language
 from plvm_lab.families.photo.code_space import CodeSpace, Pool
 from plvm_lab.families.photo.low_rank import updates_of
@@ -47,10 +48,10 @@ class PhotoRecipe:
     """Everything that decides a build but its photographs: who is kept for tests and validation, how the language model is
     taught, and how long the Aligner is trained."""
 
-    seed: int = 24
-    test: int = 34
-    val: int = 60
-    strangers: int = 200
+    seed: int = photo_people.SEED
+    test: int = photo_people.TEST
+    val: int = photo_people.VAL
+    strangers: int = photo_people.STRANGERS
     model: PhotoConfig = dataclasses.field(default_factory=PhotoConfig)
     faces: FaceSettings = dataclasses.field(default_factory=FaceSettings)
     teaching: Teaching = dataclasses.field(default_factory=Teaching)
@@ -69,12 +70,12 @@ class PhotoBuild:
     parts: Path
     report: Report
 
-    def split(self) -> photo_codes.Split:
+    def split(self) -> photo_people.Split:
         """Who is for what, as the stage "codes" decided it."""
         path = self.folder / "split.json"
         if not path.exists():
             raise CheckpointError(f"{path} is missing.", "Run the stage `codes` first.")
-        split: photo_codes.Split = json.loads(path.read_text())
+        split: photo_people.Split = json.loads(path.read_text())
         return split
 
     def pools(self) -> tuple[CodeSpace, Pool, Pool]:
@@ -95,8 +96,8 @@ class PhotoBuild:
     def run_codes(self) -> None:
         """Split the people, and describe their faces."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        people, recipe = photo_codes.people_in(self.photos), self.recipe
-        split = photo_codes.split_people(people, recipe.seed, test=recipe.test, val=recipe.val, strangers=recipe.strangers)
+        people, recipe = photo_people.people_in(self.photos), self.recipe
+        split = photo_people.split_people(people, recipe.seed, test=recipe.test, val=recipe.val, strangers=recipe.strangers)
         (self.folder / "split.json").write_text(json.dumps(split, indent=1))
         blank = CodeSpace(torch.zeros(128).numpy(), torch.zeros(128, 1).numpy())
         photo_codes.describe_people(self.processor(blank), people, self.folder / "codes", self.report)
@@ -154,7 +155,7 @@ class PhotoBuild:
         """A folder of links to the pictures of those of the people to train on who have several; the first that can be a
         reference is called so."""
         space, _, _ = self.pools()
-        processor, people = self.processor(space), photo_codes.people_in(self.photos)
+        processor, people = self.processor(space), photo_people.people_in(self.photos)
         names = [name for name in self.split()["train"] if len(people[name]) > 1]
         for number, name in enumerate(names):
             place = self.folder / "chosen" / name
