@@ -26,7 +26,7 @@ class Shell:
 
     def __call__(self, *words: str, exit: int = 0, input: str = "", model: Path | str | None = None) -> str:
         """Type `plvm` and `words`; the model is the miniature. Returns stdout."""
-        needs_model = words[0] in ("add", "ask", "chat", "recognize", "who", "watch", "demo", "eval")
+        needs_model = words[0] in ("add", "ask", "chat", "recognize", "who", "watch", "caption", "demo", "eval")
         extra = ("--model", str(self.family if model is None else model)) if needs_model else ()
         done = CliRunner().invoke(app, [*words, *extra], input=input)
         self.out, self.err = done.stdout, done.stderr

@@ -1,5 +1,5 @@
-"""From where on a picture of a face is too poor to be a reference: small, blurred, turned away; and how alike the pictures of one
-person are. On people kept for validation. Run by hand.
+"""From where on a picture of a face is too poor to be a reference: small, blurred, turned away; and how alike the pictures of
+one person are. On people kept for validation. Run by hand.
 
     python research/benchmarks/face_references.py --model FAMILY/aligner --photos PHOTOS    # research/results/face_references.json
 
@@ -125,8 +125,8 @@ def by_turn(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for low, high in zip(TURNS, TURNS[1:], strict=False):
         own = [row for row in rows if row["found"] and low <= row["amount"] < high]
         if own:
-            kept = sum(row["cosine"] > SAME for row in own) / len(own)
-            found.append({"from": low, "n": len(own), "kept": kept, "cosine": round(float(np.median([r["cosine"] for r in own])), 3)})
+            kept, cosine = sum(row["cosine"] > SAME for row in own) / len(own), float(np.median([r["cosine"] for r in own]))
+            found.append({"from": low, "n": len(own), "kept": kept, "cosine": round(cosine, 3)})
     return found
 
 
@@ -139,7 +139,7 @@ def catches(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         {"limit": round(limit, 3)}
         | {what: sum(r["sharpness"] < limit for r in own) / max(1, len(own))
            for what, own in (("plain", plain), ("useless", bad), ("kept", good))}
-        for limit in np.arange(0.02, 0.32, 0.02).tolist()
+        for limit in np.arange(0.01, 0.105, 0.005).tolist()
     ]  # fmt: skip
 
 
@@ -158,8 +158,9 @@ def alikeness(seen: Sequence[Sequence[tuple[Image.Image, Face, np.ndarray]]]) ->
                 other = seen[(number + int(rng.integers(1, len(seen)))) % len(seen)]
                 own.append(to_others(chosen)[-1])
                 foreign.append(to_others([*chosen[:-1], other[int(rng.integers(len(other)))][2]])[-1])
-        limits = {f"{limit:.2f}": [float(np.mean(np.array(x) < limit)) for x in (own, foreign)] for limit in np.arange(0.2, 0.5, 0.05)}
-        found.append({"references": count, "n": len(own), "own and foreign below": limits})
+        for limit in (0.2, 0.25, 0.3, 0.35, 0.4):
+            below = [float(np.mean(np.array(x) < limit)) for x in (own, foreign)]
+            found.append({"references": count, "n": len(own), "limit": limit, "own": below[0], "foreign": below[1]})
     return found
 
 
@@ -173,14 +174,19 @@ def tables(figures: dict[str, Any]) -> tuple[Table, ...]:
         return f"{100 * x:.1f}"
 
     worse = tuple(
-        (r["kind"], f"{r['amount']:g}", str(r["n"]), share(r["found"]), share(r["kept"]), f"{r['cosine']:.2f}") for r in figures["worse"]
+        (r["kind"], f"{r['amount']:g}", str(r["n"]), share(r["found"]), share(r["kept"]), f"{r['cosine']:.2f}")
+        for r in figures["worse"]
     )
+    sharp = tuple((f"{r['limit']:g}", *(share(r[k]) for k in ("plain", "kept", "useless"))) for r in figures["sharpness"])
+    alike = tuple((str(r["references"]), f"{r['limit']:g}", share(r["own"]), share(r["foreign"])) for r in figures["alike"])
     turns = tuple((f"{r['from']:g}", str(r["n"]), share(r["kept"]), f"{r['cosine']:.2f}") for r in figures["turned"])
-    note = f"People kept for validation, {figures['people']} of them; a face is kept where the cosine of its code to the mean of the same "
-    note += "person's other pictures is over .45."
+    note = f"{figures['people']} people kept for validation; a face is kept where the cosine of its code to the mean code of the "
+    note += "same person's other pictures is over .45. Sizes are in pixels, blurs in shares of the face's size."
     return (
         Table("A reference that is worse", ("how", "by", "n", "found %", "kept %", "cosine"), worse, note),
         Table("A reference that is turned", ("from", "n", "kept %", "cosine"), turns, note),
+        Table("Refused below a limit of sharpness", ("limit", "as they are %", "blurred, kept %", "blurred, not kept %"), sharp),
+        Table("References told apart below a limit", ("references", "limit", "own %", "somebody else's %"), alike),
     )
 
 

@@ -107,11 +107,12 @@ class Personal:
         found = self.encoder.subjects(picture)
         if box is not None:
             within = [f for f in found if box[0] <= (f[0] + f[2]) / 2 <= box[2] and box[1] <= (f[1] + f[3]) / 2 <= box[3]]
-            whole = len(within) != 1 or within[0] == (0, 0, *picture.size)
-            return picture.crop(tuple(map(round, box))) if whole else self.encoder.cut_out(picture, within[0])  # type: ignore[arg-type]
+            alone = len(within) == 1 and within[0] != (0, 0, *picture.size)
+            left, top, right, bottom = map(round, box)
+            return self.encoder.cut_out(picture, within[0]) if alone else picture.crop((left, top, right, bottom))
         assert face is not None
         if not 1 <= face <= len(found):
-            raise ImageError(f"There is no face {face} in the picture: {len(found)} were found.", "They count from 1, left to right.")
+            raise ImageError(f"There is no face {face}: {len(found)} were found.", "They count from 1, from left to right.")
         return self.encoder.cut_out(picture, found[face - 1])
 
     def enroll_many(

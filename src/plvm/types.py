@@ -42,8 +42,9 @@ class Concept:
     `aligner` is the fingerprint of the Aligner that made the tokens; `references` are the encoded pictures it was
     enrolled from (kept so that another Aligner can enrol it again); `created` is an ISO 8601 time in UTC. `name` is the
     word that stands as `<name>` in questions and answers, `display` what people call it: "" where that is the same.
-    `unlike` says of each reference how unlike the training it is, as `Answer.unlike` does of a picture; `strangers` are the numbers
-    of references that seem to show somebody else than the others. Both are known where it was enrolled, and not stored. `consent` is a note of who agreed to this, when and how.
+    `unlike` says of each reference how unlike the training it is, as `Answer.unlike` does of a picture; `strangers` are the
+    numbers of references that seem to show somebody else than the others. Both are known where it was enrolled, and not stored.
+    `consent` is a note of who agreed to this, when and how.
     """
 
     name: str

@@ -20,6 +20,7 @@ HOMES = {  # a file of plvm.cli: its verbs, as the help lists them
     "chat": ("chat",),
     "recognize": ("recognize",),
     "who": ("who",),
+    "caption": ("caption",),
     "watch": ("watch",),
     "train": ("train",),
     "calibrate": ("calibrate",),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plvm.data.files import whole_file
-from plvm.sidecars.caption import Caption
+from plvm.sidecars.caption import Caption, Seen
 from plvm.sidecars.sidecar import foreign, read
 
 VERSION = 1
@@ -22,6 +22,17 @@ class JsonSidecar:
         """The mark of the picture that was written about; None where nothing was. Raises RequestError for a file of others."""
         found = self._read(picture)
         return None if found is None else str(found.get("picture"))
+
+    def caption(self, picture: Path) -> Caption | None:
+        """What was written about a picture; None where nothing was. Raises RequestError for a file of others."""
+        found = self._read(picture)
+        if found is None:
+            return None
+        try:
+            people, unsure = (tuple(Seen(**seen) for seen in found[kind]) for kind in ("people", "unsure"))
+            return Caption(str(found["text"]), people, unsure, found["unlike"], str(found["aligner"]))
+        except (KeyError, TypeError):
+            raise foreign(_place(picture), "lacks what plvm writes") from None
 
     def write(self, picture: Path, mark: str, caption: Caption) -> Path:
         """Write the caption, and return the file's path. Raises PlvmError."""

@@ -40,6 +40,10 @@ class Watched:
         self._dealt: dict[Path, str] = {}  # with which mark a picture was captioned, or given up
         self._last: dict[Path, str] = {}  # the marks of the last look
 
+    def pictures(self) -> list[Shot]:
+        """All pictures, oldest first. Raises RequestError where the folder cannot be read."""
+        return sorted(_shots(self.folder), key=_age)
+
     def waiting(self, complain: Callable[[Path, PlvmError], object], *, all_: bool = False) -> list[Shot]:
         """Pictures without a caption, oldest first; `complain` hears of those whose sidecar cannot be used. With `all_` also
         those that may still be growing. Raises RequestError where the folder cannot be read."""
@@ -59,11 +63,15 @@ class Watched:
                 else:
                     found.append(shot)
         self._last = {path: shot.mark for path, shot in shots.items()}
-        return sorted(found, key=lambda shot: (shot.written, shot.path))
+        return sorted(found, key=_age)
 
     def deal(self, shot: Shot) -> None:
         """Note that a picture is captioned, or given up until it is another one."""
         self._dealt[shot.path] = shot.mark
+
+
+def _age(shot: Shot) -> tuple[float, Path]:
+    return shot.written, shot.path
 
 
 def _shots(folder: Path) -> Iterator[Shot]:

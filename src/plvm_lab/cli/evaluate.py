@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from json import loads
@@ -19,8 +19,10 @@ from plvm.cli import options as o
 from plvm.cli.console import count, out, out_json, progress, say, table
 from plvm.cli.verbs import add_verb
 from plvm.errors import RequestError
+from plvm.runtime import home_folder
 
 if TYPE_CHECKING:
+    from plvm.personal import Personal
     from plvm_lab.evaluate.photo_benchmark import PhotoBenchmark
     from plvm_lab.evaluate.suite import Suite
 
@@ -33,7 +35,8 @@ class SuiteOptions:
         Option(
             "--suite",
             metavar="SUITE",
-            help="The benchmark: portraits, or what lies in --root: folder, plvm, yollava, rap, myvlm or mc-llava.",
+            help="The benchmark: portraits; lfw, on --photos; or what lies in --root: folder, plvm, yollava, rap, myvlm or "
+            "mc-llava.",
         ),
     ] = "portraits"
     root: Annotated[
@@ -50,16 +53,44 @@ class SuiteOptions:
         int, Option("--seed", metavar="N", help="0 is the published benchmark; others draw a fresh one.", min=0)
     ] = 0
     small: Annotated[bool, Option("--small", help="A few items of every part, to see that all works.")] = False
+    photos: Annotated[
+        Path | None, Option("--photos", metavar="DIR", help="Photographs for lfw: DIR/name/picture.jpg.", show_default=False)
+    ] = None
+    split: Annotated[
+        str, Option("--split", metavar="test|val", help="Of lfw: the people that count, or those to choose on.")
+    ] = "test"
+    kept: Annotated[
+        Path | None,
+        Option("--kept", metavar="DIR", help="Where the faces that were found in --photos are kept for the next run.",
+               show_default="faces in your data folder"),
+    ] = None  # fmt: skip
 
     @property
     def drawn(self) -> bool:
         """Whether it is the drawn benchmark."""
         return self.suite == "portraits"
 
+    @property
+    def faces(self) -> bool:
+        """Whether it is the benchmark of faces on photographs."""
+        return self.suite == "lfw"
+
+    def with_faces(self, vlm: Personal) -> Suite:
+        """The benchmark of faces, for a model that looks for them. Raises RequestError."""
+        from plvm_lab.evaluate.faces_benchmark import SMALL, FacesBenchmark
+        from plvm_lab.evaluate.kept_faces import keep_faces
+
+        if self.photos is None or self.root is not None or self.seed or self.only or self.check:
+            raise RequestError("The suite lfw is made of photographs.", "Name their folder with --photos, and no other option.")
+        folder = self.kept if self.kept is not None else home_folder(os.environ).value / "faces"
+        return FacesBenchmark(self.photos, keep_faces(vlm, folder), self.split, SMALL if self.small else None)
+
     def draw(self) -> Suite:
         """The drawn benchmark. Raises RequestError for an option of folders."""
         from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
 
+        if self.photos is not None:
+            raise RequestError("--photos belongs to the suite lfw.", "Say --suite lfw, or leave it out.")
         if self.root is not None or self.only or self.check:
             raise RequestError("The portraits are drawn: they have no folder.", "Leave out --root, --only and --check.")
         return portraits("test", self.seed, SMALL if self.small else None)
@@ -104,12 +135,11 @@ class SystemOptions:
         settings_in(self.setting or ())
         check_systems([] if self.everyone else [self.system])
 
-    def measure(self, model: o.ModelOptions, suite: Suite, folder: Path) -> dict[str, Any]:
+    def measure(self, vlm: Callable[[], Personal], suite: Suite, folder: Path) -> dict[str, Any]:
         """Measure it, or all one after the other; what was found. The model is loaded when a system needs it."""
         from plvm_lab.systems.comparison import evaluate_system, evaluate_systems, every_system
 
         settings = settings_in(self.setting or ())
-        vlm = cache(model.load)
         with progress() as advance:
             options: dict[str, Any] = {
                 "command": shlex.join(["plvm", *sys.argv[1:]]), "parts": self.part,
@@ -145,10 +175,14 @@ def eval_(
     Examples:
       plvm eval --suite portraits --system plvm --out results/portraits
       plvm eval --suite folder --root photos --system plvm --out results/photos
+      plvm eval --suite lfw --photos lfw --model build/photo/weights/aligner --out results/lfw
     """
     begun = time.perf_counter()
     suite: Suite
-    if benchmark.drawn:
+    vlm = cache(model.load)
+    if benchmark.faces:
+        suite = benchmark.with_faces(vlm())
+    elif benchmark.drawn:
         suite = benchmark.draw()
     else:
         suite = found = benchmark.open()
@@ -161,7 +195,7 @@ def eval_(
     if destination is None:
         raise RequestError("Nothing says where the results go.", "Name a folder with --out.")
     o.make_folder(destination)
-    done = system.measure(model, suite, destination)
+    done = system.measure(vlm, suite, destination)
     _tell(done, system, json)
     took = f"{time.perf_counter() - begun:.0f} s"
     if system.everyone:

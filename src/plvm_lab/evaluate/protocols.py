@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plvm_lab.evaluate import controls, figures
+from plvm_lab.evaluate import controls, face_parts, figures
 from plvm_lab.evaluate.figures import ARMS, WORDINGS, Record, Records
 from plvm_lab.evaluate.harness import Harness, ask_answers, ask_choices, ask_pairs, batches, verdict
 from plvm_lab.evaluate.parsing import NOBODY, is_right, names_said, who_is_named, yes_or_no
@@ -196,6 +196,10 @@ PARTS: dict[str, Part] = {
     "visual_qa": Part(CHOOSE, lambda b: len(b.visual_qa), ask_visual_qa, figures.choice_figures),
     "several_concepts": Part(CHOOSE, _among_several_count, ask_among_several, figures.among_several_figures),
     "who": Part(ANSWER, lambda b: 3 * sum(b.size.who), ask_who, figures.who_figures),
+    "conditions": Part(VERIFY, lambda b: len(b.pairs_by_kind), face_parts.ask_conditions, face_parts.condition_figures),
+    "where": Part(ANSWER, lambda b: b.size.where, face_parts.ask_where, face_parts.where_figures),
+    "how_many": Part(ANSWER, lambda b: b.size.how_many, face_parts.ask_how_many, face_parts.how_many_figures),
+    "crowd": Part(RECOGNIZE, face_parts.crowd_count, face_parts.ask_crowd, face_parts.crowd_figures),
     "captions": Part(ANSWER, lambda b: len(b.captions), ask_captions, figures.caption_figures),
     "dialogue": Part(CONVERSE, lambda b: 4 * len(b.scripts), ask_dialogues, figures.dialogue_figures),
     "held_out_wordings": Part(CHOOSE, _held_out_count, ask_held_out, figures.held_out_figures),

@@ -9,6 +9,7 @@ from typing import Any
 
 from plvm.errors import RequestError
 from plvm.personal import Personal, load
+from plvm_lab.evaluate.faces_benchmark import FacesBenchmark
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
 from plvm_lab.evaluate.provenance import provenance
 from plvm_lab.evaluate.result_table import Cell, Table, json_of, lasting
@@ -16,6 +17,7 @@ from plvm_lab.evaluate.runner import Progress, evaluate
 from plvm_lab.evaluate.suite import Suite
 from plvm_lab.systems import (
     DRAWN_ONLY,
+    FACES_ONLY,
     NO_MODEL,
     SYSTEMS,
     build_system,
@@ -130,10 +132,9 @@ def seconds_of(summary: Mapping[str, Any]) -> float:
 def every_system(settings: Mapping[str, Any], benchmark: Suite) -> list[str]:
     """What "all" means: every system; those that need an endpoint only where one is set, those that have to know who was
     drawn only on drawn portraits."""
-    drawn = isinstance(benchmark, Benchmark)
-    return [
-        name for name in SYSTEMS if (name not in NO_MODEL or settings.get("url")) and (name not in DRAWN_ONLY or drawn)
-    ]
+    out = set() if isinstance(benchmark, Benchmark) else set(DRAWN_ONLY)
+    out |= set() if isinstance(benchmark, FacesBenchmark) else FACES_ONLY
+    return [name for name in SYSTEMS if (name not in NO_MODEL or settings.get("url")) and name not in out]
 
 
 def evaluate_model(

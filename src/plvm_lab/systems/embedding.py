@@ -107,7 +107,7 @@ class Embedding(System, Recognizes, Verifies):
         faces = np.stack([c.feature for c in concepts])
         return np.stack([(self._views(image) @ faces.T).max(0) for image in images])
 
-    def fit(self, album: Drawings) -> float:
+    def fit(self, album: Pictures) -> float:
         """Set the threshold to the best one on the pairs of another split's benchmark, by balanced accuracy; returns
         that."""
         bench = album.benchmark

@@ -27,8 +27,8 @@ _FRONT = "Use a picture in which the face is seen from the front, and well lit."
 @dataclass(frozen=True)
 class FaceSettings:
     """What counts as a face: its side in pixels, of a picture and of a reference, and how sure the three nets of the finder
-    have to be. What a reference has to be: how far the nose's tip may be from between the eyes, in distances of the eyes, the least
-    `sharpness`, and how alike the codes of two references of one person are at least (cosine)."""
+    have to be. Of a reference: how far the nose's tip may be from between the eyes, in distances of the eyes, the least
+    `sharpness`, and how alike the codes of one person's references are at least (cosine)."""
 
     smallest: int = 20
     smallest_reference: int = 40
@@ -36,7 +36,7 @@ class FaceSettings:
     second_sure: float = 0.7
     third_sure: float = 0.7
     most_turned: float = 0.5
-    least_sharp: float = 0.1
+    least_sharp: float = 0.025
     least_alike: float = 0.3
     version: int = 1
 
@@ -68,10 +68,18 @@ class FaceProcessor:
     def codes(self, image: Image.Image) -> tuple[Tensor, int]:
         """The codes `[F, W]` of the faces of an RGB picture from left to right, the MOST largest of them, and how many there
         are."""
-        faces = self.finder.find(image)
+        faces = self.faces(image)
         kept = sorted(faces, key=lambda face: -face.size)[:MOST]
         own = [face for face in faces if face in kept]
-        return self.space.codes(torch.from_numpy(described(self.face_code, image, own))), len(faces)
+        return self.space.codes(self.descriptors(image, own)), len(faces)
+
+    def faces(self, image: Image.Image) -> list[Face]:
+        """The faces of an RGB picture, from left to right."""
+        return self.finder.find(image)
+
+    def descriptors(self, image: Image.Image, faces: list[Face]) -> Tensor:
+        """The descriptors `[F, 128]` of faces of an RGB picture."""
+        return torch.from_numpy(described(self.face_code, image, faces))
 
     def __call__(self, images: Sequence[Image.Image], return_tensors: str = "pt") -> dict[str, Tensor]:
         """The faces of references `[N, 3, 150, 150]`. Raises ImageError where a picture has no face that can be used."""
@@ -91,7 +99,7 @@ class FaceProcessor:
 
     def subjects(self, image: Image.Image) -> list[Box]:
         """The boxes of the faces of an RGB picture, from left to right."""
-        return [face.box for face in self.finder.find(image)]
+        return [face.box for face in self.faces(image)]
 
     def cut_out(self, image: Image.Image, box: Box) -> Image.Image:
         """The part of an RGB picture in which the face at `box` is clearly the largest, with as much around it as can be."""
@@ -123,7 +131,7 @@ class FaceProcessor:
         return face
 
     def _by_size(self, image: Image.Image) -> list[Face]:
-        return sorted(self.finder.find(image), key=lambda face: -face.size)
+        return sorted(self.faces(image), key=lambda face: -face.size)
 
     def _clear(self, faces: Sequence[Face]) -> bool:
         """Whether the first of `faces`, the largest, is clearly so."""
