@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,16 @@ from shell import Shell
 from shell import load_once as load_once
 
 
+FEW = replace(SMALL, test=6, val=6, strangers=12)
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight people with seven pictures, 24 with one."""
+    """Twelve people with seven pictures, 24 with one."""
     folder = tmp_path_factory.mktemp("photos")
-    for person in range(32):
+    for person in range(36):
         (folder / f"secret-{person:02}").mkdir()
-        for number in range(7 if person < 8 else 1):
+        for number in range(7 if person < 12 else 1):
             drawn(person, side=60 + 4 * number).save(folder / f"secret-{person:02}" / f"{number}.png")
     return folder
 
@@ -45,7 +49,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bench(photo: Path, photos: Path, tmp_path: Path) -> FacesBenchmark:
     vlm = plvm.load(photo / "aligner", device="cpu")
-    return FacesBenchmark(photos, keep_faces(vlm, tmp_path / "faces"), "test", SMALL)
+    return FacesBenchmark(photos, keep_faces(vlm, tmp_path / "faces"), "test", FEW)
 
 
 class Truth(System):
@@ -89,10 +93,10 @@ class Truth(System):
 
 
 def test_people_and_pictures_are_those_of_the_split_and_carry_no_names(bench: FacesBenchmark, photos: Path) -> None:
-    split = split_people(people_in(photos), 24, test=4, val=4, strangers=12)
+    split = split_people(people_in(photos), 24, test=6, val=6, strangers=12)
     assert [bench.file_of(name).parent.name for name in bench.names] == split["test"]
     own = {scene.files[0].parent.name for scene in bench.pictures}
-    assert own == set(split["test"]) and len(bench.pictures) == 12
+    assert own == set(split["test"]) and len(bench.pictures) == 18
     val = bench.of_split("val")
     assert {val.file_of(name).parent.name for name in val.names} == set(split["val"])
     strangers = {f.parent.name for s in bench.scenes for n, f in zip(s.who, s.files, strict=True) if n is None}
@@ -101,7 +105,7 @@ def test_people_and_pictures_are_those_of_the_split_and_carry_no_names(bench: Fa
     assert all(bench.file_of(n) not in s.files for s in bench.scenes for n in s.who if n is not None)
     assert "secret" not in json.dumps(bench.facts) + bench.key
     assert tuple(dict.fromkeys(scene.kind for scene in bench.scenes)) == ("single", *KINDS)
-    assert bench.pairs_by_kind == FacesBenchmark(photos, bench.kept, "test", SMALL).pairs_by_kind
+    assert bench.pairs_by_kind == FacesBenchmark(photos, bench.kept, "test", FEW).pairs_by_kind
 
 
 def test_truth_scores_one_everywhere_and_a_lie_is_found(bench: FacesBenchmark, tmp_path: Path) -> None:
@@ -110,10 +114,10 @@ def test_truth_scores_one_everywhere_and_a_lie_is_found(bench: FacesBenchmark, t
     shares += [found["conditions"][kind]["mean"] for kind in KINDS] + [found["crowd"]["found"]]
     shares += [found["who"][str(n)][what] for n in (1, 2, 3) for what in ("right", "unknown", "unknown_beside")]
     assert {share["value"] for share in shares} == {1.0} and found["unparsable"] == 0
-    assert found["crowd"]["false_names"]["value"] == 0 and found["crowd"]["enrolled"] == 8
+    assert found["crowd"]["false_names"]["value"] == 0 and found["crowd"]["enrolled"] == 10
     assert "secret" not in (tmp_path / "truth" / RECORDS).read_text() + json.dumps(found)
     lied = evaluate(Truth(bench.names[:1] + bench.others), bench, tmp_path / "lied")
-    assert lied["recognition"]["mean"]["value"] == pytest.approx(0.75)
+    assert lied["recognition"]["mean"]["value"] == pytest.approx(5 / 6)
     away = bench.names[0] not in bench.scenes[bench.rows(strangers=False)[-2]].who
     assert lied["crowd"]["false_names"]["value"] == pytest.approx(4 + away)
 
@@ -130,7 +134,8 @@ def test_what_was_found_is_kept_and_not_found_again(
     assert count == plain[1] == 2 and np.allclose(codes, plain[0], atol=1e-6)
 
 
-def test_the_cosine_of_codes_knows_drawn_people_and_chooses_on_the_others(bench: FacesBenchmark, photo: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_cosine_of_codes_knows_drawn_people_and_chooses_on_others(bench: FacesBenchmark, photo: Path, tmp_path: Path) -> None:
     vlm = plvm.load(photo / "aligner", device="cpu")
     vlm.backbone.family.image_processor = vlm.encoder.image_processor = bench.kept  # type: ignore[attr-defined]
     found = evaluate_system("face-codes", lambda: vlm, bench, tmp_path / "codes")
@@ -147,7 +152,7 @@ def test_a_picture_is_made_worse_as_its_kind_says(kind: str) -> None:
     if kind.endswith("px"):
         assert max(found.size) == pytest.approx(max(image.size) * int(kind[:3]) / face.size, abs=1)
     elif kind == "crop":
-        assert found.width < image.width and 1.1 * face.size < found.width < 1.3 * face.size
+        assert 1.1 * face.size < found.width < 1.3 * face.size
     elif kind == "grey":
         red, green, blue = np.asarray(found).transpose(2, 0, 1)
         assert (red == green).all() and (green == blue).all()
@@ -163,7 +168,7 @@ def test_places_are_read_off_answers(text: str, place: str | None) -> None:
     assert place_said(text) == place
 
 
-@pytest.mark.parametrize("text, number", [("There are three people.", 3), ("I see 2 people.", 2), ("Nobody.", 0), ("Many.", None)])
+@pytest.mark.parametrize("text, number", [("There are three people.", 3), ("I see 2.", 2), ("Nobody.", 0), ("Many.", None)])
 def test_numbers_are_read_off_answers(text: str, number: int | None) -> None:
     assert number_said(text) == number
 

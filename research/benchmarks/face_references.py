@@ -1,7 +1,7 @@
 """From where on a picture of a face is too poor to be a reference: small, blurred, turned away; and how alike the pictures of
 one person are. On people kept for validation. Run by hand.
 
-    python research/benchmarks/face_references.py --model FAMILY/aligner --photos PHOTOS    # research/results/face_references.json
+    python research/benchmarks/face_references.py --model FAMILY/aligner --photos PHOTOS
 
 Each picture is made worse step by step; its face is found anew, and its code compared with the mean code of the same person's
 other pictures, which are as they were. A face is `kept` where that cosine is over .45, which tells people apart. No name and no

@@ -1,8 +1,8 @@
 """A benchmark of faces on photographs of people, PHOTOS/<person>/*.jpg: the suite `lfw`.
 
 34 people, kept from all training by a seed, with one reference each and up to 10 further pictures: every one of them is asked
-about in all of these (`recognition`). Then fewer questions about these pictures made worse, about rows of 2 to 4 people, and about
-rows with strangers. Everybody is a number: `<sks1>`. The reference is the first picture that a model of faces takes as one.
+about in all of these (`recognition`). Then fewer questions about these pictures made worse, about rows of 2 to 4 people, and
+about rows with strangers. Everybody is a number: `<sks1>`. The reference is the first picture that a model of faces takes as one.
 
 A pure function of the folder, the split and the seed, given where faces are.
 """
@@ -37,13 +37,15 @@ KINDS = (*WORSE, *(f"{n} in a row" for n in ROWS), *(f"{n} in a row, strangers" 
 
 @dataclass(frozen=True)
 class FacesSize:
-    """How much of everything there is: `queries` of a person at most, so many `worse` ones of each kind, so many `rows` of each
-    kind and number of people, `others` who are enrolled beside the identities in `crowd` pictures, questions of who
-    ("enrolled", "beside", "nobody"; for each number of concepts), where and how many."""
+    """How the people are split (`test`, `val`, `strangers` for each of them, `seed`), and how much of everything there is: so many
+    `identities` at most, `queries` of each at most, so many `worse` ones of each kind, so many `rows` of each kind and number of
+    people, `others` who are enrolled beside the identities in `crowd` pictures, questions of who ("enrolled", "beside", "nobody";
+    for each number of concepts), where and how many."""
 
-    identities: int = TEST
+    test: int = TEST
     val: int = VAL
     strangers: int = STRANGERS
+    identities: int = 34
     queries: int = 10
     worse: int = 3
     rows: int = 40
@@ -55,9 +57,9 @@ class FacesSize:
     seed: int = SEED
 
 
-SMALL = FacesSize(
-    identities=4, val=4, strangers=12, queries=3, worse=1, rows=2, others=4, crowd=1, who=(4, 2, 2), where=6, how_many=6
-)  # for smoke runs: other people than the published ones
+SMALL = FacesSize(  # for smoke runs
+    identities=6, queries=3, worse=1, rows=2, others=4, crowd=1, who=(4, 2, 2), where=6, how_many=6
+)
 
 
 class FacesBenchmark(Suite):
@@ -73,10 +75,10 @@ class FacesBenchmark(Suite):
             raise RequestError(f'There is no split "{split[:40]}".', f"Use one of: {', '.join(SPLITS)}.")
         people = people_in(photos)
         s = self.size
-        divided = split_people(people, s.seed, test=s.identities, val=s.val, strangers=s.strangers)
+        divided = split_people(people, s.seed, test=s.test, val=s.val, strangers=s.strangers)
         if not divided[split] or len(divided[f"{split}_strangers"]) <= s.others:
             raise RequestError(f"{photos} has too few people.", "A benchmark needs people with 6 to 20 pictures, and strangers.")
-        chosen = [people[name] for name in divided[split]]
+        chosen = [people[name] for name in divided[split][: s.identities]]
         self.names = tuple(f"sks{i + 1}" for i in range(len(chosen)))
         self._references = {n: self._reference(files) for n, files in zip(self.names, chosen, strict=True)}
         own = {n: [f for f in files if f != self._references[n]] for n, files in zip(self.names, chosen, strict=True)}
@@ -218,7 +220,7 @@ class FacesBenchmark(Suite):
         from plvm.model.photo.face_places import places_of
 
         rng, items = self.stream(f"who-{count}"), list[Who]()
-        rows = self.rows(strangers=True)
+        rows = [picture for picture in self.rows(strangers=True) if len(self.away(picture)) >= count]
         for case, amount in zip(("enrolled", "beside", "nobody"), self.size.who, strict=True):
             for i in range(amount):
                 picture = rng.choice(rows)
