@@ -31,7 +31,6 @@ from plvm_lab.systems.comparison import evaluate_system
 from shell import Shell
 from shell import load_once as load_once
 
-
 FEW = replace(SMALL, test=6, val=6, strangers=12)
 
 

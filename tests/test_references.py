@@ -21,6 +21,7 @@ from plvm.personal import Personal
 from plvm.store import ConceptStore
 from plvm.types import Concept
 from plvm.vision.crop_sheet import crop_sheet
+from serving import a_service, running, uri
 from shell import Shell
 from shell import load_once as load_once
 from toys import picture
@@ -172,3 +173,21 @@ def test_everybody_in_a_folder_is_enrolled_from_the_pictures_that_will_do(faces:
     why = {(s["name"], Path(s["file"]).name): s["reason"] for s in told["skipped"]}
     assert "No face" in why["anna", "1.png"] and "2 faces" in why["tom", "0.png"]
     assert "do not seem to show the same person" in photo_shell.err
+
+
+def test_over_http_a_reference_with_several_faces_asks_which(faces: Personal, tmp_path: Path) -> None:
+    client = pytest.importorskip("httpx2").Client
+    with running(a_service(faces, tmp_path)) as address, client(base_url=address, timeout=60) as http:
+        body = {"name": "tom", "images": [uri(drawn(0, 1))]}
+        refused = http.post("/v1/concepts", json=body)
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"]) == (400, "which_face") and "2 at 90,20,150,80" in error["message"]
+        assert http.post("/v1/concepts", json=body | {"face": 3}).status_code == 400
+        assert http.post("/v1/concepts", json=body | {"face": 0}).status_code == 400
+        assert http.post("/v1/concepts", json=body | {"face": 2}).json()["pictures"] == 1
+        boxed = http.post("/v1/concepts", json=body | {"name": "anna", "box": [0, 0, 80, 90]})
+        assert boxed.status_code == 201 and boxed.json()["strangers"] is None
+        two = [uri(drawn(0)), uri(drawn(unlike(faces, 0)))]
+        assert http.post("/v1/concepts", json={"name": "mia", "images": two}).json()["strangers"] == [0, 1]
+    with ConceptStore.open(tmp_path / "concepts.db") as store:
+        assert alike(store.get("tom"), faces.enroll("tim", drawn(1))) > 0.95

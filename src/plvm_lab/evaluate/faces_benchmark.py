@@ -37,7 +37,7 @@ KINDS = (*WORSE, *(f"{n} in a row" for n in ROWS), *(f"{n} in a row, strangers" 
 
 @dataclass(frozen=True)
 class FacesSize:
-    """How the people are split (`test`, `val`, `strangers` for each of them, `seed`), and how much of everything there is: so many
+    """How the people are split (`test`, `val`, `strangers` for each of them, `seed`), and how much there is: so many
     `identities` at most, `queries` of each at most, so many `worse` ones of each kind, so many `rows` of each kind and number of
     people, `others` who are enrolled beside the identities in `crowd` pictures, questions of who ("enrolled", "beside", "nobody";
     for each number of concepts), where and how many."""
