@@ -21,8 +21,8 @@ from plvm.errors import RequestError
 from plvm.model.photo.face_places import places_of
 from plvm.vision.face_finder import FaceFinder
 from plvm_lab.evaluate.face_parts import ABSENT, number_said, place_said
-from plvm_lab.evaluate.face_pictures import WORSE, FaceScene, worse
-from plvm_lab.evaluate.faces_benchmark import KINDS, SMALL, FacesBenchmark
+from plvm_lab.evaluate.face_pictures import KINDS, WORSE, FaceScene, worse
+from plvm_lab.evaluate.faces_benchmark import SMALL, FacesBenchmark
 from plvm_lab.evaluate.kept_faces import keep_faces
 from plvm_lab.evaluate.photo_people import people_in, split_people
 from plvm_lab.evaluate.runner import RECORDS, evaluate

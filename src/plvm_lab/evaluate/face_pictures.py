@@ -7,13 +7,18 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from plvm.images import open_image
-from plvm.vision.face_finder import Face
+
+if TYPE_CHECKING:
+    from plvm.vision.face_finder import Face
 
 WORSE = ("100 px", "64 px", "40 px", "28 px", "crop", "rotated", "JPEG 30", "grey")
+ROWS = (2, 3, 4)  # people side by side
+KINDS = (*WORSE, *(f"{n} in a row" for n in ROWS), *(f"{n} in a row, strangers" for n in ROWS))
 HEIGHT = 250  # pixels of a row of people
 AROUND = 0.4  # of a face's size, that a row shows around it
 _TIGHT, _SHIFT = 0.1, 0.1  # of a face's size: what a crop shows around it, and how far it is off

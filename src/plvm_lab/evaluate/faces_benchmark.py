@@ -23,7 +23,7 @@ from PIL import Image
 
 from plvm.errors import ImageError, RequestError
 from plvm.images import open_image
-from plvm_lab.evaluate.face_pictures import WORSE, FaceScene, part_of, row_of, worse
+from plvm_lab.evaluate.face_pictures import ROWS, WORSE, FaceScene, part_of, row_of, worse
 from plvm_lab.evaluate.items import Caption, Choice, Pair, Who
 from plvm_lab.evaluate.kept_faces import KeptFaces
 from plvm_lab.evaluate.photo_people import SEED, STRANGERS, TEST, VAL, people_in, split_people
@@ -31,8 +31,6 @@ from plvm_lab.evaluate.suite import Suite
 
 SPLITS = ("test", "val")
 VERSION = 1
-ROWS = (2, 3, 4)  # people side by side
-KINDS = (*WORSE, *(f"{n} in a row" for n in ROWS), *(f"{n} in a row, strangers" for n in ROWS))
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ class FacesBenchmark(Suite):
         """How much of everything there is; no names."""
         return {
             "key": self.key, "split": self.split, "identities": len(self.names), "pictures": len(self.pictures),
-            "made": len(self.scenes) - len(self.pictures), "size": dict(vars(self.size)),
+            "made": len(self.scenes) - len(self.pictures), "amounts": dict(vars(self.size)),
         }  # fmt: skip
 
     parts = ("recognition", "conditions", "who", "where", "how_many", "crowd")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from plvm_lab.evaluate.face_pictures import KINDS, WORSE
 from plvm_lab.evaluate.result_table import Cell, Table, percent
 from plvm_lab.report.published import TABLE_1, TABLE_8
 from plvm_lab.report.results import Run
@@ -12,7 +13,7 @@ from plvm_lab.report.results import Run
 
 def tables_of(runs: Sequence[Run]) -> list[Table]:
     """Every table that the runs of one suite have figures for."""
-    makers = (main_table, decisions, controls, lookalikes, several, names, wordings, times)
+    makers = (main_table, decisions, controls, lookalikes, several, names, worse_faces, groups, wordings, times)
     return [table for table in (make(runs) for make in makers) if table is not None]
 
 
@@ -102,6 +103,22 @@ def names(runs: Sequence[Run]) -> Table | None:
                 ("caption precision", "captions", "all", "precision"),
                 ("dialogue", "dialogue", "from_start"), ("added later", "dialogue", "added_later")]  # fmt: skip
     return _table("Saying names", runs, columns, "Free answers; what cannot be read is wrong.")
+
+
+def worse_faces(runs: Sequence[Run]) -> Table | None:
+    """Recognition of faces in pictures that were made worse."""
+    columns = [(kind, "conditions", kind, "mean") for kind in WORSE]
+    note = "Recognition mean. A face is made so many pixels large, cut out tightly, rotated, compressed, or grey."
+    return _table("Faces in worse pictures", runs, columns, note)
+
+
+def groups(runs: Sequence[Run]) -> Table | None:
+    """Several people in a picture, strangers among them, and many enrolled."""
+    columns: list[tuple[str, ...]] = [(kind, "conditions", kind, "mean") for kind in KINDS if kind not in WORSE]
+    columns += [("where", "where", "there"), ("not there", "where", "absent"), ("how many", "how_many", "accuracy"),
+                ("found among many", "crowd", "found"), ("false names in 100 pictures", "crowd", "false_names")]  # fmt: skip
+    note = "Recognition mean in rows of people; shares of right answers; and recognition of everybody of many who are enrolled."
+    return _table("Groups of people", runs, columns, note)
 
 
 def wordings(runs: Sequence[Run]) -> Table | None:
