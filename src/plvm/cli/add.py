@@ -21,6 +21,7 @@ from plvm.errors import RequestError, WhichFaceError
 from plvm.naming.display import label, typed, word_and_display
 
 if TYPE_CHECKING:
+    from plvm.client import Client
     from plvm.people import Group
     from plvm.store import ConceptStore
 
@@ -94,13 +95,7 @@ def add(
             "--notes, --consent, --face and --box belong to one name.", "Leave them out, or add one name at a time."
         )
     if (client := server.client(store, model)) is not None:
-        if not who or len(who) < 2:
-            raise RequestError("Through a server only NAME IMAGE is added.", "Run it where the store is, without a server.")
-        with client:
-            meant = {"face": person.face, "box": box_of(person.box)}
-            remote.add(
-                client, who[0], who[1:], notes=person.notes, consent=person.consent, replace=replace, json=json, meant=meant
-            )
+        _add_remote(client, who or [], person, replace=replace, json=json)
         return
     if album.named:
         add_from(album, store, model, replace=replace, json=json)
@@ -112,6 +107,14 @@ def add(
             _add_folder(opened, model, folder, replace=replace, json=json)
         else:
             _enrol_again(opened, model, json=json)
+
+
+def _add_remote(client: Client, who: list[str], person: PersonOptions, *, replace: bool, json: bool) -> None:
+    if len(who) < 2:
+        raise RequestError("Through a server only NAME IMAGE is added.", "Run it where the store is, without a server.")
+    meant = {"face": person.face, "box": box_of(person.box)}
+    with client:
+        remote.add(client, who[0], who[1:], notes=person.notes, consent=person.consent, replace=replace, json=json, meant=meant)
 
 
 def _add_one(

@@ -62,7 +62,7 @@ def caption(
 
 
 def _write_sheet(file: Path, shots: list[Shot], folder: Path) -> None:
-    from plvm.sidecars.contact_sheet import write_contact_sheet
+    from plvm.sidecars.album_sheet import write_contact_sheet
 
     with progress() as advance:
         shown = write_contact_sheet(file, shots, folder, lambda done, total: advance("thumbnails", done, total))
