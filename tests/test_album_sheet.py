@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from plvm.sidecars.caption import Caption, Seen
 from plvm.sidecars.album_sheet import write_contact_sheet
+from plvm.sidecars.caption import Caption, Seen
 from plvm.sidecars.json_sidecar import JsonSidecar
 from plvm.sidecars.watch import Watched
 from shell import Shell

@@ -68,7 +68,7 @@ class Encoder:
         """Where in an RGB reference those are whom it may be about, from left to right. Of an encoder that takes pictures whole:
         the whole."""
         looks = getattr(self.image_processor, "subjects", None)
-        return [(0.0, 0.0, *map(float, image.size))] if looks is None else looks(image)
+        return [(0.0, 0.0, float(image.width), float(image.height))] if looks is None else looks(image)
 
     def cut_out(self, image: Image.Image, box: Box) -> Image.Image:
         """The part of an RGB reference that is about whoever is at `box`."""

@@ -18,9 +18,8 @@ def crop_sheet(image: Image.Image, boxes: Sequence[tuple[float, ...]]) -> Image.
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(28)
     for number, (left, top, right, bottom) in enumerate(boxes):
         x, y = number % COLUMNS * SIDE, number // COLUMNS * (SIDE + _LINE)
-        half = (0.5 + _AROUND) * max(right - left, bottom - top)
-        middle = (left + right) / 2, (top + bottom) / 2
-        crop = image.crop((*(round(m - half) for m in middle), *(round(m + half) for m in middle)))
+        half, across, down = (0.5 + _AROUND) * max(right - left, bottom - top), (left + right) / 2, (top + bottom) / 2
+        crop = image.crop((round(across - half), round(down - half), round(across + half), round(down + half)))
         sheet.paste(crop.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0), (x, y))
         pen.text((x + SIDE / 2, y + SIDE + _LINE / 2), str(number + 1), fill="black", font=font, anchor="mm")
     return sheet
