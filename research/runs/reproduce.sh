@@ -5,6 +5,7 @@
 #   SEEDS=3     trainings of each arm of the ablations
 #   DATA=...    the training data of the ablations, drawn here if they are not there
 #   BUILD=...   a finished build of the mini family (`plvm mini build`: hours); without one its arms are not compared
+#   PHOTOS=...  photographs, PHOTOS/<person>/*.jpg, and FAMILY=... a photo family built from them; without them theirs is left out
 #   PYTHON=...  the Python to use (default: .venv/bin/python)
 #
 # A script that was stopped goes on where it was, if it says so in its docstring. Times are estimates for one free core of a
@@ -14,6 +15,8 @@ cd "$(dirname "$0")/../.."
 PYTHON=${PYTHON:-.venv/bin/python}
 DATA=${DATA:-data/portraits}
 BUILD=${BUILD:-build/mini}
+PHOTOS=${PHOTOS:-build/lfw}
+FAMILY=${FAMILY:-build/photo/weights}
 SEEDS=${SEEDS:-3}
 FORCE=${FORCE:-}
 
@@ -44,6 +47,11 @@ make research/results/dialogues.json "$PYTHON" research/benchmarks/dialogues.py 
 make research/results/start_up.json "$PYTHON" research/benchmarks/start_up.py --repeat 8                                                 # 2 minutes
 make research/results/everyday_inputs.json "$PYTHON" research/benchmarks/manners.py                                                     # 3 minutes
 make research/results/unlike_training.json "$PYTHON" research/runs/unlike_training.py                                                 # 5 minutes
+if [[ -d $PHOTOS && -d $FAMILY ]]; then
+  make research/results/face_references.json "$PYTHON" research/benchmarks/face_references.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 2 minutes
+else
+  echo "no photographs and their family: research/results/face_references.json is left out" >&2
+fi
 make research/results/store_faults.json "$PYTHON" research/benchmarks/store_faults.py                                                 # 6 minutes
 make research/results/serving_load.json "$PYTHON" research/benchmarks/serving_load.py                                                 # 12 minutes
 make research/results/serving_memory.json "$PYTHON" research/benchmarks/serving_memory.py                                             # 11 minutes
