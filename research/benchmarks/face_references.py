@@ -61,8 +61,8 @@ def main() -> None:
                 rows.append({"kind": kind, "amount": amount} | measured(processor, worse, others))
         progress("worse pictures", number + 1, len(seen))
     turning = [
-        {"kind": "turned", "amount": turned(face.points)} | measured(processor, image, mean_without(own, i))
-        for own in seen for i, (image, face, _) in enumerate(own)
+        {"amount": turned(face.points), "cosine": cosine(code, mean_without(own, i))}
+        for own in seen for i, (_, face, code) in enumerate(own)
     ]  # fmt: skip
     figures = {
         "people": len(seen), "pictures": sum(map(len, seen)), "same": SAME, "worse": summaries(rows), "turned": by_turn(turning),
@@ -99,8 +99,11 @@ def measured(processor: FaceProcessor, image: Image.Image, others: np.ndarray) -
     if found is None:
         return {"found": False, "cosine": 0.0, "sharpness": 0.0}
     face, code = found
-    cosine = float(code @ others / np.linalg.norm(others))
-    return {"found": True, "cosine": cosine, "sharpness": sharpness(face_chip(image, face.points))}
+    return {"found": True, "cosine": cosine(code, others), "sharpness": sharpness(face_chip(image, face.points))}
+
+
+def cosine(code: np.ndarray, others: np.ndarray) -> float:
+    return float(code @ others / np.linalg.norm(others))
 
 
 def summaries(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -123,10 +126,10 @@ def by_turn(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Pictures as they are, by how far the face is turned."""
     found = []
     for low, high in zip(TURNS, TURNS[1:], strict=False):
-        own = [row for row in rows if row["found"] and low <= row["amount"] < high]
+        own = [row for row in rows if low <= row["amount"] < high]
         if own:
-            kept, cosine = sum(row["cosine"] > SAME for row in own) / len(own), float(np.median([r["cosine"] for r in own]))
-            found.append({"from": low, "n": len(own), "kept": kept, "cosine": round(cosine, 3)})
+            kept, middle = sum(row["cosine"] > SAME for row in own) / len(own), float(np.median([r["cosine"] for r in own]))
+            found.append({"from": low, "n": len(own), "kept": kept, "cosine": round(middle, 3)})
     return found
 
 
