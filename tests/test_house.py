@@ -27,6 +27,7 @@ ROWS = {
         ("prompt",),
         ("model",),  # a saved Aligner keeps its template
         ("engine",),
+        ("vllm",),
         ("presence",),
         ("store",),
         ("chat",),

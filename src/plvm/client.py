@@ -74,12 +74,12 @@ class Client:
             with self._http.stream("POST", "/v1/chat/completions", json=body) as response:
                 if response.is_error:
                     response.read()
-                    raise _refused(response.content, response.status_code)
+                    raise self._refused(response.content, response.status_code)
                 for line in response.iter_lines():
                     if line.startswith("data: {"):
                         chunk = json.loads(line.removeprefix("data: "))
                         if "error" in chunk:
-                            raise _error(chunk["error"])
+                            raise self._refused(json.dumps(chunk).encode(), 500)
                         yield chunk
         except self._errors as error:
             raise self._silent(error) from None
@@ -105,7 +105,7 @@ class Client:
         except self._errors as error:
             raise self._silent(error) from None
         if response.is_error:
-            raise _refused(response.content, response.status_code)
+            raise self._refused(response.content, response.status_code)
         try:
             return response.json()
         except ValueError:
@@ -116,6 +116,12 @@ class Client:
             f"No answer came from {self.address}: {str(error) or type(error).__name__}.",
             "Start a server there with `plvm serve`, or leave out --server and PLVM_SERVER: then the model is loaded here.",
         )
+
+    def _refused(self, content: bytes, status: int) -> PlvmError:
+        try:
+            return _error(json.loads(content)["error"])
+        except (ValueError, KeyError, TypeError):
+            return RequestError(f"The server answered with status {status}.", "Is it a plvm server? Its log may say more.")
 
     def _stranger(self) -> PlvmError:
         return RequestError(f"What answers at {self.address} is no plvm server.", "Name the address that `plvm serve` says.")
@@ -133,13 +139,6 @@ def data_uri(file: str | Path) -> str:
 
 def _no_address(address: str) -> PlvmError:
     return RequestError(f"{address[:80]!r} is no address of a server.", "It looks like http://127.0.0.1:8642.")
-
-
-def _refused(content: bytes, status: int) -> PlvmError:
-    try:
-        return _error(json.loads(content)["error"])
-    except (ValueError, KeyError, TypeError):
-        return RequestError(f"The server answered with status {status}.", "Is it a plvm server? Its log may say more.")
 
 
 def _error(error: Any) -> PlvmError:

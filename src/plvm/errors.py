@@ -52,5 +52,9 @@ class CheckpointError(PlvmError):
     """A model folder is missing something, damaged or of another version."""
 
 
+class EngineError(PlvmError):
+    """The server that computes answers for us is out of reach, refuses, or says what nobody can read."""
+
+
 class RequestError(PlvmError):
     """A request asks for what cannot be done: a wrong parameter, too long a prompt, no image where one is needed."""

@@ -25,7 +25,7 @@ from plvm.errors import ImageError
 from plvm.families import shipped
 from plvm.images import KeptImages, Source, open_image
 from plvm.model.aligner import Aligner
-from plvm.model.assembly import load_parts
+from plvm.model.assembly import Parts, load_parts
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder, key_of
 from plvm.model.familiarity import Familiarity
@@ -36,6 +36,8 @@ from plvm.presence.roll import Presence, call_roll, with_places
 from plvm.presence.verdicts import YES
 from plvm.prompt.image_first import Prompt
 from plvm.types import Answer, Concept, ConceptTokens, SamplingParams, check_text
+from plvm.vllm.remote_engine import RemoteEngine
+from plvm.vllm.wire import Vllm
 
 CAPTION = "Describe the picture."
 CAPTION_TOKENS = 96
@@ -47,7 +49,7 @@ class Personal:
     Pictures are anything `images.open_image` takes, or an `ImagePrefix` that `look` returned; None is no picture.
     `namespace` keeps cached pictures of different owners apart. `notes` are what its user has to know about the model;
     `familiarity` says how unlike the training a picture is (None: nobody can tell); `calibration` makes verdicts of evidence,
-    and its `note` says so where it was never fitted.
+    and its `note` says so where it was never fitted. `engine` is what answers; None: the backbone, here.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Personal:
         notes: Sequence[str] = (),
         familiarity: Familiarity | None = None,
         calibration: Calibration | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.backbone = backbone
         self.encoder = encoder
@@ -69,7 +72,7 @@ class Personal:
         self.prompt = prompt
         self.fingerprint = fingerprint
         self.familiarity = familiarity
-        self.engine = Engine(backbone, prompt, fingerprint, prefixes, familiarity)
+        self.engine = engine if engine is not None else Engine(backbone, prompt, fingerprint, prefixes, familiarity)
         self.notes = tuple(notes)
         self.calibration = calibration if calibration is not None else Calibration()
         self.rows = Replayed(aligner.tokens_from_features)  # z_ref [N, R, L, E] -> word, head, context
@@ -277,18 +280,32 @@ def load(
     bits: int | None = None,
     device_map: str | Mapping[str, Any] | None = None,
     offline: bool = False,
+    vllm: Vllm | None = None,
 ) -> Personal:
     """A personal model: "mini" (shipped in the package), the folder of a trained Aligner, its Hub id, or a preset.
 
     `device` is where to compute ("cpu", "cuda", "mps"; None: the best that is here), `dtype` the number format ("float32",
     "bfloat16", "float16"; None: what the device computes best), `bits` 4 or 8 to quantise the backbone; `device_map`
     spreads it over several devices. With `offline` nothing is downloaded. A preset has an untrained Aligner, and `notes`
-    say so. Raises CheckpointError, RequestError.
+    say so. With `vllm` the backbone is not loaded: that server runs it, and names are spelled. Raises CheckpointError,
+    RequestError, EngineError.
     """
     place = shipped(name_or_folder) or name_or_folder
+    if vllm is not None:
+        return _behind(vllm, load_parts(place, device, dtype, offline=offline, words_only=True))
     parts = load_parts(place, device, dtype, bits=bits, device_map=device_map, offline=offline)
     return Personal(
         parts.backbone, parts.encoder, parts.aligner, parts.prompt, parts.fingerprint, notes=parts.notes,
         familiarity=parts.familiarity,
         calibration=load_calibration(parts.folder, parts.fingerprint),
+    )  # fmt: skip
+
+
+def _behind(vllm: Vllm, parts: Parts) -> Personal:
+    """What a vLLM server runs the backbone of. Nobody knows here how a picture looks to it, so nothing is said of how unlike the
+    training it is, and verdicts follow from P(Yes) alone."""
+    engine = RemoteEngine(parts.backbone, parts.prompt, parts.fingerprint, vllm)
+    return Personal(
+        parts.backbone, parts.encoder, parts.aligner, parts.prompt, parts.fingerprint, notes=parts.notes,
+        familiarity=parts.familiarity, engine=engine,
     )  # fmt: skip

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from plvm.personal import Personal
     from plvm.store import ConceptStore
     from plvm.types import Concept
+    from plvm.vllm.wire import Vllm
 
 Model = Annotated[
     str,
@@ -106,13 +107,14 @@ class ModelOptions:
     ] = None  # fmt: skip
     bits: Bits = None
 
-    def load(self) -> Personal:
-        """The model; what its user has to know about it goes to stderr. Raises CheckpointError, RequestError."""
+    def load(self, vllm: Vllm | None = None) -> Personal:
+        """The model, its backbone run by `vllm` where that is given; what its user has to know about it goes to stderr. Raises
+        CheckpointError, RequestError, EngineError."""
         with waiting(f"Loading {self.model}"), quick():
             from plvm.personal import load
 
             place = Path(self.model).expanduser() if self.model.startswith("~") else self.model
-            vlm = load(place, device=self.device, dtype=self.dtype, bits=self.bits)
+            vlm = load(place, device=self.device, dtype=self.dtype, bits=self.bits, vllm=vllm)
         for note in vlm.notes:
             say(note)
         return vlm

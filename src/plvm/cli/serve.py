@@ -22,6 +22,7 @@ from plvm.runtime import home_folder
 if TYPE_CHECKING:
     from plvm.server.audit import AuditLog
     from plvm.server.limits import Limits
+    from plvm.vllm.wire import Vllm
 
 KEY_FILE = "keys.json"
 PACKAGES = {"fastapi", "uvicorn", "multipart", "python_multipart", "prometheus_client"}
@@ -63,6 +64,28 @@ class LoadOptions:
         if min(self.batch, self.queue) < 1 or self.seconds <= 0 or self.per_minute < 0:
             raise RequestError("--batch, --queue and --seconds must be above 0, --per-minute not below.", "Correct them.")
         return Limits(batch=self.batch, queue=self.queue, seconds=self.seconds, per_minute=self.per_minute)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What computes the answers."""
+
+    engine: Annotated[
+        tuple[str, str] | None,
+        Option("--engine", metavar="vllm URL", help="A vLLM server that runs the model's backbone; its key: VLLM_API_KEY.",
+               show_default="computed here"),
+    ] = None  # fmt: skip
+
+    def vllm(self) -> Vllm | None:
+        """The vLLM server; None: there is none. Raises RequestError."""
+        if self.engine is None:
+            return None
+        kind, url = self.engine
+        if kind != "vllm":
+            raise RequestError(f"There is no engine {kind[:40]!r}.", "Write --engine vllm URL, or leave it out.")
+        from plvm.vllm.wire import Vllm
+
+        return Vllm(url, os.environ.get("VLLM_API_KEY", ""))
 
 
 @dataclass(frozen=True)
@@ -120,6 +143,7 @@ def serve(
     keys: KeysOption = None,
     *,
     load: LoadOptions,
+    engine: EngineOptions,
     browser: BrowserOptions,
     privacy: PrivacyOptions,
     store: o.StoreOptions,
@@ -134,6 +158,7 @@ def serve(
     Examples:
       plvm serve --open
       plvm serve --host 0.0.0.0 --port 8080
+      plvm serve --model llava-aligner --engine vllm http://gpu:8000
     """
     try:
         from plvm.server.keys import KeyFile
@@ -153,7 +178,7 @@ def serve(
     check_place(host, len(file.keys))
     database = Database.open(store.place(), secret=store.secret())
     service = Service(
-        model.load(), database, name=Path(model.model).name, namespace=store.namespace, keys=file,
+        model.load(engine.vllm()), database, name=Path(model.model).name, namespace=store.namespace, keys=file,
         keys_needed=bool(file.keys), limits=limits, audit=log, days=days,
     )  # fmt: skip
     who = "Every request needs a key." if file.keys else "Only this machine may ask; no key is needed."

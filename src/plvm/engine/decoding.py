@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from plvm.engine.request import Request, Session
 from plvm.engine.sampler import generator_of, sample
 from plvm.engine.steps import ROOM, steps_after
 from plvm.engine.text import AnswerText
+from plvm.errors import PlvmError
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import vocabulary_of
@@ -28,22 +30,32 @@ from plvm.types import Answer, SamplingParams
 @dataclass(frozen=True, eq=False)
 class Completion:
     """An answer, and the state of the dialogue after it: what a next turn continues. `ids` were chosen, the end token apart;
-    the first of them from the logits `first` [V+C]."""
+    the first of them from the logits `first` [V+C]. Of an answer that was written elsewhere neither is known."""
 
     answer: Answer
     session: Session
-    ids: tuple[int, ...]
-    first: Tensor
+    ids: tuple[int, ...] = ()
+    first: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Written:
     """What a step wrote of one answer: its `ticket`, the `chunk` of text that it settled, maybe none, and, with the last one,
-    its `completion`."""
+    its `completion`, or the `error` that ended this answer and no other."""
 
     ticket: int
     chunk: str
     completion: Completion | None = None
+    error: PlvmError | None = None
+
+
+class Writing(Protocol):
+    """Answers that are being written, wherever that is: see `Decoding`."""
+
+    def __len__(self) -> int: ...
+    def join(self, requests: Sequence[Request], params: Sequence[SamplingParams]) -> list[int]: ...
+    def step(self) -> list[Written]: ...
+    def drop(self, tickets: Iterable[int]) -> None: ...
 
 
 class Decoding:
@@ -200,5 +212,4 @@ class _Row:
             shift=session.shift,
             unlike=session.unlike,
         )
-        assert self.first is not None
         return Completion(answer, after, tuple(self.ids), self.first)

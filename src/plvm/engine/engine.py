@@ -12,7 +12,7 @@ from dataclasses import replace
 from PIL import Image
 
 from plvm.engine.checks import checked_question, refuse_other_aligners, refuse_twins
-from plvm.engine.decoding import Completion
+from plvm.engine.decoding import Completion, Decoding, Writing
 from plvm.engine.generate import generate, stream
 from plvm.engine.prefix import ImagePrefix, PrefixCache, compute_prefixes, digest_of
 from plvm.engine.request import Request, Session
@@ -30,7 +30,9 @@ LOOKED = 16  # so many pictures are looked at together in `recognize`
 
 class Engine:
     """`fingerprint` names the Aligner whose concepts the backbone reads; `prefixes` keeps what was computed of pictures;
-    `familiarity` says how unlike the training they are."""
+    `familiarity` says how unlike the training they are. `local`: the backbone computes here."""
+
+    local = True
 
     def __init__(
         self, backbone: Backbone, prompt: Prompt, fingerprint: str, prefixes: PrefixCache | None = None,
@@ -104,14 +106,22 @@ class Engine:
             else:
                 new.setdefault((owner, digest), (picture, []))[1].append(i)
         pictures = [picture for picture, _ in new.values()]
-        computed = compute_prefixes(self.backbone, self.prompt, pictures, familiarity=self.familiarity)
+        computed = self.computed(pictures)
         for prefix, ((owner, _), (_, rows)) in zip(computed, new.items(), strict=True):
             settled = prefix.settled
             self.prefixes.put(owner, settled)
             found |= dict.fromkeys(rows, settled) | {rows[0]: prefix}
         return [found[i] for i in range(len(images))]
 
+    def computed(self, pictures: Sequence[Image.Image | None]) -> Sequence[ImagePrefix]:
+        """The image prefixes of pictures, computed anew."""
+        return compute_prefixes(self.backbone, self.prompt, pictures, familiarity=self.familiarity)
+
     # ---- requests -> answers
+
+    def decoding(self) -> Writing:
+        """What writes answers side by side, nothing in it yet."""
+        return Decoding(self.backbone, self.prompt)
 
     def answer(self, requests: Sequence[Request], params: SamplingParams | None, *, batch: int = 32) -> list[Answer]:
         """One answer per request, in order, `batch` at a time. Raises RequestError where a prompt is too long."""

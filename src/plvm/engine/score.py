@@ -36,10 +36,17 @@ def yes_probability(
     `{name}` in `question` stands for the concept; default the template's `recognize`. Raises RequestError where a
     prompt is too long.
     """
+    requests = recognitions(prompt, prefixes, concepts, question)
+    return yes_of(backbone, prompt, requests, batch=batch).view(len(prefixes), len(concepts))
+
+
+def recognitions(
+    prompt: Prompt, prefixes: Sequence[ImagePrefix | Session], concepts: Sequence[Concept], question: str | None = None
+) -> list[Request]:
+    """The questions whether each concept, alone in its prompt, is in each picture: concept after concept, picture by picture."""
     wording = question if question is not None else prompt.template.recognize
     asked = [wording.replace("{name}", f"<{c.name}>") for c in concepts]
-    requests = [Request(p, q, (c,)) for p in prefixes for c, q in zip(concepts, asked, strict=True)]
-    return yes_of(backbone, prompt, requests, batch=batch).view(len(prefixes), len(concepts))
+    return [Request(p, q, (c,)) for p in prefixes for c, q in zip(concepts, asked, strict=True)]
 
 
 @torch.inference_mode()

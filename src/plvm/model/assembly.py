@@ -16,7 +16,7 @@ from plvm.model.checkpoint import FAMILIARITY, fingerprint, load_aligner, load_f
 from plvm.model.encoder import Encoder
 from plvm.model.familiarity import Familiarity
 from plvm.model.fetch import fetch, is_hub_id
-from plvm.model.pretrained import load_backbone, load_encoder
+from plvm.model.pretrained import load_backbone, load_encoder, load_words
 from plvm.model.untrained import aligner_config
 from plvm.presets import PRESETS, Preset
 from plvm.prompt.image_first import Prompt
@@ -50,8 +50,10 @@ def load_parts(
     bits: int | None = None,
     device_map: str | Mapping[str, Any] | None = None,
     offline: bool = False,
+    words_only: bool = False,
 ) -> Parts:
-    """The parts of a preset, of an Aligner folder or of an Aligner on the Hub. Raises CheckpointError, RequestError.
+    """The parts of a preset, of an Aligner folder or of an Aligner on the Hub; with `words_only` of the backbone only what
+    `load_words` loads. Raises CheckpointError, RequestError.
 
     What is cheap to check comes first: requests, then the Aligner's files, then the frozen parts.
     """
@@ -71,10 +73,12 @@ def load_parts(
         folder = fetch(str(name), offline=offline) if is_hub_id(name) else Path(name)
         aligner, template, _ = load_aligner(folder)
         familiarity = load_familiarity(folder)
-    backbone = load_backbone(
-        _part(folder, aligner.config.backbone, "backbone"),
-        device=where, dtype=number, bits=quantised, device_map=device_map, offline=offline,
-    )  # fmt: skip
+    frozen = _part(folder, aligner.config.backbone, "backbone")
+    backbone = (
+        load_words(frozen, dtype=None if dtype is None else number, offline=offline)
+        if words_only
+        else load_backbone(frozen, device=where, dtype=number, bits=quantised, device_map=device_map, offline=offline)
+    )
     encoder = load_encoder(
         _part(folder, aligner.config.encoder, "encoder"), device=where, dtype=number, offline=offline
     )

@@ -70,6 +70,11 @@ class Family(ABC):
     def template(self) -> Template:
         """How this family's dialogues are written, as its chat template does it."""
 
+    @property
+    def marker(self) -> str:
+        """The text that stands for a picture in a prompt before it is known how many tokens that has."""
+        return str(self.tokenizer.convert_ids_to_tokens(self.image_id))
+
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
         """Pictures -> pixel inputs, by the family's own image processor, on the CPU."""
         return Pixels(self._processed(list(images)))

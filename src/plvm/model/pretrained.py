@@ -24,6 +24,7 @@ from plvm.model.unfilled import unfilled
 from plvm.runtime import free_memory, has_package
 
 CONFIG, INDEX, WHOLE = "config.json", "model.safetensors.index.json", "model.safetensors"
+WORDS = "embed_tokens.weight"  # how every family's language model calls the input rows of its words
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # the second is how newer repositories have it
 BACKBONE, ENCODER = "a vision-language model", "a vision encoder"
 
@@ -66,6 +67,36 @@ def load_backbone(
             f"{folder}: its tokenizer has {len(tokenizer):,} tokens, its model {backbone.vocabulary_size:,}.", AGAIN
         )
     return backbone
+
+
+def load_words(place: str | Path, *, dtype: torch.dtype | None = None, offline: bool = False) -> Backbone:
+    """A backbone of which only the input rows of its words are here, on the CPU, with its tokenizer and image processor: the rest
+    is on the meta device, and somebody else computes it. `dtype` None: the numbers as they are stored. A folder needs only the
+    weight file that has those rows. Raises CheckpointError."""
+    from safetensors import safe_open
+    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+
+    folder = _folder(place, BACKBONE, offline)
+    with _reading(folder, BACKBONE):
+        _known_type(folder, families(), BACKBONE)
+        with unfilled(), torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(folder))
+        if (folder / INDEX).is_file():
+            places = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"]
+        else:
+            with safe_open(folder / WHOLE, "pt") as file:
+                places = dict.fromkeys(file.keys(), WHOLE)
+        name = next((name for name in places if name.endswith(WORDS)), None)
+        if name is None:
+            raise ValueError(f"none of its weights is called {WORDS}")
+        with safe_open(folder / places[name], "pt") as file:
+            rows = file.get_tensor(name)
+        table = model.get_input_embeddings()
+        if rows.shape != table.weight.shape:
+            raise ValueError(f"its words have the shape {tuple(rows.shape)}, not {tuple(table.weight.shape)}")
+        table.weight = torch.nn.Parameter(rows if dtype is None else rows.to(dtype))
+        processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+        return Backbone(model, AutoTokenizer.from_pretrained(folder), processor, str(place))
 
 
 def load_encoder(

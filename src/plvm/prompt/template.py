@@ -21,7 +21,8 @@ class Template:
     between them, at that of a blank. An answer stands at the distance that `yes` has. `end` is the one token that ends an
     answer ("": the tokenizer's own).
 
-    `turns`: of a dialogue so many turns are read at most; 0: as many as the model has room for.
+    `turns`: of a dialogue so many turns are read at most; 0: as many as the model has room for. `introduce` is said of everyone
+    before the first question where a name can be said only by spelling it, as `{called}`.
     """
 
     form: str = field(default="image-first", metadata=LATER)
@@ -37,3 +38,4 @@ class Template:
     next_gap: str = field(default=" ", metadata=LATER)
     end: str = field(default="", metadata=LATER)
     turns: int = field(default=0, metadata=UNNAMED)
+    introduce: str = field(default="{name} is called {called}.", metadata=UNNAMED)

@@ -51,6 +51,9 @@ async def complete_chat(body: ChatRequest, request: Request, namespace: Caller) 
 
 def question_of(service: Service, namespace: str, body: ChatRequest) -> Question:
     """The question in a request, with everything it needs but the model. Raises Refusal, PlvmError."""
+    if body.logprobs and not service.vlm.engine.local:
+        hint = "Leave them out, or ask a server that computes the model itself."
+        raise Refusal(400, "unsupported_value", "A model behind vLLM has no logprobs of names.", hint, param="logprobs")
     dialogue = dialogue_of([m.read(i) for i, m in enumerate(body.messages)])
     guests = merged(dialogue.guests, [_guest(i, g) for i, g in enumerate(body.concepts) if not isinstance(g, str)])
     limits = service.limits

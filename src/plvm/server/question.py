@@ -78,7 +78,7 @@ class Question:
 
     def kept(self, vlm: Personal, request: Request, done: Completion, sessions: Sessions) -> None:
         """Keep the state after the answer, where it is the one that would be computed from what was said."""
-        if self.key is None or done.answer.finish != "end":
+        if self.key is None or done.answer.finish != "end" or not done.session.past:
             return
         people = {c.name: c.display for c in self.concepts}
         vocabulary = vocabulary_of([self.concepts], vlm.backbone.word_rows)
@@ -128,6 +128,7 @@ class Question:
 
 def first_words(vlm: Personal, question: Question, done: Completion, most: int) -> list[tuple[str, float]]:
     """The `most` likeliest first tokens of an answer with their log-probabilities, the one that was chosen before all others."""
+    assert done.first is not None  # who asks for chances where there are none was refused
     chances = done.first.double().log_softmax(-1)
     base = vlm.backbone.vocabulary_size
     chosen = done.ids[0] if done.ids else vlm.prompt.end_id

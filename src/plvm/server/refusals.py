@@ -7,6 +7,7 @@ from plvm.errors import (
     CheckpointError,
     ConceptNameError,
     DuplicateConceptError,
+    EngineError,
     ImageError,
     PlvmError,
     RequestError,
@@ -33,6 +34,7 @@ STATUS: tuple[tuple[type[PlvmError], int, str], ...] = (  # the first that fits
     (AlignerMismatchError, 409, "made_by_another_model"),
     (RequestError, 400, "invalid_request"),
     (StoreError, 503, "store_unavailable"),
+    (EngineError, 503, "engine_unavailable"),
     (CheckpointError, 500, "model_unavailable"),
     (PlvmError, 500, "internal"),
 )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from plvm.engine.decoding import Completion, Decoding
+from plvm.engine.decoding import Completion
 from plvm.engine.request import Request
 from plvm.errors import PlvmError
 from plvm.personal import Personal
@@ -60,7 +60,7 @@ class Worker:
         self._steps = 0  # since somebody joined
         self._waiting: deque[Job] = deque()
         self._writing: dict[int, Job] = {}
-        self._decoding = Decoding(vlm.backbone, vlm.prompt)
+        self._decoding = vlm.engine.decoding()
         self._changed = threading.Condition()
         self._stopping = False
         self._stop_at = math.inf
@@ -126,7 +126,7 @@ class Worker:
                 failed, self._writing = list(self._writing.values()), {}
                 for job in failed:
                     job.tell(broken())
-                self._decoding = Decoding(self.vlm.backbone, self.vlm.prompt)
+                self._decoding = self.vlm.engine.decoding()
 
     def _work(self) -> None:
         while (new := self._next()) is not None:
@@ -143,6 +143,9 @@ class Worker:
                     del self._writing[written.ticket]
                     self.tokens += written.completion.answer.new_tokens
                     self._finish(job, written.completion)
+                if written.error is not None:
+                    del self._writing[written.ticket]
+                    job.tell(written.error)
 
     def _next(self) -> list[Job] | None:
         """Those who come out of the queue now; none while all places are taken; None when nothing more is to be done."""

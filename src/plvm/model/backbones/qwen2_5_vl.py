@@ -31,6 +31,10 @@ class Qwen(Family):
             end="<|im_end|>",
         )
 
+    @property
+    def marker(self) -> str:
+        return f"<|vision_start|>{super().marker}<|vision_end|>"
+
     def _ids(self, pixels: Pixels, index: int, count: int) -> tuple[int, ...]:
         config = self.model.config
         return (config.vision_start_token_id, *(self.image_id,) * count, config.vision_end_token_id)
