@@ -45,9 +45,9 @@ CHAT_MIX = DialogueMix(
     kinds=(("manners", 6.0), ("who_present", 1.0), ("scene", 1.0), ("recognize", 0.7), ("named", 1.3), ("who", 0.5)),
 )  # fmt: skip
 MIXES = {"portraits": PORTRAIT_MIX, "shown": SHOWN_MIX, "chat": CHAT_MIX}
-WHOM = {"portraits": CONCEPTS, "shown": {1: 0.65, 2: 0.35}, "chat": {0: 0.4, 1: 0.5, 2: 0.1}}
+WHOM = {"portraits": CONCEPTS, "shown": {1: 0.65, 2: 0.35}, "chat": {0: 0.25, 1: 0.5, 2: 0.25}}
 # Shares of steps: without a picture; single faces; people introduced by a picture; much talk, little told of anybody; as before.
-STEPS = {"text": 0.1, "portraits": 0.04, "shown": 0.14, "chat": 0.3, "usual": 0.42}
+STEPS = {"text": 0.1, "portraits": 0.04, "shown": 0.14, "chat": 0.22, "usual": 0.5}
 
 
 def train_conversation(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:
