@@ -21,6 +21,7 @@ from plvm_lab.portraits.render import draw
 from plvm_lab.portraits.scene import draw_portrait
 from plvm_lab.portraits.sentences import HELD_OUT, UNKNOWN
 
+HALVES = ("development", "sealed", "fresh", "later")
 INPUTS = Path(__file__).parents[1] / "research" / "manners" / "inputs.jsonl"
 MANNERS = DialogueMix(turns=3, kinds=(("manners", 1.0), ("recognize", 1.0), ("who", 1.0)), wordings=LEARNED, typed=True)
 
@@ -91,10 +92,11 @@ def test_the_kinds_of_manners_are_of_no_family_that_was_drawn_before() -> None:
 # ---- the list of ordinary inputs and its judge
 
 
-def test_the_list_has_two_hundred_inputs_half_of_each_kind_sealed() -> None:
+def test_the_list_has_as_many_inputs_of_a_kind_in_every_half() -> None:
     inputs = read_inputs(INPUTS)
-    for kind, half in {"description": 25, "greeting": 15, "outside": 20, "language": 15, "colloquial": 25}.items():
-        assert [sum(i.kind == kind and i.half == h for i in inputs) for h in ("development", "sealed")] == [half, half], kind
+    for kind, n in {"description": 25, "greeting": 15, "outside": 20, "language": 15, "colloquial": 25}.items():
+        assert [sum(i.kind == kind and i.half == half for i in inputs) for half in HALVES] == [n, n, n, n], kind
+    assert len(inputs) == len({i.id for i in inputs}) == 400
 
 
 def test_an_input_of_no_known_kind_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """How ordinary inputs are handled: descriptions, greetings, what lies outside, other languages, colloquial questions.
 
-    python research/benchmarks/manners.py                           # both halves: research/results/everyday_inputs.json
+    python research/benchmarks/manners.py                           # all of them: research/results/everyday_inputs.json
     python research/benchmarks/manners.py --half development        # while a model is made
 
 Each of the inputs of research/manners/ is typed beside three drawn pictures of validation people, with two people known by name,
@@ -47,7 +47,7 @@ from result import RESULTS, Shown, progress, write_result
 INPUTS = Path(__file__).resolve().parents[1] / "manners" / "inputs.jsonl"
 NAMES = ("billie", "avril")
 SEED, PICTURES, SIZE, BATCH = 711, 3, 480, 30
-HALVES = ("development", "sealed")
+HALVES = ("development", "sealed", "fresh", "later")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def share(rows: list[dict[str, Any]]) -> Any:
 
 
 def shown(content: Mapping[str, Any]) -> Shown:
-    """The shares of both halves, kind by kind."""
+    """The shares kind by kind, half by half."""
     figures = content["figures"]
     rows = tuple((kind, *(own[kind] for own in figures.values())) for kind in ("all", "not spelled", *KINDS))
     note = (
@@ -123,7 +123,7 @@ def shown(content: Mapping[str, Any]) -> Shown:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help='"mini" or the folder of a trained Aligner')
-    parser.add_argument("--half", choices=HALVES, help="one half only; both by default")
+    parser.add_argument("--half", choices=HALVES, help="those only; all by default")
     parser.add_argument("--pictures", type=int, default=PICTURES, help="beside which each input is typed")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=RESULTS / "everyday_inputs.json")

@@ -56,7 +56,12 @@ _AGREED = (("hello", "Hello! " + ABILITIES), ("thanks", "You are welcome."), ("g
 
 def described(rng: random.Random) -> str:
     """A request to describe the picture."""
-    core = rng.choice(EVERYDAY["describe"]).replace("{it}", f"{rng.choice(_THIS)} {rng.choice(_PICTURES)}")
+    freely = rng.random() < 0.65
+    core = rng.choice(EVERYDAY["describe_freely" if freely else "describe"])
+    core = core.replace("{it}", f"{rng.choice(_THIS)} {rng.choice(_PICTURES)}")
+    if freely:
+        opening = rng.choice(_LOOSE_OPENINGS) if rng.random() < 0.3 else ""
+        return sentence(opening + core, rng.choice(("?", "?", ".", ".", "!", "", "")))
     free = core.startswith(_ASKING)
     opening = rng.choice(_LOOSE_OPENINGS if free else _OPENINGS)
     text = opening + core + ("" if core.endswith("please") else rng.choice(_ENDINGS))

@@ -44,10 +44,15 @@ CHAT_MIX = DialogueMix(
     turns=7, partial=1.0, wordings=LEARNED, typed=True,
     kinds=(("manners", 6.0), ("who_present", 1.0), ("scene", 1.0), ("recognize", 0.7), ("named", 1.3), ("who", 0.5)),
 )  # fmt: skip
-MIXES = {"portraits": PORTRAIT_MIX, "shown": SHOWN_MIX, "chat": CHAT_MIX}
-WHOM = {"portraits": CONCEPTS, "shown": {1: 0.65, 2: 0.35}, "chat": {0: 0.4, 1: 0.5, 2: 0.1}}
-# Shares of steps: without a picture; single faces; people introduced by a picture; much talk, little told of anybody; as before.
-STEPS = {"text": 0.1, "portraits": 0.04, "shown": 0.14, "chat": 0.3, "usual": 0.42}
+GROUP_MIX = DialogueMix(
+    present=0.9, partial=0.15, wordings=LEARNED, typed=True,
+    kinds=(("who_present", 3.0), ("who", 1.5), ("who_named", 2.5), ("named", 1.0), ("recognize", 1.0), ("manners", 2.0)),
+)  # fmt: skip
+MIXES = {"portraits": PORTRAIT_MIX, "shown": SHOWN_MIX, "chat": CHAT_MIX, "group": GROUP_MIX}
+WHOM = {"portraits": CONCEPTS, "group": {2: 0.3, 3: 0.4, 4: 0.3}, "shown": {1: 0.65, 2: 0.35}, "chat": {0: 0.25, 1: 0.5, 2: 0.25}}
+# Shares of steps: without a picture; single faces; people introduced by a picture; much talk, little told of anybody; several
+# people known of whom most are there; as before.
+STEPS = {"text": 0.1, "portraits": 0.04, "shown": 0.12, "chat": 0.2, "group": 0.16, "usual": 0.38}
 
 
 def train_conversation(recipe: Recipe, pretrainer: Pretrainer, folder: Path, report: Report) -> None:
