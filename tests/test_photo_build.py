@@ -72,6 +72,7 @@ def test_a_folder_of_pictures_becomes_a_family_that_answers(
     build_photo(photos, things, folder, "codes,language", report=lambda *_: None, threads=1, recipe=recipe)
     assert made == {f: f.stat().st_mtime_ns for f in (folder / "codes").iterdir()}
     assert {"codes", "things", "language", "references", "people", "align"} <= set(stages)
+    assert {place.name[:6] for place in (folder / "chosen").iterdir()} == {"person", "thing-"}
     vlm = plvm.load(folder / "weights" / "aligner", device="cpu")
     anna = vlm.enroll("anna", drawn(3))
     assert vlm.ask(drawn(3, 5), "Where is <anna>?", [anna], SamplingParams(max_tokens=8)).text

@@ -7,7 +7,7 @@ from pathlib import Path
 from plvm.errors import CheckpointError
 
 FOLDER = Path(__file__).parent
-SHIPPED = ("mini",)
+SHIPPED = ("mini", "photo")
 
 
 def shipped(name: str | Path) -> Path | None:
@@ -18,6 +18,6 @@ def shipped(name: str | Path) -> Path | None:
     folder = FOLDER / str(name) / "aligner"
     if not folder.is_dir():
         raise CheckpointError(
-            f"The weights of the {name} family are not in this package.", f"Run `plvm {name} build`."
+            f"The weights of the {name} family are not in this package.", f"Run `plvm mini build --family {name}`."
         )
     return folder

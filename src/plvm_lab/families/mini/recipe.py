@@ -44,7 +44,7 @@ class Recipe:
     encoder_batch: int = 16
     language_steps: int = 3_000
     vision_steps: int = 5_000
-    conversation_steps: int = 18_000
+    conversation_steps: int = 17_000
     images: int = 2
     packs: int = 4
     aligner_steps: int = 2_400

@@ -156,7 +156,7 @@ class PhotoBuild:
         save_aligner(weights / "aligner", aligner, loaded.template(), {"steps": 0})
 
     def run_align(self) -> None:
-        """Train the Aligner on photographs of the people to train on, and put it into `weights/`."""
+        """Train the Aligner on photographs of the people and things to train on, and put it into `weights/`."""
         weights, out = self.folder / "weights", self.folder / "aligner"
         self._chosen()
         spec = Spec(
@@ -175,22 +175,25 @@ class PhotoBuild:
         save_aligner(weights / "aligner", aligner, template, record)
 
     def _chosen(self) -> None:
-        """A folder of links to the pictures of those of the people to train on who have several; the first that can be a
-        reference is called so."""
-        processor, people = self.faces(), photo_people.people_in(self.photos)
-        names = [name for name in self.split()["train"] if len(people[name]) > 1]
-        for number, name in enumerate(names):
+        """A folder of links to the pictures of those of the people and things to train on that have several; the first picture
+        that can be a reference is called so."""
+        processor, people, things = self.faces(), photo_people.people_in(self.photos), photo_people.people_in(self.things)
+        train = json.loads((self.folder / "things.json").read_text())["train"]
+        files = {name: people[name] for name in self.split()["train"]} | {f"thing-{name}": things[name] for name in train}
+        several = {name: own for name, own in files.items() if len(own) > 1}
+        for number, (name, own) in enumerate(several.items()):
             place = self.folder / "chosen" / name
             if not place.exists():
-                reference = next((file for file in people[name] if _usable(processor, file)), None)
+                whole = name not in people
+                reference = next((file for file in own if whole or _usable(processor, file)), None)
                 partial = place.with_name(f".{name}.partial")
                 shutil.rmtree(partial, ignore_errors=True)
                 if reference is not None:
                     partial.mkdir(parents=True)
-                    for file in people[name]:
+                    for file in own:
                         (partial / f"{'ref-' if file == reference else ''}{file.name}").symlink_to(file.resolve())
                     partial.rename(place)
-            self.report("references", number + 1, len(names), {})
+            self.report("references", number + 1, len(several), {})
 
 
 def build_photo(
