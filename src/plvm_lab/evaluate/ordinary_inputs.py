@@ -143,6 +143,8 @@ def _who(stage: Stage, asked: str, said: str) -> bool:
     if place is None:
         return stage.said_names(said) == stage.present and (bool(stage.present) or any(n in said for n in NOBODY))
     words = {"center": "middle", "centre": "middle"}.get(place[1], place[1])
+    if len(stage.scene.figures) < 4:
+        words = words.removeprefix("far ")  # of four alone two are on each side
     figure = next((f for f in stage.scene.figures if f.position.endswith(f"the {words}")), None)
     name = stage.called(figure) if figure is not None else None
     return stage.said_names(said) == ({name} if name else set()) and (name is not None or "someone i do not know" in said)
@@ -163,6 +165,10 @@ def _count(stage: Stage, asked: str, said: str) -> bool:
     return NUMBERS[count] in said or (alone and said.startswith("yes" if count == 1 else "no"))
 
 
+def _hat(figure: Figure) -> str:
+    return S.HATS.get(figure.look.hat, "is not wearing a hat")
+
+
 def _trait(stage: Stage, asked: str, said: str) -> bool:
     person = stage.named[stage.x]
     wanted = {"hair": ("hair_color", "hairstyle"), "eye": ("eye_color", "eye_shape"), "old": ("age",), "age": ("age",)}
@@ -176,6 +182,7 @@ ASKED: dict[str, Judge] = {
     "doing": _about_x(lambda f: S.ACTIVITIES[f.look.activity]),
     "wearing": _about_x(clothes_of),
     "expression": _about_x(lambda f: S.EXPRESSIONS[f.look.expression]),
+    "hat": _about_x(_hat),
     "who": _who,
     "beside": _beside,
     "count": _count,
