@@ -47,7 +47,7 @@ _HOW_MANY_KNOWN = (
     "do you recognise all of them", "is there a stranger", "any strangers", "how many of these can you put a name to",
 )  # fmt: skip
 KINDS = {
-    "presence": 0.24, "where": 0.14, "who_at": 0.16, "who": 0.12, "beside": 0.05, "count": 0.08, "known": 0.06, "caption": 0.07,
+    "presence": 0.36, "where": 0.17, "who_at": 0.08, "who": 0.1, "beside": 0.05, "count": 0.04, "known": 0.06, "caption": 0.06,
     "outside": 0.07, "manners": 0.01,
 }  # fmt: skip
 
