@@ -6,7 +6,7 @@
 Memory is sent as Home Assistant's LLM Vision sends it: one message with a picture of everybody behind a sentence that says who it
 is, then the question with the picture it is about. It goes through the API, in this process. People are identities of "val" that
 nothing else draws; every household is asked about seven pictures: of one to four of its people, and of one to three with a
-stranger. Nothing of it may be stored: that is checked at the end.
+stranger. About each, who is in it, and for a description. Nothing of it may be stored: that is checked at the end.
 
 Found: of those who are there, the share that is named. Wrong: pictures whose answer names somebody of the household who is not
 there; beside a stranger that is the stranger taken for one of them. Exact: pictures whose answer names those who are there and
@@ -46,16 +46,17 @@ from result import RESULTS, Shown, progress, write_result
 
 MEMBERS = {"James": "the husband and father", "Mary": "the mother", "Leo": "our son", "Nina": "the neighbour who has a key"}
 PICTURES = ((1, False), (2, False), (3, False), (4, False), (1, True), (2, True), (3, True))  # of the household, with a stranger
-QUESTION = "Who is in the picture?"
+QUESTIONS = ("Who is in the picture?", "Describe the picture.")
 SEED, SIZE = 907, 480
 BEFORE = "These pictures are for reference only. The question is about the pictures that follow."
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A picture in question, who of the household is in it, whether a stranger is, and the messages that ask about it."""
+    """A picture in question, who of the household is in it, whether a stranger is, and the messages that ask `question`."""
 
     household: str
+    question: str
     there: frozenset[str]
     stranger: bool
     messages: list[Any]
@@ -73,9 +74,10 @@ def visits(households: int, seed: int) -> Iterator[Visit]:
         for count, with_stranger in PICTURES:
             there = rng.sample(list(MEMBERS), count)
             shown = draw(draw_scene([*(people[n] for n in there), *([stranger] if with_stranger else [])], rng), SIZE)
-            question = [{"type": "text", "text": "Image 1:"}, part(shown), {"type": "text", "text": QUESTION}]
-            messages = [{"role": "user", "content": memory}, {"role": "user", "content": question}]
-            yield Visit(str(number), frozenset(there), with_stranger, messages)
+            for question in QUESTIONS:
+                last = [{"type": "text", "text": "Image 1:"}, part(shown), {"type": "text", "text": question}]
+                messages = [{"role": "user", "content": memory}, {"role": "user", "content": last}]
+                yield Visit(str(number), question, frozenset(there), with_stranger, messages)
 
 
 def part(picture: Image.Image) -> dict[str, Any]:
@@ -97,7 +99,8 @@ async def answered(vlm: Personal, many: list[Visit], folder: Path) -> list[dict[
             told = answer.raise_for_status().json()
             assert set(told["plvm"]["concepts"]) == set(MEMBERS), "everybody is known, and nobody else"
             found.append({
-                "household": visit.household, "there": sorted(visit.there), "stranger": visit.stranger,
+                "household": visit.household, "question": visit.question, "there": sorted(visit.there),
+                "stranger": visit.stranger,
                 "named": sorted(told["plvm"]["names"]), "answer": told["choices"][0]["message"]["content"],
             })  # fmt: skip
             progress("pictures", len(found), len(many))
@@ -119,10 +122,24 @@ def figures_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def by_kind(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of all pictures, and of those with so many of the household, without and with a stranger."""
+    kinds = {
+        "all": rows,
+        **{f"{n} of the household": [r for r in rows if len(r["there"]) == n and not r["stranger"]] for n in (1, 2, 3, 4)},
+        **{f"{n} and a stranger": [r for r in rows if len(r["there"]) == n and r["stranger"]] for n in (1, 2, 3)},
+    }
+    return {kind: figures_of(own) for kind, own in kinds.items()}
+
+
 def shown(content: Mapping[str, Any]) -> Shown:
-    """A row for each kind of picture."""
-    header = ("pictures", "n", "found", "wrong name", "exactly those who are there")
-    rows = tuple((kind, str(f["n"]), f["found"], f["wrong"], f["exact"]) for kind, f in content["figures"].items())
+    """A row for each question and kind of picture."""
+    header = ("asked", "pictures", "n", "found", "wrong name", "exactly those who are there")
+    rows = tuple(
+        (question, kind, str(f["n"]), f["found"], f["wrong"], f["exact"])
+        for question, kinds in content["figures"].items()
+        for kind, f in kinds.items()
+    )
     note = (
         f"Percent, {content['households']} households of four who come with the request; intervals over households. A wrong name "
         "beside a stranger is the stranger taken for somebody of the household."
@@ -140,16 +157,12 @@ def main() -> None:
     vlm, many = personal.load(chosen.model), list(visits(chosen.households, chosen.seed))
     with tempfile.TemporaryDirectory(prefix="plvm-") as folder:
         rows = asyncio.run(answered(vlm, many, Path(folder)))
-    kinds = {
-        "all": rows,
-        **{f"{n} of the household": [r for r in rows if len(r["there"]) == n and not r["stranger"]] for n in (1, 2, 3, 4)},
-        **{f"{n} and a stranger": [r for r in rows if len(r["there"]) == n and r["stranger"]] for n in (1, 2, 3)},
-    }
-    figures = {kind: figures_of(own) for kind, own in kinds.items()}
+    figures = {question: by_kind([r for r in rows if r["question"] == question]) for question in QUESTIONS}
     content = {"figures": figures, "households": chosen.households, "answers": rows}
     write_result(chosen.out, chosen.seed, content, shown(content))
-    for kind, own in figures.items():
-        print(kind, {key: round(f["value"], 3) if isinstance(f, dict) else f for key, f in own.items()})
+    for question, kinds in figures.items():
+        for kind, own in kinds.items():
+            print(question, kind, {key: round(f["value"], 3) if isinstance(f, dict) else f for key, f in own.items()})
 
 
 if __name__ == "__main__":
