@@ -16,9 +16,10 @@ from torch import Tensor
 YES, NO, UNSURE = "yes", "no", "unsure"
 ASKED = 24  # so many are asked about, those whose keys are likest; of fewer, all
 COUNTS = (1, 3, 10, 30, 100, 300, 1000)  # numbers of people for which thresholds are kept
-FALSE_NAMES = 0.25  # a picture, expected of those who get a yes
+FALSE_NAMES = 0.4  # a picture, expected of those who get a yes
 FALSE_DOUBTS = 1.0  # likewise, of those who get at least unsure
-MISSED = 5.0  # somebody missed even by unsure weighs as much as so many strangers
+MISSED = 5.0  # somebody who gets no yes weighs as much as so many strangers who get one
+OVERLOOKED = 20.0  # likewise, not even unsure
 RARE, RARELY = 0.01, 0.04  # with few people: the share of strangers who may get a yes, and at least unsure
 MOST = 1 - 1e-6  # P(Yes) is no surer than this
 
@@ -101,7 +102,8 @@ def fit_thresholds(
 ) -> Verdicts:
     """`verdicts` with thresholds from the evidence of all who are there, and of `strangers` [M], each standing for weights [M].
 
-    A threshold makes the fewest mistakes a picture: those who are there and missed, and strangers who reach it, of N enrolled.
+    A threshold makes the fewest mistakes a picture: those who are there and missed, weighed, and strangers who reach it, of N
+    enrolled.
     Whatever that would be, strangers are at most as many as is allowed. What needs more people than there were goes on rising.
     """
     order = strangers.double().argsort(descending=True)
@@ -110,7 +112,7 @@ def fit_thresholds(
     there = present.double().sort().values
     counts = [n for n in COUNTS if n <= people] or [1]
     needs: list[tuple[float, ...]] = []
-    for allowed, rare, missed in ((FALSE_NAMES, RARE, 1.0), (FALSE_DOUBTS, RARELY, MISSED)):
+    for allowed, rare, missed in ((FALSE_NAMES, RARE, MISSED), (FALSE_DOUBTS, RARELY, OVERLOOKED)):
         found: list[float] = []
         for n in counts:
             cost = missed * torch.searchsorted(there, values, right=True) / pictures + n * over
