@@ -28,7 +28,7 @@ from plvm.train.trainer import RUN, Trainer
 from plvm_lab.families.mini.recipe import Recipe
 from plvm_lab.portraits.person import SLOTS
 
-TURNS = 16  # of a dialogue are read: of more, the answers are worse (research/benchmarks/dialogues.py)
+TURNS = 16  # of a dialogue are read: of more, answers are no better (research/benchmarks/dialogues.py)
 ARMS: dict[str, Settings] = {
     "paper": Settings(),
     "bounded": Settings(aligner=Shape(bounded=True)),
