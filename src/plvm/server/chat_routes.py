@@ -186,7 +186,7 @@ async def _whole(reply: _Reply, request: Request) -> Any:
 
 
 async def _last_of(reply: _Reply) -> Completion:
-    async with aclosing(reply.service.answer(reply.question)) as told:  # type: ignore[type-var]
+    async with aclosing(reply.service.answer(reply.question, whole=True)) as told:  # type: ignore[type-var]
         async for what in told:
             if isinstance(what, Completion):
                 return what
