@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from plvm.choosing import CROWD, names_in
 from plvm.engine.decoding import Completion
@@ -180,7 +180,7 @@ async def _whole(reply: _Reply, request: Request) -> Any:
                 break
         if not answering.done():
             return JSONResponse({}, 499)
-        return reply.whole(answering.result())
+        return Response(reply.whole(answering.result()).model_dump_json(), media_type="application/json")
     finally:
         answering.cancel()
 

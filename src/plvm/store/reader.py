@@ -33,7 +33,7 @@ class Found:
 
 
 class Reader:
-    """Reads the concepts of one namespace within a transaction."""
+    """Reads the concepts of one namespace within a transaction, which changes none of them while it is used."""
 
     def __init__(self, connection: Connection, namespace: str) -> None:
         self._connection = connection
@@ -41,6 +41,7 @@ class Reader:
         self._known = known_of(connection)
         self._cipher = self._known.cipher
         self._sqlite = connection.dialect.name == "sqlite"
+        self._roster: Roster | None = None
 
     def rows(self) -> list[tuple[str, int, str]]:
         """(name, row's number, display name, "" where there is none) of all, as they stand there."""
@@ -50,6 +51,11 @@ class Reader:
 
     def roster(self) -> Roster:
         """Who is there."""
+        if self._roster is None:
+            self._roster = self._read_roster()
+        return self._roster
+
+    def _read_roster(self) -> Roster:
         edition = edition_of(self._connection, self.namespace)
         held = self._known.rosters.get(self.namespace)
         if held is None or held.edition != edition or edition is None:
