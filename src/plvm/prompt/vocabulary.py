@@ -104,7 +104,7 @@ class ConceptVocabulary:
             context = F.pad(v.context, (0, 0, 0, k - v.context_tokens, *more))
             return [F.pad(v.word, (0, 0, *more)), F.pad(v.head, (0, 0, *more)), context, F.pad(v.present, more)]
 
-        return ConceptVocabulary(self.base, *map(torch.cat, zip(wide(self), wide(other), strict=True)))
+        return ConceptVocabulary(self.base, *(torch.cat(parts) for parts in zip(wide(self), wide(other), strict=True)))
 
     def select(self, rows: Tensor) -> ConceptVocabulary:
         """The vocabulary of some requests of the batch: `rows` int64[B']."""
