@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,37 @@ def test_what_one_home_has_asked_saves_another_nothing(service: Service, monkeyp
     assert work.of(service, ["blue"], body) == first, "to another home it is just as new"
     again = work.of(service, ["red"], body)
     assert again[:3] == (0, 0, 0) and again[3] < first[3], "only who asked before has less to wait for"
+
+
+@pytest.mark.slow
+def test_how_long_a_home_waits_does_not_tell_what_another_has_asked(service: Service) -> None:
+    """Of pairs of pictures another home has asked about one. By the seconds of CPU that they take nobody can tell which, though a
+    home can of its own."""
+    wilcoxon = pytest.importorskip("scipy.stats").wilcoxon
+    move_in(service)
+    draw, trials = random.Random(0), 60
+
+    def cost(home: str, seed: int) -> tuple[float, int]:
+        """Seconds of CPU, and tokens that were computed."""
+        before = service.vlm.backbone.tokens_computed
+        begun = time.process_time()
+        told(service, [home], asked("Where is billie?", seed, max_tokens=1))
+        return time.process_time() - begun, service.vlm.backbone.tokens_computed - before
+
+    cost("blue", 99)  # what the first question of all costs
+    costs: dict[str, list[float]] = {"seen by another": [], "new": [], "seen": []}
+    for trial in range(trials):
+        seeds = {"seen by another": 100 + 2 * trial, "new": 101 + 2 * trial}
+        cost("red", seeds["seen by another"])
+        computed = set()
+        for which in draw.sample(list(seeds), 2):
+            seconds, tokens = cost("blue", seeds[which])
+            costs[which].append(seconds)
+            computed.add(tokens)
+        assert len(computed) == 1, "as many tokens for one as for the other"
+        costs["seen"].append(cost("blue", seeds["new"])[0])
+    assert wilcoxon(costs["seen by another"], costs["new"]).pvalue > 1e-4
+    assert wilcoxon(costs["seen"], costs["new"], alternative="less").pvalue < 1e-4, "else this test would notice nothing"
 
 
 def test_side_by_side_each_home_has_its_own_work_done(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,3 +174,17 @@ def test_a_refusal_comes_whole_out_of_another_process() -> None:
     refusal = Refusal(429, "busy", "As many wait as can.", "Try again.", param="file", retry_after=3)
     again = copy.copy(refusal)  # by what a pickle is made of, too
     assert vars(again) == vars(refusal) and str(again) == str(refusal)
+
+
+def test_what_does_not_end_in_time_does_not_start_ray_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question after `ray.shutdown` starts a new cluster, which the process then cannot end."""
+    from plvm.server import replicas
+
+    told = list[str]()
+    monkeypatch.setattr(replicas.serve, "delete", lambda name, **_: told.append("delete"))
+    still = type("Status", (), {"applications": {replicas.NAME: "DELETING"}})
+    monkeypatch.setattr(replicas.serve, "status", lambda: (told.append("status"), still)[1])
+    monkeypatch.setattr(replicas.ray, "shutdown", lambda: told.append("shutdown"))
+    replicas._end(0.35)
+    time.sleep(0.3)
+    assert told[0] == "delete" and "status" in told and told[-1] == "shutdown", told

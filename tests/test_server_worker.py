@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -16,6 +17,8 @@ from plvm.engine.decoding import Completion, Decoding
 from plvm.engine.request import Request
 from plvm.errors import PlvmError
 from plvm.personal import Personal
+from plvm.server.chat_routes import question_of
+from plvm.server.chat_schema import ChatRequest
 from plvm.server.limits import Limits
 from plvm.server.refusals import Refusal
 from plvm.server.worker import Job, Worker
@@ -68,6 +71,22 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step takes a moment, so that a test can come in the middle."""
     step = Decoding.step
     monkeypatch.setattr(Decoding, "step", lambda self: (time.sleep(0.02), step(self))[1])
+
+
+def test_who_wants_a_whole_answer_is_not_woken_for_its_pieces(vlm: Personal, tmp_path: Path) -> None:
+    service = a_service(vlm, tmp_path)
+
+    async def told(**how: bool) -> list[Any]:
+        question = question_of(service, "default", ChatRequest.model_validate(asked("What is there?")))
+        return [what async for what in service.answer(question, **how)]
+
+    service.worker.start()
+    try:
+        (*pieces, done), whole = asyncio.run(told()), asyncio.run(told(whole=True))
+    finally:
+        service.worker.stop()
+    assert "".join(pieces) == done.answer.text != ""
+    assert [what.answer.text for what in whole] == [done.answer.text]
 
 
 def test_answers_side_by_side_are_those_alone(worker: Worker, vlm: Personal) -> None:

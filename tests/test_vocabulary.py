@@ -9,7 +9,7 @@ from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
-from plvm.prompt.vocabulary import vocabulary_of
+from plvm.prompt.vocabulary import ids_of, vocabulary_of
 from plvm.types import Concept
 from toys import K, a_concept, extended, picture
 
@@ -72,6 +72,24 @@ def test_selected_rows_keep_their_own_concepts(people: list[Concept]) -> None:
     chosen = vocabulary.select(torch.tensor([2, 0]))
     assert torch.equal(chosen.word[0, 0], people[1].tokens.word)
     assert torch.equal(chosen.head[1, 1], people[1].tokens.head)
+
+
+def test_who_joins_others_has_the_vocabulary_they_would_have_together(people: list[Concept]) -> None:
+    first, later = [people[:1], []], [people[1:4], people[:2]]
+    for own, others in ((first, later), (later, first)):
+        both = vocabulary_of(own, torch.zeros(10, 64)).beside(vocabulary_of(others, torch.zeros(10, 64)))
+        together = vocabulary_of([*own, *others], torch.zeros(10, 64))
+        for part in ("word", "head", "context", "present"):
+            assert torch.equal(getattr(both, part), getattr(together, part)), part
+
+
+def test_a_prompt_has_the_same_ids_where_only_they_are_wanted(
+    prompt: Prompt, backbone: Backbone, people: list[Concept], prefixes: list[ImagePrefix]
+) -> None:
+    for own in (people[:3], []):
+        request = Request(prefixes[0], QUESTION, tuple(own), history=(("Who?", "Nobody."),))
+        whole = vocabulary_of([own], backbone.word_rows)
+        assert request.write(prompt, ids_of(own, backbone.vocabulary_size)) == request.write(prompt, whole)
 
 
 def test_making_a_vocabulary_writes_nothing_into_the_backbone(backbone: Backbone) -> None:

@@ -24,7 +24,6 @@ from plvm.errors import PlvmError
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.roomy_cache import RoomyCache
 from plvm.prompt.image_first import Prompt
-from plvm.prompt.vocabulary import vocabulary_of
 from plvm.types import Answer, SamplingParams
 
 
@@ -96,7 +95,7 @@ class Decoding:
         self._steps = self._steps.beside(new)
         self._last = torch.cat([self._last, g.last(hidden)])
         self._rows |= zip(tickets, rows, strict=True)
-        self._vocabulary = vocabulary_of([row.request.everyone for row in self._rows.values()], self.backbone.word_rows)
+        self._vocabulary = self._vocabulary.beside(g.vocabulary)
         return tickets
 
     @torch.inference_mode()

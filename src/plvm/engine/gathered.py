@@ -61,12 +61,12 @@ class Gathered:
         there = state.room if isinstance(state, Session) and len(self.requests) == 1 else None
         if there is not None and there.claim(state.length, state.length + own):
             return there
-        past = self.past
-        count, _, length, _ = past[0][0].shape
+        count, length = len(self.requests), max(r.state.length for r in self.requests)
         if count == 1:
             more = max(more, length // GROWTH)
-        cache = RoomyCache(past, count, length + own + more)
-        cache.put(past)
+        cache = RoomyCache(state.past, count, length + own + more)
+        for request in self.requests:
+            cache.put(request.state.past)
         return cache
 
     def last(self, hidden: Tensor) -> Tensor:

@@ -39,8 +39,8 @@ class Session:
 
     @property
     def apart(self) -> Session:
-        """A copy of this session in memory of its own, which nothing else is in nor will be."""
-        return replace(self, past=tuple((k.clone(), v.clone()) for k, v in self.past), room=None)
+        """This session in memory of its own, which nothing else is in nor will be; a copy where it is not there already."""
+        return replace(self, past=tuple((_apart(k), _apart(v)) for k, v in self.past), room=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,3 +103,7 @@ class Request:
                 answer=answer,
             )
         return tokens.ids
+
+
+def _apart(t: Tensor) -> Tensor:
+    return t if t.untyped_storage().nbytes() == t.numel() * t.element_size() else t.clone()

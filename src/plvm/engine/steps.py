@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from plvm.engine.gathered import Gathered
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.recording import Recording, record
-from plvm.model.roomy_cache import RoomyCache
+from plvm.model.roomy_cache import RoomyCache, Spans
 from plvm.model.static_cache import StaticCache
 
 ROOM = 64  # tokens; when they are written, room for as many more is made
@@ -56,13 +56,12 @@ class Steps:
     def beside(self, other: Steps) -> Steps:
         """What continues the rows of both, these first: in the memory of these while there is room, else in new memory, without
         columns that nobody of a row sees."""
-        joining = [other.row(i) for i in range(len(other.mask))]
-        longest = max(past[0][0].shape[2] for past in joining)
-        count = len(self.mask) + len(joining)
+        joining = [other.seen(i) for i in range(len(other.mask))]
+        lengths = [sum(end - start for start, end in spans) for _, spans in joining]
+        count, longest = len(self.mask) + len(joining), max(lengths)
         both = self if type(self) is Steps and self._has_room(count, longest) else self._moved(count, longest)
-        for past in joining:
-            both.cache.put(past)
-        lengths = [past[0][0].shape[2] for past in joining]
+        for past, spans in joining:
+            both.cache.put(past, spans)
         columns = torch.arange(both.cache.length, device=self.mask.device)
         theirs = columns < torch.tensor(lengths, device=columns.device)[:, None]
         own = F.pad(both.mask, (0, both.cache.length - both.mask.shape[1]))
@@ -84,13 +83,13 @@ class Steps:
 
     def _moved(self, rows: int, length: int) -> Steps:
         """The same rows in memory for so many rows and columns of this length, packed: what a row sees comes first."""
-        pasts = [self.row(i) for i in range(len(self.mask))]
-        lengths = [past[0][0].shape[2] for past in pasts]
+        pasts = [self.seen(i) for i in range(len(self.mask))]
+        lengths = [sum(end - start for start, end in spans) for _, spans in pasts]
         moved = Steps.__new__(Steps)
         moved.backbone, moved.padded, moved.joined, moved.position = self.backbone, True, True, self.position
-        moved.cache = RoomyCache(pasts[0], 1 << (rows - 1).bit_length(), max(length, *lengths) + ROOM)
-        for past in pasts:
-            moved.cache.put(past)
+        moved.cache = RoomyCache(pasts[0][0], 1 << (rows - 1).bit_length(), max(length, *lengths) + ROOM)
+        for past, spans in pasts:
+            moved.cache.put(past, spans)
         columns = torch.arange(moved.cache.length, device=self.mask.device)
         moved.mask = columns < torch.tensor(lengths, device=columns.device)[:, None]
         return moved
@@ -104,7 +103,13 @@ class Steps:
         """Everything that one row has seen, [1, heads, its length, width], copied where other rows may come."""
         if self.lasting is not None:
             return self.cache.past
-        return tuple((k[i : i + 1, :, self.mask[i]], v[i : i + 1, :, self.mask[i]]) for k, v in self.cache.past)
+        past, spans = self.seen(i)
+        return tuple((_columns(k, spans), _columns(v, spans)) for k, v in past)
+
+    def seen(self, i: int) -> tuple[KeyValues, Spans]:
+        """One row, as views, and which of its columns it sees."""
+        ends = F.pad(self.mask[i].byte(), (1, 1)).diff().nonzero().flatten().tolist()
+        return self.cache.row(i), list(zip(ends[::2], ends[1::2], strict=True))
 
 
 class RecordedSteps(Steps):
@@ -139,3 +144,12 @@ class RecordedSteps(Steps):
 
     def row(self, i: int) -> KeyValues:
         return self.room.past if self.room is not None else self.cache.past
+
+    def seen(self, i: int) -> tuple[KeyValues, Spans]:
+        past = self.row(i)
+        return past, [(0, past[0][0].shape[2])]
+
+
+def _columns(t: Tensor, spans: Spans) -> Tensor:
+    """A copy of some columns of [1, heads, columns, width]."""
+    return torch.cat([t[:, :, start:end] for start, end in spans], 2)

@@ -14,7 +14,7 @@ from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
-from plvm.prompt.vocabulary import vocabulary_of
+from plvm.prompt.vocabulary import ids_of
 
 Said = Sequence[tuple[str, str]]  # earlier (question, answer)s
 ANSWER_SHARE = 4  # at most this part of what the model reads is held free for the answer
@@ -48,7 +48,7 @@ class Window:
 
     def _length(self, backbone: Backbone, prompt: Prompt, request: Request) -> int:
         """How many tokens the prompt of a request has."""
-        vocabulary = vocabulary_of([request.everyone], backbone.word_rows, [request.features])
+        vocabulary = ids_of(request.everyone, backbone.vocabulary_size, request.features)
         return request.state.length + len(request.write(prompt, vocabulary))
 
 

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from plvm.model.static_cache import KeyValues
 
+Spans = Sequence[tuple[int, int]]  # columns from .. up to, in order
+
 
 class RoomyCache:
     """At most `most` rows of at most `end` columns, shaped as those of `like`. The first `rows` rows and `length` columns are in
@@ -27,15 +29,26 @@ class RoomyCache:
         self._lock = Lock()
         self._layers = tuple((_room(k, most, end), _room(v, most, end)) for k, v in like)
 
-    def put(self, past: KeyValues) -> None:
-        """Copy rows [B, heads, T, width] behind those that are there."""
-        count, _, length, _ = past[0][0].shape
+    def put(self, past: KeyValues, spans: Spans | None = None) -> None:
+        """Copy rows [B, heads, T, width] behind those that are there; of their columns those in `spans`, None: all."""
+        count, _, columns, _ = past[0][0].shape
+        spans = [(0, columns)] if spans is None else spans
+        length, before = sum(end - start for start, end in spans), self.length
         for own, new in zip(self._layers, past, strict=True):
             for t, more in zip(own, new, strict=True):
-                rows = t[self.rows : self.rows + count]
-                rows[:, :, :length], rows[:, :, length : self.length] = more, 0
-                t[: self.rows, :, self.length : length] = 0
-        self.rows, self.length = self.rows + count, max(self.length, length)
+                rows, at = t[self.rows : self.rows + count], 0
+                for start, end in spans:
+                    rows[:, :, at : at + end - start] = more[:, :, start:end]
+                    at += end - start
+                if length < before:
+                    rows[:, :, length:before] = 0
+                elif length > before:
+                    t[: self.rows, :, before:length] = 0
+        self.rows, self.length = self.rows + count, max(before, length)
+
+    def row(self, i: int) -> KeyValues:
+        """One row with all its room [1, heads, `end`, width], as views."""
+        return tuple((k[i : i + 1], v[i : i + 1]) for k, v in self._layers)
 
     def keep(self, order: Sequence[int]) -> None:
         """Go on with these rows alone; a row may stand only at its own place or an earlier one that was free."""

@@ -95,11 +95,30 @@ class ConceptVocabulary:
         own = own.masked_fill(~self.present.unsqueeze(1).to(hidden.device), float("-inf"))
         return torch.cat([base, own], dim=-1)
 
+    def beside(self, other: ConceptVocabulary) -> ConceptVocabulary:
+        """The vocabulary of the requests of both, these first, without pictures."""
+        count, k = max(self.concepts, other.concepts), max(self.context_tokens, other.context_tokens)
+
+        def wide(v: ConceptVocabulary) -> list[Tensor]:
+            more = (0, count - v.concepts)
+            context = F.pad(v.context, (0, 0, 0, k - v.context_tokens, *more))
+            return [F.pad(v.word, (0, 0, *more)), F.pad(v.head, (0, 0, *more)), context, F.pad(v.present, more)]
+
+        return ConceptVocabulary(self.base, *(torch.cat(parts) for parts in zip(wide(self), wide(other), strict=True)))
+
     def select(self, rows: Tensor) -> ConceptVocabulary:
         """The vocabulary of some requests of the batch: `rows` int64[B']."""
         image = None if self.image is None else self.image[rows]
         word, head, context, present = (p[rows] for p in (self.word, self.head, self.context, self.present))
         return ConceptVocabulary(self.base, word, head, context, present, image)
+
+
+def ids_of(concepts: Sequence[Concept], base: int, image: Tensor | None = None) -> ConceptVocabulary:
+    """The vocabulary of one request for what only counts and writes ids: its rows have no numbers."""
+    count, k = len(concepts), concepts[0].tokens.context.shape[0] if concepts else 0
+    rows = torch.empty(1, count, 0)
+    places = None if image is None else torch.empty(1, len(image), 0)
+    return ConceptVocabulary(base, rows, rows, torch.empty(1, count, k, 0), torch.ones(1, count, dtype=torch.bool), places)
 
 
 def vocabulary_of(

@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from plvm.choosing import CROWD, names_in
 from plvm.engine.decoding import Completion
@@ -180,13 +180,13 @@ async def _whole(reply: _Reply, request: Request) -> Any:
                 break
         if not answering.done():
             return JSONResponse({}, 499)
-        return reply.whole(answering.result())
+        return Response(reply.whole(answering.result()).model_dump_json(), media_type="application/json")
     finally:
         answering.cancel()
 
 
 async def _last_of(reply: _Reply) -> Completion:
-    async with aclosing(reply.service.answer(reply.question)) as told:  # type: ignore[type-var]
+    async with aclosing(reply.service.answer(reply.question, whole=True)) as told:  # type: ignore[type-var]
         async for what in told:
             if isinstance(what, Completion):
                 return what

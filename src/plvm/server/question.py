@@ -15,7 +15,7 @@ from plvm.engine.request import Request
 from plvm.engine.window import window_of
 from plvm.naming.mentions import marked
 from plvm.personal import Personal
-from plvm.prompt.vocabulary import vocabulary_of
+from plvm.prompt.vocabulary import ids_of
 from plvm.server.sessions import Key, Sessions, key_of
 from plvm.server.visitors import Visitor, Visitors
 from plvm.types import Answer, Concept, SamplingParams, with_display_names
@@ -82,8 +82,8 @@ class Question:
         if self.key is None or done.answer.finish != "end" or not done.session.past:
             return
         people = {c.name: c.display for c in self.concepts}
-        vocabulary = vocabulary_of([self.concepts], vlm.backbone.word_rows)
-        again = vlm.prompt.spoken(done.answer.text, list(people), vocabulary)
+        ids = ids_of(self.concepts, vlm.backbone.vocabulary_size)
+        again = vlm.prompt.spoken(done.answer.text, list(people), ids)
         shown = marked(self.shown(done.answer.text), people)
         if tuple(again) == done.ids and shown == done.answer.text:
             namespace, digest, tokens, said = self.key

@@ -103,16 +103,26 @@ def serve_replicas(
         ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         told.wait()
     finally:
-        ending = threading.Thread(target=_end, daemon=True)
-        ending.start()
-        ending.join(GRACE + 10)  # a replica that is just starting may keep the others from ending
-        ray.shutdown()
+        _end(GRACE + 10)
 
 
-def _end() -> None:
-    """Take no more requests, and end the replicas once the answers that they are writing are whole."""
-    with suppress(Exception):  # what cannot be ended in order ends with the process
-        serve.delete(NAME)
+def _end(seconds: float) -> None:
+    """Take no more requests, and end the replicas once the answers that they are writing are whole, but after so many seconds in
+    any case: one that is just starting keeps the others from ending."""
+    over = threading.Event()
+
+    def in_order() -> None:
+        with suppress(Exception):  # what cannot be ended in order ends with the process
+            serve.delete(NAME, _blocking=False)
+            while not over.wait(0.1) and NAME in serve.status().applications:
+                pass
+
+    ending = threading.Thread(target=in_order, daemon=True)
+    ending.start()
+    ending.join(seconds)
+    over.set()  # whoever asks Ray anything after its end starts it again, and then this process does not end
+    ending.join(5)
+    ray.shutdown()
 
 
 def _free(host: str, port: int) -> int:

@@ -105,9 +105,9 @@ class Service:
                 404, "model_not_found", f"There is no model {name[:80]!r} here.", f'Ask for "{self.name}".', param="model"
             )
 
-    async def answer(self, question: Question) -> AsyncIterator[str | Completion]:
-        """The answer to a question in chunks as it is written, then the Completion. Raises PlvmError. Who stops taking chunks has
-        left: no more of the answer is computed."""
+    async def answer(self, question: Question, *, whole: bool = False) -> AsyncIterator[str | Completion]:
+        """The answer to a question in chunks as it is written, then the Completion; with `whole` that alone: each chunk would
+        wake whoever waits. Raises PlvmError. Who stops taking chunks has left: no more of the answer is computed."""
         loop, told = asyncio.get_running_loop(), asyncio.Queue[str | Completion | PlvmError | None]()
 
         def tell(what: str | Completion | PlvmError | None) -> None:
@@ -124,7 +124,8 @@ class Service:
             if isinstance(what, Completion):
                 with suppress(PlvmError):  # what was said cannot be read again: then it is not kept
                     question.kept(self.vlm, asked[0], what, self.sessions)
-            tell(what)
+            if not (whole and isinstance(what, str)):
+                tell(what)
 
         job = Job(run, keep, self.limits.seconds, question)
         self.worker.submit(job)

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import Connection, Integer, LargeBinary, String, cast, func, select
+from sqlalchemy import Connection, Integer, LargeBinary, String, Table, bindparam, cast, func, select
 from sqlalchemy.exc import DatabaseError
 
 from plvm.store.entry import UNREADABLE, Entry
@@ -33,7 +33,7 @@ class Found:
 
 
 class Reader:
-    """Reads the concepts of one namespace within a transaction."""
+    """Reads the concepts of one namespace within a transaction, which changes none of them while it is used."""
 
     def __init__(self, connection: Connection, namespace: str) -> None:
         self._connection = connection
@@ -41,15 +41,21 @@ class Reader:
         self._known = known_of(connection)
         self._cipher = self._known.cipher
         self._sqlite = connection.dialect.name == "sqlite"
+        self._roster: Roster | None = None
 
     def rows(self) -> list[tuple[str, int, str]]:
         """(name, row's number, display name, "" where there is none) of all, as they stand there."""
-        rows = self._connection.execute(self._select(concepts, "id", "name", "display").where(self._own()))
+        rows = self._connection.execute(_rows_of(self._sqlite, concepts, "id", "name", "display"), {"namespace": self.namespace})
         show = partial(shown_names, self._cipher, self.namespace)
         return [(name, number, display) for number, (name, display) in ((row.id, show(row.name, row.display)) for row in rows)]
 
     def roster(self) -> Roster:
         """Who is there."""
+        if self._roster is None:
+            self._roster = self._read_roster()
+        return self._roster
+
+    def _read_roster(self) -> Roster:
         edition = edition_of(self._connection, self.namespace)
         held = self._known.rosters.get(self.namespace)
         if held is None or held.edition != edition or edition is None:
@@ -94,10 +100,9 @@ class Reader:
 
     def record(self, number: int) -> Record | None:
         """One row with its pictures, damaged or not; None where the database cannot read it."""
-        place = concepts.c.id == number
-        record = self._read(place).get(number)
+        record = self._read([number]).get(number)
         if self._sqlite and record is not None and len(record.pictures) != record.row["pictures"]:  # the index may have lost one
-            record = self._read(place, indexed=False).get(number, record)
+            record = self._read([number], indexed=False).get(number, record)
         return record
 
     def with_pictures(self, pictures: Sequence[bytes]) -> set[str]:
@@ -106,10 +111,10 @@ class Reader:
         for picture in pictures:
             place = picture_place(self.namespace)
             hidden = self._cipher.hide(picture, place)  # of another value each time, but always as long
-            alike = (func.length(references.c.picture) == len(hidden)) & self._own()
+            alike = (func.length(references.c.picture) == len(hidden)) & (_owner(self._sqlite) == self.namespace)
             if hidden == picture:
                 alike &= references.c.picture == picture
-            columns = [*self._select(concepts, "id").selected_columns, references.c.picture]
+            columns = [*_select(self._sqlite, concepts, "id").selected_columns, references.c.picture]
             for row in self._connection.execute(select(*columns).select_from(concepts.join(references)).where(alike)):
                 with suppress(ValueError):
                     if self._cipher.show(row.picture, place) == picture:
@@ -119,9 +124,9 @@ class Reader:
     def _records(self, chosen: Sequence[int] | None = None) -> Iterator[tuple[Entry, Record | None]]:
         """What each concept is, and its rows, None where they cannot be read."""
         if chosen is None:
-            parts: list[tuple[Sequence[int], Any]] = [([number for _, number, _ in self.rows()], self._own())]
+            parts: list[tuple[Sequence[int], Sequence[int] | None]] = [([number for _, number, _ in self.rows()], None)]
         else:
-            parts = [(some, concepts.c.id.in_(some)) for some in portions(chosen)]
+            parts = [(some, some) for some in portions(chosen)]
         for numbers, place in parts:
             records = self._read(place)
             yield from (self._looked_at(number, records.get(number)) for number in numbers)
@@ -136,14 +141,14 @@ class Reader:
     def _name_of(self, number: int) -> str:
         return next((name for name, (own, _) in self.roster().people.items() if own == number), "")
 
-    def _read(self, place: Any, *, indexed: bool = True) -> dict[int, Record]:
-        """The rows of `place` with their pictures, by number; {} where damage in the file is in the way."""
+    def _read(self, numbers: Sequence[int] | None, *, indexed: bool = True) -> dict[int, Record]:
+        """The rows with these numbers, None: all, with their pictures, by number; {} where damage in the file is in the way."""
+        theirs, pictures = _records_of(self._sqlite, numbers is None, indexed)
+        place = {"namespace": self.namespace} if numbers is None else {"numbers": list(numbers)}
         try:
-            rows = self._connection.execute(self._select(concepts).where(place)).mappings()
+            rows = self._connection.execute(theirs, place).mappings()
             records = {row["id"]: Record(dict(row)) for row in rows}
-            owner = references.c.concept_id if indexed else self._unindexed(references.c.concept_id)
-            theirs = owner.in_(select(concepts.c.id).where(place))
-            for row in self._connection.execute(self._select(references).where(theirs)).mappings():
+            for row in self._connection.execute(pictures, place).mappings():
                 if row["concept_id"] in records:
                     records[row["concept_id"]].pictures[row["position"]] = dict(row)
         except DatabaseError as error:
@@ -152,21 +157,42 @@ class Reader:
             return {}
         return records
 
-    def _own(self) -> Any:
-        return self._unindexed(concepts.c.namespace) == self.namespace
 
-    def _unindexed(self, column: Any) -> Any:
-        if not self._sqlite:
-            return column
-        return column + ("" if isinstance(column.type, String) else 0)
+@cache  # to make a statement takes longer than to run it
+def _rows_of(sqlite: bool, table: Table, *names: str) -> Any:
+    """The rows of a `namespace`."""
+    return _select(sqlite, table, *names).where(_owner(sqlite) == bindparam("namespace"))
 
-    def _select(self, table: Any, *names: str) -> Any:
-        columns = [column for column in table.c if not names or column.name in names]
-        if not self._sqlite:
-            return select(*columns)
-        kinds = [Integer if isinstance(column.type, Integer) else LargeBinary for column in columns]
-        taken: list[Any] = [cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)]
-        return select(*taken)
+
+@cache
+def _records_of(sqlite: bool, everybody: bool, indexed: bool) -> tuple[Any, Any]:
+    """The concepts of a `namespace`, or those with the row `numbers`, and their pictures."""
+    if everybody:
+        place: Any = _owner(sqlite) == bindparam("namespace")
+    else:
+        place = concepts.c.id.in_(bindparam("numbers", expanding=True))
+    owner = references.c.concept_id if indexed else _unindexed(sqlite, references.c.concept_id)
+    pictures = _select(sqlite, references).where(owner.in_(select(concepts.c.id).where(place)))
+    return _select(sqlite, concepts).where(place), pictures
+
+
+def _owner(sqlite: bool) -> Any:
+    return _unindexed(sqlite, concepts.c.namespace)
+
+
+def _unindexed(sqlite: bool, column: Any) -> Any:
+    if not sqlite:
+        return column
+    return column + ("" if isinstance(column.type, String) else 0)
+
+
+def _select(sqlite: bool, table: Table, *names: str) -> Any:
+    columns = [column for column in table.c if not names or column.name in names]
+    if not sqlite:
+        return select(*columns)
+    kinds = [Integer if isinstance(column.type, Integer) else LargeBinary for column in columns]
+    taken: list[Any] = [cast(c, kind).label(c.name) for c, kind in zip(columns, kinds, strict=True)]
+    return select(*taken)
 
 
 def portions(numbers: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:

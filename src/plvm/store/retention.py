@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from plvm.store.reader import Reader
 from plvm.store.store_tables import concepts, uses
+
+_NOTED = select(uses.c.concept_id).where(
+    uses.c.concept_id.in_(bindparam("numbers", expanding=True)) & (uses.c.day == bindparam("day"))
+)  # asked for at every answer: made once
 
 
 def today() -> date:
@@ -34,8 +38,7 @@ def unnoted(connection: Connection, namespace: str, names: Collection[str]) -> l
     """The row numbers of those of `names` of whose use today nothing is noted yet."""
     ids = Reader(connection, namespace).ids()
     wanted = [ids[name] for name in names if name in ids]
-    noted = select(uses.c.concept_id).where(uses.c.concept_id.in_(wanted) & (uses.c.day == today().isoformat()))
-    known = set(connection.execute(noted).scalars())
+    known = set(connection.execute(_NOTED, {"numbers": wanted, "day": today().isoformat()}).scalars())
     return [number for number in wanted if number not in known]
 
 

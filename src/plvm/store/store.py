@@ -127,7 +127,7 @@ class ConceptStore:
         with self._database.transaction(write=False) as connection:
             reader = self._reader(connection)
             names = choice(reader.people())
-            found = reader.found() if names is None else Found(self._whole(connection, names), [])
+            found = reader.found() if names is None else Found(self._whole(reader, names), [])
         if names is None:
             self._tell(found)
         check_aligner(found.whole, aligner)
@@ -154,7 +154,7 @@ class ConceptStore:
         """What is known of the concept called `name` but its tokens, damaged or not. Raises UnknownConceptError."""
         with self._database.transaction(write=False) as connection:
             reader = self._reader(connection)
-            return reader.entries([reader.ids()[self._known(connection, name)]])[0]
+            return reader.entries([reader.ids()[self._known(reader, name)]])[0]
 
     def page(self, count: int = 100, *, after: str | None = None, search: str = "") -> Page:
         """At most `count` concepts, sorted by name, of those behind the name `after` whose name or display name contains
@@ -187,7 +187,8 @@ class ConceptStore:
         """The words of those who are called `names`, each once. Raises UnknownConceptError for the first that no concept
         has, ConceptNameError if one cannot be a name."""
         with self._database.transaction(write=False) as connection:
-            return list(dict.fromkeys(self._known(connection, name) for name in names))
+            reader = self._reader(connection)
+            return list(dict.fromkeys(self._known(reader, name) for name in names))
 
     def check_not_empty(self) -> None:
         """Raise RequestError if nobody is enrolled."""
@@ -205,10 +206,10 @@ class ConceptStore:
         """Call the concept `old` `new`; returns its word from now on. Raises UnknownConceptError, DuplicateConceptError,
         ConceptNameError, and StoreError if it is damaged."""
         with self._database.transaction(write=True) as connection:
-            people = self._reader(connection).people()
-            known = self._known(connection, old)
+            reader = self._reader(connection)
+            people, known = reader.people(), self._known(reader, old)
             word, display = renamed(known, new, people)
-            self._whole(connection, [known])
+            self._whole(reader, [known])
             if (word, display) == (known, people[known]):
                 return word
             rename(connection, self.namespace, known, word, display)
@@ -225,7 +226,8 @@ class ConceptStore:
     def forget_all(self, names: Iterable[str]) -> None:
         """Remove several concepts at once, as `forget` does one: all or none."""
         with self._database.transaction(write=True) as connection:
-            known = list(dict.fromkeys(self._known(connection, name) for name in names))
+            reader = self._reader(connection)
+            known = list(dict.fromkeys(self._known(reader, name) for name in names))
             remove(connection, self.namespace, known)
         self._finish(known, f"{joined(known)} left the store")
 
@@ -259,7 +261,8 @@ class ConceptStore:
         from plvm.store.archive import write_archive
 
         with self._database.transaction(write=False) as connection:
-            found = self._reader(connection).found() if names is None else Found(self._whole(connection, names), [])
+            reader = self._reader(connection)
+            found = reader.found() if names is None else Found(self._whole(reader, names), [])
         self._tell(found)
         if not found.whole:
             raise StoreError("There is no concept to export.", "Add one first: `plvm add NAME PICTURE`.")
@@ -347,9 +350,8 @@ class ConceptStore:
         if found.missing:
             self._warn(missing(found.missing).line)
 
-    def _known(self, connection: Connection, name: str) -> str:
+    def _known(self, reader: Reader, name: str) -> str:
         """The word of whoever is called `name`. Raises UnknownConceptError; StoreError where that may be a damaged concept."""
-        reader = self._reader(connection)
         try:
             return word_of(name, reader.people())
         except UnknownConceptError:
@@ -361,11 +363,10 @@ class ConceptStore:
                 raise missing(found.missing) from None
             raise
 
-    def _whole(self, connection: Connection, names: Iterable[str]) -> Concepts:
+    def _whole(self, reader: Reader, names: Iterable[str]) -> Concepts:
         """The concepts called `names`, in their order, each once. Raises UnknownConceptError; StoreError for the first damaged
         one."""
-        reader = self._reader(connection)
-        known = dict.fromkeys(self._known(connection, name) for name in names)
+        known = dict.fromkeys(self._known(reader, name) for name in names)
         ids = reader.ids()
         found = reader.found([ids[name] for name in known])
         if found.damaged:

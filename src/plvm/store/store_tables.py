@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     delete,
     insert,
     select,
@@ -37,6 +38,7 @@ properties = Table(
     Column("key", String(64), primary_key=True),
     Column("value", Text, nullable=False),
 )
+_VALUE = select(properties.c.value).where(properties.c.key == bindparam("of"))  # asked for at every turn: made once
 concepts = Table(
     "plvm_concepts",
     metadata,
@@ -77,7 +79,7 @@ uses = Table(
 
 def get_property(connection: Connection, key: str) -> str | None:
     """A remark of the store about itself; None where there is none."""
-    return connection.execute(select(properties.c.value).where(properties.c.key == key)).scalar_one_or_none()
+    return connection.execute(_VALUE, {"of": key}).scalar_one_or_none()
 
 
 def set_property(connection: Connection, key: str, value: str) -> None:
