@@ -24,7 +24,7 @@ from PIL import Image
 from plvm import personal
 from plvm.personal import Personal
 from plvm.types import Concept, SamplingParams
-from plvm_lab.evaluate.face_pictures import row_of
+from plvm_lab.evaluate.face_pictures import FaceScene, row_of
 from plvm_lab.evaluate.faces_benchmark import SPLITS, FacesBenchmark, FacesSize
 from plvm_lab.evaluate.kept_faces import keep_faces
 from plvm_lab.evaluate.metrics import accuracy
@@ -48,8 +48,13 @@ class Asked:
     row: Row
     text: str
     brackets: bool
-    picture: Image.Image
+    scene: FaceScene
     identities: Mapping[str, str]
+
+    @property
+    def picture(self) -> Image.Image:
+        """The row as pixels, RGB."""
+        return row_of(self.scene, random.Random(f"{self.given.id}/{self.text}"))
 
 
 def staged(bench: FacesBenchmark, inputs: Sequence[PhotoInput], pictures: int, seed: int) -> list[Asked]:
@@ -63,8 +68,8 @@ def staged(bench: FacesBenchmark, inputs: Sequence[PhotoInput], pictures: int, s
             scene = bench.row("row", [None if name is None else identities[name] for name in row.who], rng)
             brackets = (n + p) % 2 == 0
             text = row.typed(given.text, brackets)
-            found.append(Asked(given, row, text, brackets, row_of(scene, rng), identities))
-        progress("pictures", n + 1, len(inputs))
+            found.append(Asked(given, row, text, brackets, scene, identities))
+        progress("rows", n + 1, len(inputs))
     return found
 
 

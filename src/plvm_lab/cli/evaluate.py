@@ -103,8 +103,8 @@ class SuiteOptions:
         """The drawn benchmark. Raises RequestError for an option of folders."""
         from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
 
-        if self.photos is not None:
-            raise RequestError("--photos belongs to the suites lfw and things.", "Say --suite lfw, or leave it out.")
+        if self.photos is not None or self.people is not None:
+            raise RequestError("--photos and --people belong to the suites lfw and things.", "Say --suite, or leave them out.")
         if self.root is not None or self.only or self.check:
             raise RequestError("The portraits are drawn: they have no folder.", "Leave out --root, --only and --check.")
         return portraits("test", self.seed, SMALL if self.small else None)

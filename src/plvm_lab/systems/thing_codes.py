@@ -7,6 +7,8 @@ something is, the column of the nearest window.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 from torch.nn.functional import normalize
@@ -37,7 +39,7 @@ class ThingCodes(PhotoCodes):
 
     def fit(self, album: Pictures) -> float:
         """Set the threshold to the best one on all pairs of another split, by balanced accuracy; returns that."""
-        bench = album.benchmark
+        bench: Any = album.benchmark
         known = {key: self.learn(bench.name_of(key), album.reference(key)) for key in bench.names}
         asked = [(int(p), bench.names[i], bool(bench.present[i, p])) for i, p in np.argwhere(bench.asked)]
         asked += [(pair.picture, pair.concepts[0], pair.truth) for _, pair in bench.pairs_by_kind]
