@@ -4,6 +4,7 @@
 
     <!-- tables: table1 -->       every table of research/results/table1.json; `table1 2` is its second one alone
     <!-- tables: others -->       those of all result files that no other place of the page names
+    <!-- evaluations: lfw -->     systems side by side, by the evaluations below research/results/lfw
     <!-- figures: short -->       the shipped model on the published benchmark: six rows; `long` is all of them
     <!-- end -->
 
@@ -20,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from plvm_lab.evaluate.result_table import Table, markdown, percent, table_of
+from plvm_lab.report.evaluations import tables_of
+from plvm_lab.report.results import find_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "research" / "results"
-PLACE = re.compile(r"(<!-- (tables|figures): ([^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+PLACE = re.compile(r"(<!-- (tables|figures|evaluations): ([^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 SHORT = (
     "recognition, mean of positive and negative",
     "look-alikes (1 to 4 of 14 traits differ), mean",
@@ -112,6 +115,16 @@ def tables(which: str, named: set[str]) -> str:
     return "\n".join([*(captioned(table) for table in shown), source(name)])
 
 
+def evaluations(which: str) -> str:
+    """The tables of the evaluations below a folder, as the report has them, but for times."""
+    runs = find_runs(RESULTS / which)
+    if not runs:
+        return f"Not measured here yet: there is nothing below {which}/.\n"
+    shown = [captioned(table) for table in tables_of(runs) if table.title != "Time"]
+    told = "; ".join(f"`{run.summary['command']}`" for run in runs)
+    return "\n".join([*shown, f"[{which}](../research/results/{which}), by {told}.\n"])
+
+
 def captioned(table: Table) -> str:
     """A table as markdown with its title in bold: a heading of its own would fill the contents of a page."""
     title, _, rest = markdown(table).partition("\n")
@@ -124,7 +137,8 @@ def filled(page: str) -> str:
 
     def fill(place: re.Match[str]) -> str:
         kind, which = place[2], place[3]
-        return place[1] + "\n" + (figures(which) if kind == "figures" else tables(which, named)) + "\n" + place[5]
+        made = {"figures": figures, "evaluations": evaluations, "tables": lambda name: tables(name, named)}[kind](which)
+        return f"{place[1]}\n{made}\n{place[5]}"
 
     return PLACE.sub(fill, page)
 

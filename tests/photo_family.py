@@ -74,12 +74,14 @@ def with_thing(thing: int, *people: int, side: int = 30) -> Image.Image:
 
 
 def squares(_: FaceFinder, image: Image.Image) -> list[Face]:
-    """The squares of a drawn picture, as a finder of faces has faces."""
+    """The squares of a drawn picture, as a finder of faces has faces; what is left of one that is covered is none."""
     lit = np.asarray(image).max(2) > 100
     edges = np.flatnonzero(np.diff(np.concatenate([[0], lit.any(0).astype(int), [0]]))).reshape(-1, 2).tolist()
     found = []
     for left, right in edges:
-        top, *_, bottom = np.flatnonzero(lit[:, left:right].any(1)).tolist()
+        top, bottom = np.flatnonzero(lit[:, left:right].any(1))[[0, -1]].tolist()
+        if min(right - left, bottom - top) < 8:
+            continue
         found.append(Face((left, top, right, bottom + 1), UPRIGHT * (right - left) / 150 + [left, top], 1.0))
     return found
 

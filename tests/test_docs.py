@@ -141,6 +141,13 @@ def test_every_table_of_a_result_file_stands_on_the_results_page() -> None:
             assert table.title in PAGES["docs/results.md"] + PAGES["docs/systems.md"], (name, table.title)
 
 
+def test_evaluations_stand_side_by_side_as_in_the_report() -> None:
+    tables = script("tables")
+    found = tables.evaluations("portraits")
+    assert "**Recognition and multiple choice (Table 1)**" in found and "\n| plvm |" in found and "**Time**" not in found
+    assert "Not measured here yet" in tables.evaluations("nowhere")
+
+
 def test_the_six_rows_are_those_of_the_published_summary() -> None:
     """Read here by other code than the script's."""
     summary = json.loads((ROOT / "research" / "results" / "portraits" / "summary.json").read_text())

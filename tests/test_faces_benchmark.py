@@ -93,15 +93,15 @@ class Truth(System):
 
 def test_people_and_pictures_are_those_of_the_split_and_carry_no_names(bench: FacesBenchmark, photos: Path) -> None:
     split = split_people(people_in(photos), 24, test=6, val=6, strangers=12)
-    assert [bench.file_of(name).parent.name for name in bench.names] == split["test"]
+    assert [bench.files_of(name)[0].parent.name for name in bench.names] == split["test"]
     own = {scene.files[0].parent.name for scene in bench.pictures}
     assert own == set(split["test"]) and len(bench.pictures) == 18
     val = bench.of_split("val")
-    assert {val.file_of(name).parent.name for name in val.names} == set(split["val"])
+    assert {val.files_of(name)[0].parent.name for name in val.names} == set(split["val"])
     strangers = {f.parent.name for s in bench.scenes for n, f in zip(s.who, s.files, strict=True) if n is None}
-    enrolled = {bench.file_of(name).parent.name for name in bench.others}
+    enrolled = {bench.files_of(name)[0].parent.name for name in bench.others}
     assert strangers <= set(split["test_strangers"]) - enrolled and len(enrolled) == 4
-    assert all(bench.file_of(n) not in s.files for s in bench.scenes for n in s.who if n is not None)
+    assert all(bench.files_of(n)[0] not in s.files for s in bench.scenes for n in s.who if n is not None)
     assert "secret" not in json.dumps(bench.facts) + bench.key
     assert tuple(dict.fromkeys(scene.kind for scene in bench.scenes)) == ("single", *KINDS)
     assert bench.pairs_by_kind == FacesBenchmark(photos, bench.kept, "test", FEW).pairs_by_kind

@@ -22,6 +22,7 @@ from plvm.model.photo.photo_parts import load_language
 from plvm.model.pretrained import load_backbone
 from plvm.prompt.image_first import Prompt
 from plvm.types import Concept, ConceptTokens
+from plvm_lab.evaluate.thing_pictures import split_things
 from plvm_lab.families.photo.code_space import CodeSpace, Pool
 from plvm_lab.families.photo.photo_dialogues import (
     KINDS,
@@ -34,7 +35,6 @@ from plvm_lab.families.photo.photo_dialogues import (
 )
 from plvm_lab.families.photo.photo_language import Teaching, teach, trained, untaught
 from plvm_lab.families.photo.photo_rows import scores_of
-from plvm_lab.families.photo.photo_things import split_things
 from plvm_lab.families.photo.thing_pool import ThingPool
 
 WIDTH = 8

@@ -25,7 +25,7 @@ from plvm.prompt.vocabulary import vocabulary_of
 from plvm.types import Concept
 from plvm_lab.evaluate.portraits_benchmark import Benchmark, Size, portraits
 from plvm_lab.evaluate.system import CONVERSE, RECOGNIZE, VERIFY, Ask, Turn
-from plvm_lab.systems import FACES_ONLY, NO_MODEL, SYSTEMS, build_system, settings_of
+from plvm_lab.systems import NO_MODEL, SUITE_ONLY, SYSTEMS, build_system, settings_of
 from plvm_lab.systems.comparison import evaluate_systems
 from plvm_lab.systems.in_context import InContext
 from plvm_lab.systems.llava import Llava, LlavaPrompt
@@ -328,7 +328,7 @@ FAST: dict[str, Any] = QUICK | {"epochs": 1, "steps": 0, "head_steps": 2, "negat
 
 
 def test_every_system_runs_names_what_it_lacks_and_resumes(vlm: Personal, tiny: Benchmark, tmp_path: Path) -> None:
-    names = [name for name in SYSTEMS if name not in NO_MODEL | FACES_ONLY]
+    names = [name for name in SYSTEMS if name not in NO_MODEL | set(SUITE_ONLY)]
     parts = ["recognition", "text_qa", "visual_qa", "who", "dialogue"]
     progress: list[str] = []
 

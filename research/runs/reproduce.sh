@@ -6,6 +6,7 @@
 #   DATA=...    the training data of the ablations, drawn here if they are not there
 #   BUILD=...   a finished build of the mini family (`plvm mini build`: hours); without one its arms are not compared
 #   PHOTOS=...  photographs, PHOTOS/<person>/*.jpg, and FAMILY=... a photo family built from them; without them theirs is left out
+#   THINGS=...  photographs of pets and things, THINGS/<thing>/*.jpg; PAPER=... an Aligner of the form `paper` on that family
 #   PYTHON=...  the Python to use (default: .venv/bin/python)
 #
 # A script that was stopped goes on where it was, if it says so in its docstring. Times are estimates for one free core of a
@@ -16,7 +17,9 @@ PYTHON=${PYTHON:-.venv/bin/python}
 DATA=${DATA:-data/portraits}
 BUILD=${BUILD:-build/mini}
 PHOTOS=${PHOTOS:-build/lfw}
+THINGS=${THINGS:-build/things}
 FAMILY=${FAMILY:-build/photo/weights}
+PAPER=${PAPER:-build/photo/paper}
 SEEDS=${SEEDS:-3}
 FORCE=${FORCE:-}
 
@@ -49,8 +52,22 @@ make research/results/everyday_inputs.json "$PYTHON" research/benchmarks/manners
 make research/results/unlike_training.json "$PYTHON" research/runs/unlike_training.py                                                 # 5 minutes
 if [[ -d $PHOTOS && -d $FAMILY ]]; then
   make research/results/face_references.json "$PYTHON" research/benchmarks/face_references.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 2 minutes
+  people() { plvm eval --suite lfw --photos "$PHOTOS" --model "$FAMILY/aligner" "$@"; }
+  make research/results/lfw/plvm/summary.json people --system plvm --out research/results/lfw/plvm                                     # 1 hour
+  make research/results/lfw/face-codes/summary.json people --system face-codes --out research/results/lfw/face-codes                   # 20 minutes
+  make research/results/photo_seeds.json "$PYTHON" research/benchmarks/photo_seeds.py --model "$FAMILY/aligner" --photos "$PHOTOS"     # 3 hours
+  make research/results/photo_inputs.json "$PYTHON" research/benchmarks/photo_manners.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 30 minutes
+  [[ -d $PAPER ]] || plvm train "${FAMILY%/weights}/people" --model "$FAMILY/aligner" --out "$PAPER" aligner.architecture=paper aligner.K=2 aligner.blocks=2 data.attribute=0 train.steps=400 train.w=4  # 1 hour
+  make research/results/table_photo.json "$PYTHON" research/runs/table_photo.py --model "$FAMILY/aligner" --paper "$PAPER" --photos "$PHOTOS"  # 8 hours
 else
-  echo "no photographs and their family: research/results/face_references.json is left out" >&2
+  echo "no photographs and their family: face_references.json, lfw/, photo_*.json and table_photo.json are left out" >&2
+fi
+if [[ -d $PHOTOS && -d $FAMILY && -d $THINGS ]]; then
+  things() { plvm eval --suite things --photos "$THINGS" --people "$PHOTOS" --model "$FAMILY/aligner" "$@"; }
+  make research/results/things/plvm/summary.json things --system plvm --out research/results/things/plvm                               # 20 minutes
+  make research/results/things/thing-codes/summary.json things --system thing-codes --out research/results/things/thing-codes          # 5 minutes
+else
+  echo "no photographs of things: research/results/things/ is left out" >&2
 fi
 make research/results/store_faults.json "$PYTHON" research/benchmarks/store_faults.py                                                 # 6 minutes
 make research/results/serving_load.json "$PYTHON" research/benchmarks/serving_load.py                                                 # 12 minutes

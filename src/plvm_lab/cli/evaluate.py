@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from json import loads
 from pathlib import Path
@@ -35,8 +35,8 @@ class SuiteOptions:
         Option(
             "--suite",
             metavar="SUITE",
-            help="The benchmark: portraits; lfw, on --photos; or what lies in --root: folder, plvm, yollava, rap, myvlm or "
-            "mc-llava.",
+            help="The benchmark: portraits; lfw or things, on --photos; or what lies in --root: folder, plvm, yollava, rap, "
+            "myvlm or mc-llava.",
         ),
     ] = "portraits"
     root: Annotated[
@@ -50,14 +50,22 @@ class SuiteOptions:
         bool, Option("--check", help="Only list what is missing, inconsistent or duplicated in --root.")
     ] = False
     seed: Annotated[
-        int, Option("--seed", metavar="N", help="0 is the published benchmark; others draw a fresh one.", min=0)
+        int,
+        Option("--seed", metavar="N", help="0 is the published benchmark; others draw a fresh one, of lfw with the same people.",
+               min=0),
     ] = 0
     small: Annotated[bool, Option("--small", help="A few items of every part, to see that all works.")] = False
     photos: Annotated[
-        Path | None, Option("--photos", metavar="DIR", help="Photographs for lfw: DIR/name/picture.jpg.", show_default=False)
+        Path | None,
+        Option("--photos", metavar="DIR", help="Photographs for lfw and things: DIR/name/picture.jpg.", show_default=False),
+    ] = None
+    people: Annotated[
+        Path | None,
+        Option("--people", metavar="DIR", help="For things: photographs of people, as for lfw.", show_default=False),
     ] = None
     split: Annotated[
-        str, Option("--split", metavar="test|val", help="Of lfw: the people that count, or those to choose on.")
+        str,
+        Option("--split", metavar="test|val", help="Of lfw and things: the people or things that count, or those to choose on."),
     ] = "test"
     kept: Annotated[
         Path | None,
@@ -71,26 +79,32 @@ class SuiteOptions:
         return self.suite == "portraits"
 
     @property
-    def faces(self) -> bool:
-        """Whether it is the benchmark of faces on photographs."""
-        return self.suite == "lfw"
+    def photographed(self) -> bool:
+        """Whether it is made of photographs."""
+        return self.suite in ("lfw", "things")
 
-    def with_faces(self, vlm: Personal) -> Suite:
-        """The benchmark of faces, for a model that looks for them. Raises RequestError."""
-        from plvm_lab.evaluate.faces_benchmark import SMALL, FacesBenchmark
+    def with_photos(self, vlm: Personal) -> Suite:
+        """The benchmark of faces or of things, for a model of photographs. Raises RequestError."""
+        from plvm_lab.evaluate import faces_benchmark, things_benchmark
         from plvm_lab.evaluate.kept_faces import keep_faces
 
-        if self.photos is None or self.root is not None or self.seed or self.only or self.check:
-            raise RequestError("The suite lfw is made of photographs.", "Name their folder with --photos, and no other option.")
-        folder = self.kept if self.kept is not None else home_folder(os.environ).value / "faces"
-        return FacesBenchmark(self.photos, keep_faces(vlm, folder), self.split, SMALL if self.small else None)
+        if self.photos is None or self.root is not None or self.only or self.check:
+            raise RequestError(f"The suite {self.suite} is made of photographs.", "Name their folder with --photos.")
+        if (self.people is None) == (self.suite == "things") or (self.seed and self.suite == "things"):
+            raise RequestError("The suite things needs --people and has no --seed; lfw has no --people.", "See plvm eval --help.")
+        kept = keep_faces(vlm, self.kept if self.kept is not None else home_folder(os.environ).value / "faces")
+        if self.people is not None:
+            things = things_benchmark.SMALL if self.small else None
+            return things_benchmark.ThingsBenchmark(self.photos, self.people, self.split, things)
+        faces = faces_benchmark.SMALL if self.small else faces_benchmark.FacesSize()
+        return faces_benchmark.FacesBenchmark(self.photos, kept, self.split, replace(faces, drawn=self.seed))
 
     def draw(self) -> Suite:
         """The drawn benchmark. Raises RequestError for an option of folders."""
         from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
 
-        if self.photos is not None:
-            raise RequestError("--photos belongs to the suite lfw.", "Say --suite lfw, or leave it out.")
+        if self.photos is not None or self.people is not None:
+            raise RequestError("--photos and --people belong to the suites lfw and things.", "Say --suite, or leave them out.")
         if self.root is not None or self.only or self.check:
             raise RequestError("The portraits are drawn: they have no folder.", "Leave out --root, --only and --check.")
         return portraits("test", self.seed, SMALL if self.small else None)
@@ -176,12 +190,13 @@ def eval_(
       plvm eval --suite portraits --system plvm --out results/portraits
       plvm eval --suite folder --root photos --system plvm --out results/photos
       plvm eval --suite lfw --photos lfw --model build/photo/weights/aligner --out results/lfw
+      plvm eval --suite things --photos things --people lfw --model build/photo/weights/aligner --out results/things
     """
     begun = time.perf_counter()
     suite: Suite
     vlm = cache(model.load)
-    if benchmark.faces:
-        suite = benchmark.with_faces(vlm())
+    if benchmark.photographed:
+        suite = benchmark.with_photos(vlm())
     elif benchmark.drawn:
         suite = benchmark.draw()
     else:

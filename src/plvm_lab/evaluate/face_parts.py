@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from plvm.model.photo.face_places import PLACES, places_of
+from plvm.model.photo.face_places import PLACES
 from plvm_lab.evaluate.figures import Record, Records, recognition_figures, unparsable
 from plvm_lab.evaluate.harness import Harness, ask_pairs, batches, verdict
 from plvm_lab.evaluate.metrics import Counts, accuracy, figure
@@ -46,26 +46,20 @@ def ask_conditions(harness: Harness) -> Iterator[Record]:
     return ask_pairs(harness, ((pair, {"kind": kind}) for kind, pair in harness.benchmark.pairs_by_kind))
 
 
-def where_items(bench: Any) -> list[tuple[int, str, str]]:
-    """(picture, name, the true place): of three people asked about two are there."""
-    rng, rows, found = bench.stream("where"), bench.rows(), list[tuple[int, str, str]]()
-    for i in range(bench.size.where):
-        picture = rng.choice(rows)
-        who = bench.scenes[picture].who
-        name = rng.choice([n for n in who if n is not None] if i % 3 else bench.away(picture))
-        found.append((picture, name, places_of(len(who))[who.index(name)] if name in who else ABSENT))
-    return found
-
-
 def ask_where(harness: Harness) -> Iterator[Record]:
-    """Where somebody is in a row of people; some are not there."""
-    for chunk in batches(where_items(harness.benchmark), 32):
-        asks = [Ask(harness.image(p), WHERE.format(x=name), harness.concepts((name,))) for p, name, _ in chunk]
-        for (picture, name, truth), text in zip(chunk, harness.system.answer(asks), strict=True):
-            said, people = place_said(text), len(harness.benchmark.scenes[picture].who)
+    """Where somebody or something is; some are not there."""
+    bench = harness.benchmark
+    for chunk in batches(bench.asked_where, 32):
+        names = [bench.name_of(item.key) for item in chunk]
+        asks = [
+            Ask(harness.image(item.picture), WHERE.format(x=name), harness.concepts((item.key,)))
+            for item, name in zip(chunk, names, strict=True)
+        ]
+        for item, name, text in zip(chunk, names, harness.system.answer(asks), strict=True):
+            said, scene, truth = place_said(text), bench.scenes[item.picture], item.place or ABSENT
             yield {
-                "id": f"where/{name}/{picture}", "about": name, "picture": picture, "people": people,
-                "truth": truth, "text": text, "answer": said, "right": said == truth,
+                "id": f"where/{item.key}/{item.picture}", "about": name, "picture": item.picture, "people": len(scene.who),
+                "kind": scene.kind, "truth": truth, "text": text, "answer": said, "right": said == truth,
             }  # fmt: skip
 
 
@@ -119,11 +113,15 @@ def condition_figures(records: Sequence[Record], every: Records) -> dict[str, An
 
 
 def where_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:
-    """The share of places that are right, of all who are there, by how many are; and of absent people said to be absent."""
+    """The share of places that are right, of all who are there, by how many are and by kind of picture; and of those who are not
+    there, said to be absent."""
     there = [r for r in records if r["truth"] != ABSENT]
     by_people = {str(n): _right([r for r in there if r["people"] == n]) for n in sorted({r["people"] for r in there})}
+    by_kind = {kind: _right([r for r in there if r["kind"] == kind]) for kind in dict.fromkeys(r["kind"] for r in there)}
     absent = _right([r for r in records if r["truth"] == ABSENT])
-    return {"there": _right(there), "by_people": by_people, "absent": absent, "unparsable": unparsable(records)}
+    return {
+        "there": _right(there), "by_people": by_people, "by_kind": by_kind, "absent": absent, "unparsable": unparsable(records),
+    }  # fmt: skip
 
 
 def how_many_figures(records: Sequence[Record], every: Records) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from PIL import Image
 from plvm.errors import ImageError, RequestError
 from plvm.images import open_image
 from plvm_lab.evaluate.face_pictures import ROWS, WORSE, FaceScene, part_of, row_of, worse
-from plvm_lab.evaluate.items import Caption, Choice, Pair, Who
+from plvm_lab.evaluate.items import Caption, Choice, Pair, Place, Who
 from plvm_lab.evaluate.kept_faces import KeptFaces
+from plvm_lab.evaluate.made_album import MadeAlbum
 from plvm_lab.evaluate.photo_people import SEED, STRANGERS, TEST, VAL, people_in, split_people
 from plvm_lab.evaluate.suite import Suite
 
@@ -38,7 +39,8 @@ class FacesSize:
     """How the people are split (`test`, `val`, `strangers` for each of them, `seed`), and how much there is: so many
     `identities` at most, `queries` of each at most, so many `worse` ones of each kind, so many `rows` of each kind and number of
     people, `others` who are enrolled beside the identities in `crowd` pictures, questions of who ("enrolled", "beside", "nobody";
-    for each number of concepts), where and how many."""
+    for each number of concepts), where and how many; `references` of each identity, as far as a system learns from more than one.
+    `drawn` is the seed of what is drawn of the same people: other references, pictures made worse, rows and questions."""
 
     test: int = TEST
     val: int = VAL
@@ -53,6 +55,8 @@ class FacesSize:
     where: int = 200
     how_many: int = 120
     seed: int = SEED
+    references: int = 1
+    drawn: int = 0
 
 
 SMALL = FacesSize(  # for smoke runs
@@ -76,20 +80,26 @@ class FacesBenchmark(Suite):
         divided = split_people(people, s.seed, test=s.test, val=s.val, strangers=s.strangers)
         if not divided[split] or len(divided[f"{split}_strangers"]) <= s.others:
             raise RequestError(f"{photos} has too few people.", "A benchmark needs people with 6 to 20 pictures, and strangers.")
-        chosen = [people[name] for name in divided[split][: s.identities]]
+        chosen = [self._ordered(name, people[name]) for name in divided[split][: s.identities]]
         self.names = tuple(f"sks{i + 1}" for i in range(len(chosen)))
         self._references = {n: self._reference(files) for n, files in zip(self.names, chosen, strict=True)}
-        own = {n: [f for f in files if f != self._references[n]] for n, files in zip(self.names, chosen, strict=True)}
+        own = {n: [f for f in files if f not in self._references[n]] for n, files in zip(self.names, chosen, strict=True)}
         self._queries = {name: tuple(files[: s.queries]) for name, files in own.items()}
-        strange = [people[name][0] for name in divided[f"{split}_strangers"]]
-        enrolled = [file for file in strange if self._usable(file)][: s.others]
+        strange = self._ordered("strangers", [people[name][0] for name in divided[f"{split}_strangers"]])
+        enrolled = list(islice((file for file in strange if self._usable(file)), s.others))
         self.others = tuple(f"other{i + 1}" for i in range(len(enrolled)))
-        self._references |= dict(zip(self.others, enrolled, strict=True))
+        self._references |= {name: (file,) for name, file in zip(self.others, enrolled, strict=True)}
         self._strangers = tuple(file for file in strange if file not in enrolled)
+        self._trained = [people[name][0] for name in divided["train"]]
         self.pictures = tuple(FaceScene("single", (n,), (f,)) for n, files in self._queries.items() for f in files)
 
-    def _reference(self, files: Sequence[Path]) -> Path:
-        return next((file for file in files if self._usable(file)), files[0])
+    def _reference(self, files: Sequence[Path]) -> tuple[Path, ...]:
+        usable = (file for file in files if self._usable(file))
+        return tuple(islice(usable, self.size.references)) or (files[0],)
+
+    def _ordered(self, purpose: str, files: Sequence[Path]) -> list[Path]:
+        """Files as they are; of another draw in another order."""
+        return self.stream(f"order/{purpose}").sample(files, len(files)) if self.size.drawn else list(files)
 
     def _usable(self, file: Path) -> bool:
         try:
@@ -104,10 +114,10 @@ class FacesBenchmark(Suite):
 
     @cached_property
     def key(self) -> str:
-        """ "lfw/1/test/24" and a digest of which pictures it is made of."""
+        """ "lfw/1/test/24" (of another draw "24.3") and a digest of which pictures it is made of."""
         names = "\n".join(f"{f.parent.name}/{f.name}/{f.stat().st_size}" for scene in self.scenes for f in scene.files)
         digest = hashlib.sha256(names.encode()).hexdigest()[:12]
-        return f"{self.suite}/{VERSION}/{self.split}/{self.seed}/{digest}"
+        return f"{self.suite}/{VERSION}/{self.split}/{self._seeds}/{digest}"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -127,14 +137,27 @@ class FacesBenchmark(Suite):
         """bool[identities, pictures]: who is where."""
         return np.array([[name in scene.who for scene in self.pictures] for name in self.names])
 
-    def album(self, folder: Path | None = None) -> FaceAlbum:
+    def album(self, folder: Path | None = None) -> MadeAlbum:
         """Its pictures; they are made when they are asked for."""
-        return FaceAlbum(self)
+        return MadeAlbum(self)
 
-    def file_of(self, key: str) -> Path:
-        """The reference behind a key."""
+    def files_of(self, key: str) -> tuple[Path, ...]:
+        """The references behind a key."""
         name, _, other = key.partition("=")
         return self._references[other or name]
+
+    def strangers(self, count: int) -> list[Image.Image]:
+        """Pictures of at most `count` people to train on."""
+        usable = (file for file in self._trained if self._usable(file))
+        return [open_image(file) for file in islice(usable, count)]
+
+    def make(self, number: int) -> Image.Image:
+        """Picture `number` of `scenes`, RGB."""
+        scene, rng = self.scenes[number], self.stream(f"picture/{number}")
+        if scene.boxes:
+            return row_of(scene, rng)
+        image = open_image(scene.files[0])
+        return image if scene.kind == "single" else worse(image, scene.kind, self.kept.main(image), rng)
 
     # ---- what is made of the pictures
 
@@ -157,6 +180,10 @@ class FacesBenchmark(Suite):
         known = rng.randint(1, count - 1) if strange else count
         who: list[str | None] = [*rng.sample(self.names, known), *[None] * (count - known)]
         rng.shuffle(who)
+        return self.row(kind, who, rng)
+
+    def row(self, kind: str, who: Sequence[str | None], rng: random.Random) -> FaceScene:
+        """A row of people, identities and (None) strangers, in pictures that are drawn."""
         strangers, files, boxes = list(self._strangers), [], []
         rng.shuffle(strangers)
         for name in who:
@@ -185,7 +212,11 @@ class FacesBenchmark(Suite):
 
     def stream(self, purpose: str) -> random.Random:
         """Random numbers of its own for one purpose; `rng` needs the key, which is made of what these draw."""
-        return random.Random(f"plvm-faces/{purpose}/{self.split}/{self.seed}")
+        return random.Random(f"plvm-faces/{purpose}/{self.split}/{self._seeds}")
+
+    @property
+    def _seeds(self) -> str:
+        return f"{self.seed}" + (f".{self.size.drawn}" if self.size.drawn else "")
 
     def rows(self, *, strangers: bool | None = None) -> list[int]:
         """The numbers of the rows of people: with strangers, without, or (None) all."""
@@ -199,6 +230,19 @@ class FacesBenchmark(Suite):
         return [name for name in self.names if name not in self.scenes[picture].who]
 
     # ---- what is asked about them
+
+    @cached_property
+    def asked_where(self) -> tuple[Place, ...]:
+        """Where people are in rows: of three people asked about two are there."""
+        from plvm.model.photo.face_places import places_of
+
+        rng, rows, found = self.stream("where"), self.rows(), list[Place]()
+        for i in range(self.size.where):
+            picture = rng.choice(rows)
+            who = self.scenes[picture].who
+            name = rng.choice([n for n in who if n is not None] if i % 3 else self.away(picture))
+            found.append(Place(picture, name, places_of(len(who))[who.index(name)] if name in who else None))
+        return tuple(found)
 
     @cached_property
     def pairs_by_kind(self) -> tuple[tuple[str, Pair], ...]:
@@ -235,35 +279,3 @@ class FacesBenchmark(Suite):
                 items.append(Who(f"who/{count}/{case}/{i:03}", first, case, "who_at", picture, tuple(names), f"Who is {place}?",
                                  answer, asked))  # fmt: skip
         return tuple(items)
-
-
-class FaceAlbum:
-    """The pictures of a benchmark of faces; the last used ones stay in memory."""
-
-    def __init__(self, benchmark: FacesBenchmark, keep: int = 128) -> None:
-        self.benchmark, self.keep = benchmark, keep
-        self._made: OrderedDict[int, Image.Image] = OrderedDict()
-
-    def query(self, number: int) -> Image.Image:
-        """Picture `number` of `FacesBenchmark.scenes`, RGB."""
-        if number not in self._made:
-            self._made[number] = self._make(self.benchmark.scenes[number], number)
-            while len(self._made) > self.keep:
-                self._made.popitem(last=False)
-        self._made.move_to_end(number)
-        return self._made[number]
-
-    def _make(self, scene: FaceScene, number: int) -> Image.Image:
-        rng = self.benchmark.stream(f"picture/{number}")
-        if scene.boxes:
-            return row_of(scene, rng)
-        image = open_image(scene.files[0])
-        return image if scene.kind == "single" else worse(image, scene.kind, self.benchmark.kept.main(image), rng)
-
-    def reference(self, key: str, number: int = 0) -> Image.Image:
-        """The reference behind a key; there is one."""
-        return open_image(self.benchmark.file_of(key))
-
-    def references(self, key: str, most: int) -> list[Image.Image]:
-        """The one reference behind a key."""
-        return [self.reference(key)]

@@ -57,6 +57,15 @@ class Who:
 
 
 @dataclass(frozen=True)
+class Place:
+    """The question where a concept, by its key, is in a picture; `place` is None where it is not there."""
+
+    picture: int
+    key: str
+    place: str | None
+
+
+@dataclass(frozen=True)
 class Caption:
     """A question whose answer should say the names of all whom the prompt defines and the picture shows: `shown`."""
 

@@ -43,7 +43,7 @@ def ask_recognition(harness: Harness) -> Iterator[Record]:
             for i, name in enumerate(bench.names):
                 if asked[i, p]:
                     truth = bool(present[i, p])
-                    yield verdict(f"recognition/{name}/{p:03}", name, p, truth, float(found[row, i]))
+                    yield verdict(f"recognition/{name}/{p:03}", bench.name_of(name), p, truth, float(found[row, i]))
 
 
 def ask_validation(harness: Harness) -> Iterator[Record]:
@@ -198,7 +198,7 @@ PARTS: dict[str, Part] = {
     "several_concepts": Part(CHOOSE, _among_several_count, ask_among_several, figures.among_several_figures),
     "who": Part(ANSWER, lambda b: 3 * sum(b.size.who), ask_who, figures.who_figures),
     "conditions": Part(VERIFY, lambda b: len(b.pairs_by_kind), face_parts.ask_conditions, face_parts.condition_figures),
-    "where": Part(ANSWER, lambda b: b.size.where, face_parts.ask_where, face_parts.where_figures),
+    "where": Part(ANSWER, lambda b: len(b.asked_where), face_parts.ask_where, face_parts.where_figures),
     "how_many": Part(ANSWER, lambda b: b.size.how_many, face_parts.ask_how_many, face_parts.how_many_figures),
     "crowd": Part(RECOGNIZE, face_parts.crowd_count, face_parts.ask_crowd, face_parts.crowd_figures),
     "captions": Part(ANSWER, lambda b: len(b.captions), ask_captions, figures.caption_figures),

@@ -94,6 +94,10 @@ class Suite(ABC):
     def album(self, folder: Path | None = None) -> Pictures:
         """Its pictures; `folder` keeps those that have to be drawn."""
 
+    def strangers(self, count: int) -> list[Image.Image]:
+        """Pictures of at most `count` people who are in no split, for systems that learn against others; most suites: []."""
+        return []
+
     def rng(self, purpose: str) -> random.Random:
         """A stream of random numbers of its own for one purpose."""
         return random.Random(f"plvm-benchmark/{purpose}/{self.key}")

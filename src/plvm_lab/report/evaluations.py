@@ -7,13 +7,14 @@ from typing import Any
 
 from plvm_lab.evaluate.face_pictures import KINDS, WORSE
 from plvm_lab.evaluate.result_table import Cell, Table, percent
+from plvm_lab.evaluate.things_benchmark import ALIKE, CUT_IN, PEOPLE
 from plvm_lab.report.published import TABLE_1, TABLE_8
 from plvm_lab.report.results import Run
 
 
 def tables_of(runs: Sequence[Run]) -> list[Table]:
     """Every table that the runs of one suite have figures for."""
-    makers = (main_table, decisions, controls, lookalikes, several, names, worse_faces, groups, wordings, times)
+    makers = (main_table, decisions, controls, lookalikes, several, names, worse_faces, groups, things, wordings, times)
     return [table for table in (make(runs) for make in makers) if table is not None]
 
 
@@ -118,7 +119,25 @@ def groups(runs: Sequence[Run]) -> Table | None:
     columns += [("where", "where", "there"), ("not there", "where", "absent"), ("how many", "how_many", "accuracy"),
                 ("found among many", "crowd", "found"), ("false names in 100 pictures", "crowd", "false_names")]  # fmt: skip
     note = "Recognition mean in rows of people; shares of right answers; and recognition of everybody of many who are enrolled."
-    return _table("Groups of people", runs, columns, note)
+    return _table("Groups of people", [run for run in runs if not _of_things(run)], columns, note)
+
+
+def things(runs: Sequence[Run]) -> Table | None:
+    """Pets and things, whole and small in other pictures."""
+    columns: list[tuple[str, ...]] = [("whole", "recognition", "mean")]
+    columns += [(f"{ALIKE}: refused", "conditions", ALIKE, "negative")]
+    columns += [(kind, "conditions", kind, "mean") for kind in CUT_IN]
+    columns += [(f"{PEOPLE}: refused", "conditions", PEOPLE, "negative"), ("where", "where", "there"),
+                ("not there", "where", "absent")]  # fmt: skip
+    note = (
+        "Recognition mean, of whole pictures and of those cut into photographs so that they take so much of the side; the share "
+        "of pictures of another of a thing's kind, and of people, in which it is not seen; shares of right answers."
+    )
+    return _table("Pets and things", [run for run in runs if _of_things(run)], columns, note)
+
+
+def _of_things(run: Run) -> bool:
+    return run.key.startswith("things/")
 
 
 def wordings(runs: Sequence[Run]) -> Table | None:

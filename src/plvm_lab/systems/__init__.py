@@ -7,6 +7,7 @@
     in-context          the reference picture itself in the prompt; -plain: names as ordinary text
     embedding           cosine of encoder features with a threshold: recognition alone, no language model
     face-codes          cosine of the codes of faces with a threshold: on a family that looks for faces, no language model
+    thing-codes         cosine of the codes of windows with a threshold: pets and things on such a family, no language model
     myvlm               MyVLM with the face head; -linear: with the linear head
     yollava             Yo'LLaVA, tuned on one picture; -5: on five
     openai              any vision model behind an OpenAI-compatible endpoint
@@ -41,6 +42,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> its class, and wha
     "in-context-plain": ("plvm_lab.systems.in_context:InContext", {"names": "plain"}),
     "embedding": ("plvm_lab.systems.embedding:Embedding", {}),
     "face-codes": ("plvm_lab.systems.face_codes:FaceCodes", {}),
+    "thing-codes": ("plvm_lab.systems.thing_codes:ThingCodes", {}),
     "myvlm": ("plvm_lab.systems.myvlm:MyVlm", {"head": "face"}),
     "myvlm-linear": ("plvm_lab.systems.myvlm:MyVlm", {"head": "linear"}),
     "yollava": ("plvm_lab.systems.yollava:YoLlava", {"references": 1}),
@@ -48,7 +50,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> its class, and wha
     "openai": ("plvm_lab.systems.openai_api:OpenAI", {}),
 }
 DRAWN_ONLY = frozenset({"llava-prompt-true", "llava-prompt-true-16"})  # have to know who was drawn in the portraits benchmark
-FACES_ONLY = frozenset({"face-codes"})  # on the suite lfw
+SUITE_ONLY = {"face-codes": "lfw", "thing-codes": "things"}  # the only suite that a system is for
 NO_MODEL = frozenset({"openai"})  # systems that need no model of ours
 PARTS = ("vlm", "self", "strangers", "truth", "keep", "key", "writer")  # arguments nobody sets by name
 

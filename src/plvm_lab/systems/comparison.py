@@ -9,7 +9,6 @@ from typing import Any
 
 from plvm.errors import RequestError
 from plvm.personal import Personal, load
-from plvm_lab.evaluate.faces_benchmark import FacesBenchmark
 from plvm_lab.evaluate.portraits_benchmark import SMALL, Benchmark, portraits
 from plvm_lab.evaluate.provenance import provenance
 from plvm_lab.evaluate.result_table import Cell, Table, json_of, lasting
@@ -17,8 +16,8 @@ from plvm_lab.evaluate.runner import Progress, evaluate
 from plvm_lab.evaluate.suite import Suite
 from plvm_lab.systems import (
     DRAWN_ONLY,
-    FACES_ONLY,
     NO_MODEL,
+    SUITE_ONLY,
     SYSTEMS,
     build_system,
     check_systems,
@@ -133,7 +132,7 @@ def every_system(settings: Mapping[str, Any], benchmark: Suite) -> list[str]:
     """What "all" means: every system; those that need an endpoint only where one is set, those that have to know who was
     drawn only on drawn portraits."""
     out = set() if isinstance(benchmark, Benchmark) else set(DRAWN_ONLY)
-    out |= set() if isinstance(benchmark, FacesBenchmark) else FACES_ONLY
+    out |= {name for name, suite in SUITE_ONLY.items() if suite != benchmark.suite}
     return [name for name in SYSTEMS if (name not in NO_MODEL or settings.get("url")) and name not in out]
 
 

@@ -122,13 +122,17 @@ class Embedding(System, Recognizes, Verifies):
         return 1 / (1 + np.exp(-STEEPNESS * (similarity - self.threshold)))
 
     def _views(self, image: Image.Image) -> np.ndarray:
-        """float32[views, E] of a picture and its crops, kept for the same picture object."""
+        """float32[views, E] of a picture, kept for the same picture object."""
         known = self._seen.get(id(image))
         if known is None or known[0] is not image:
-            self._seen[id(image)] = known = (image, self._features(views(image)))
+            self._seen[id(image)] = known = (image, self._look(image))
             while len(self._seen) > self._most:
                 self._seen.popitem(last=False)
         return known[1]
+
+    def _look(self, image: Image.Image) -> np.ndarray:
+        """float32[views, E] of a picture and its crops."""
+        return self._features(views(image))
 
     def _features(self, pictures: Sequence[Image.Image]) -> np.ndarray:
         parts = []

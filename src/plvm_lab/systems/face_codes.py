@@ -8,6 +8,7 @@ questions it knows nothing.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,31 +18,32 @@ from torch.nn.functional import normalize
 
 from plvm.errors import RequestError
 from plvm.model.photo.face_places import places_of
-from plvm.model.photo.face_processor import FaceProcessor
+from plvm.model.photo.face_processor import CodeSpace
 from plvm.model.photo.photo_processor import PhotoProcessor
 from plvm.personal import Personal
-from plvm_lab.evaluate.faces_benchmark import FacesBenchmark
 from plvm_lab.evaluate.suite import Pictures
 from plvm_lab.evaluate.system import Answers, Ask
 from plvm_lab.systems.embedding import Embedding, Face
 
 
-class FaceCodes(Embedding, Answers):
-    """Cosine of face codes. Raises RequestError for a model that reads none."""
+class PhotoCodes(Embedding, Answers):
+    """What baselines on photographs share: codes that the family reads, and a threshold from another split of a suite.
 
-    name = "face-codes"
+    `suite` is the name of the only suite that it chooses on. Raises RequestError for a model that reads no codes."""
+
+    suite = ""
 
     def __init__(self, vlm: Personal, *, threshold: float | None = None) -> None:
         super().__init__(vlm, threshold=threshold)
         family: Any = vlm.backbone.family
         if not isinstance(family.image_processor, PhotoProcessor):
-            raise RequestError("The system face-codes needs a model that looks for faces.", "Name a photo family with --model.")
-        self.processor: FaceProcessor = family.image_processor.people
+            raise RequestError(f"The system {self.name} needs a model of photographs.", "Name a photo family with --model.")
+        self.processor: PhotoProcessor = family.image_processor
 
     @property
     def fingerprint(self) -> str:
         """What decides its answers: the codes, and the threshold where it was given."""
-        return f"face-codes-{self.vlm_fingerprint}-{'chosen' if self.given is None else f'{self.given:.6f}'}"
+        return f"{self.name}-{self.vlm_fingerprint}-{'chosen' if self.given is None else f'{self.given:.6f}'}"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -49,32 +51,53 @@ class FaceCodes(Embedding, Answers):
 
     @property
     def width(self) -> int:
-        """How many numbers the code of a face has."""
-        return int(self.processor.space.directions.shape[1])
+        """How many numbers a code has."""
+        return int(self.space.directions.shape[1])
+
+    @property
+    @abstractmethod
+    def space(self) -> CodeSpace:
+        """The space of its codes."""
 
     def prepare(self, album: Pictures) -> None:
-        """Choose the threshold on people kept for validation: the same questions about them. Raises RequestError where the
-        benchmark has none."""
+        """Choose the threshold on the split for validation: the same questions. Raises RequestError for another suite."""
         if self.given is not None:
             return
-        if not isinstance(album.benchmark, FacesBenchmark):
-            raise RequestError("face-codes chooses its threshold on the suite lfw.", "Give it one: --set threshold=0.45.")
-        other = album.benchmark.of_split("val")
+        benchmark: Any = album.benchmark
+        if benchmark.suite != self.suite:
+            raise RequestError(
+                f"{self.name} chooses its threshold on the suite {self.suite}.", "Give it one: --set threshold=0.45."
+            )
+        other = benchmark.of_split("val")
         self.fit(other.album())
-        self.chosen_on = f"lfw, split val, {len(other.names)} people"
+        self.chosen_on = f"{self.suite}, split val, {other.facts['identities']} identities"
+
+    def answer(self, asks: Sequence[Ask]) -> list[str]:
+        """Answers to the questions of its suite."""
+        return [self._answer(ask) for ask in asks]
+
+    @abstractmethod
+    def _answer(self, ask: Ask) -> str: ...
+
+
+class FaceCodes(PhotoCodes):
+    """Cosine of face codes."""
+
+    name = "face-codes"
+    suite = "lfw"
+
+    @property
+    def space(self) -> CodeSpace:
+        return self.processor.people.space
 
     def learn(self, name: str, *images: Image.Image) -> Face:
         """The mean direction of the codes of the pictures' faces."""
         z = self.encoder.features(self.encoder.pixels(images))[:, 0].float().mean(0)[: self.width]  # then come things
         return Face(name, normalize(z, dim=-1).cpu().numpy())
 
-    def answer(self, asks: Sequence[Ask]) -> list[str]:
-        """Answers to the questions of the suite lfw."""
-        return [self._answer(ask) for ask in asks]
-
     def _answer(self, ask: Ask) -> str:
         assert ask.image is not None
-        codes, count = self.processor.codes(ask.image)
+        codes, count = self.processor.people.codes(ask.image)
         if ask.question.startswith("How many"):
             return str(count)
         places = places_of(len(codes)) if len(codes) else ()
@@ -92,7 +115,7 @@ class FaceCodes(Embedding, Answers):
         best = int(own.argmax())
         return f"<{ask.concepts[best].name}>." if own[best] > self.threshold else "Someone I do not know."
 
-    def _views(self, image: Image.Image) -> np.ndarray:
+    def _look(self, image: Image.Image) -> np.ndarray:
         """float32[F, W]: the codes of the picture's faces; where there is none, one that is like nobody's."""
-        codes = self.processor.codes(image)[0].numpy()
+        codes = self.processor.people.codes(image)[0].numpy()
         return codes if len(codes) else np.zeros((1, codes.shape[-1]), np.float32)

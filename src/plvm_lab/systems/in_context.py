@@ -14,6 +14,8 @@ import torch
 from PIL import Image, ImageOps
 
 from plvm.errors import RequestError
+from plvm.model.backbone_family import ImageTokens
+from plvm.model.photo.photo_processor import PhotoProcessor
 from plvm.personal import Personal
 from plvm_lab.systems.llava import FrozenBackbone, Names
 from plvm_lab.systems.plvm import Learned
@@ -46,7 +48,10 @@ class InContext(FrozenBackbone):
     def picture(self, image: Image.Image) -> torch.Tensor:
         """The backbone's own tokens [P, D] of a picture."""
         backbone = self.vlm.backbone
+        family: Any = backbone.family
         with torch.no_grad():
+            if isinstance(family.image_processor, PhotoProcessor):
+                return backbone.features(_of_one(family, image))
             square = ImageOps.pad(image, (SIDE, SIDE))
             return backbone.features(backbone.image_tokens(backbone.pixels([square]))[0])
 
@@ -55,3 +60,13 @@ class InContext(FrozenBackbone):
         tokens = known.concept.tokens
         named = (tokens.word, tokens.head) if self.names == "rows" else ()
         return sum(t.numel() * t.element_size() for t in (*named, tokens.context))
+
+
+def _of_one(family: Any, image: Image.Image) -> ImageTokens:
+    """The tokens of a photograph with the one face that it is a reference of: with all faces they would differ in number."""
+    people, faces = family.image_processor.people, family.image_processor.people.faces(image)
+    own = [people.reference(image, faces)] if faces else []
+    tokens: ImageTokens = family.tokens_of(
+        people.space.codes(people.descriptors(image, own)), len(own), *family.image_processor.things.windows(image)
+    )
+    return tokens

@@ -30,6 +30,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.engine.prefix import digest_of
+from plvm.model.photo.photo_processor import PhotoProcessor
 from plvm.personal import Personal
 from plvm.prompt.turns import Tokens, UserTurn
 from plvm.prompt.vocabulary import ConceptVocabulary
@@ -38,6 +39,7 @@ from plvm_lab.evaluate.benchmark_scenes import NAMES
 from plvm_lab.evaluate.suite import Pictures
 from plvm_lab.evaluate.system import Answers, Ask, Chooses, Recognizes, System, Verifies
 from plvm_lab.systems.embedding import Embedding, Face
+from plvm_lab.systems.face_codes import FaceCodes
 from plvm_lab.systems.llava import Llava
 from plvm_lab.systems.plain_names import PlainNames, nameless
 from plvm_lab.systems.plvm import Learned
@@ -46,9 +48,9 @@ from plvm_lab.systems.tuning import (
     Strangers,
     attribute_lessons,
     cached_on_disk,
-    drawn_strangers,
     global_features,
     lesson_rows,
+    strangers_of,
 )
 
 ME = "n0"  # in lessons, until they are given a name
@@ -118,7 +120,7 @@ class MyVlm(System, Recognizes, Verifies, Chooses, Answers):
         self.engine = Llava(vlm, writer=AfterImage)
         self.vlm = self.engine.vlm
         self.name = "myvlm" if head == "face" else "myvlm-linear"
-        self.faces = Embedding(vlm, threshold=threshold)
+        self.faces = face_head(vlm, threshold)
         self.tuning = replace(tuning if tuning is not None else Tuning(), **changes)
         self.head, self.references, self.strangers, self.keep = head, references, strangers, keep
 
@@ -129,7 +131,7 @@ class MyVlm(System, Recognizes, Verifies, Chooses, Answers):
 
     @property
     def facts(self) -> dict[str, Any]:
-        seen = self.faces.facts if self.head == "face" else {"encoder": self.faces.facts["encoder"]}
+        seen = self.faces.facts if self.head == "face" else {"encoder": Path(self.vlm.encoder.name).name}
         return self.engine.facts | seen | {"head": self.head, "tuning": asdict(self.tuning)}
 
     def prepare(self, album: Pictures) -> None:
@@ -137,7 +139,7 @@ class MyVlm(System, Recognizes, Verifies, Chooses, Answers):
             self.faces.prepare(album)
         if self.strangers is None:
             half = self.tuning.negatives // 2
-            self.strangers = drawn_strangers(self.vlm.encoder, half, self.tuning.negatives - half)
+            self.strangers = strangers_of(album, self.vlm.encoder, half, self.tuning.negatives - half)
 
     # ---- learning
 
@@ -257,6 +259,13 @@ class MyVlm(System, Recognizes, Verifies, Chooses, Answers):
             s.learned if p > 0.5 else replace(s.learned, description="") for s, p in zip(ask.concepts, seen, strict=True)
         )
         return replace(ask, concepts=known)
+
+
+def face_head(vlm: Personal, threshold: float | None) -> Embedding:
+    """What tells faces apart: codes of faces where the model reads them, as the paper's head does; else encoder features."""
+    family: Any = vlm.backbone.family
+    kind = FaceCodes if isinstance(family.image_processor, PhotoProcessor) else Embedding
+    return kind(vlm, threshold=threshold)
 
 
 def with_plain_name(name: str, lesson: Lesson) -> Lesson:

@@ -33,6 +33,7 @@ from plvm.prompt.turns import Tokens
 from plvm.prompt.vocabulary import ConceptVocabulary
 from plvm.train.rows import pad_rows
 from plvm_lab.evaluate.drawings import QUERY_SIZE, REFERENCE_SIZE
+from plvm_lab.evaluate.suite import Pictures
 from plvm_lab.portraits.person import person_of
 from plvm_lab.portraits.render import draw
 from plvm_lab.portraits.scene import draw_portrait, draw_scene, people_count
@@ -133,6 +134,12 @@ def global_features(encoder: Encoder, pictures: Sequence[Image.Image]) -> Tensor
     """float32[N, E] on the CPU: normalised global features."""
     parts = [encoder.features(encoder.pixels(pictures[i : i + 32])) for i in range(0, len(pictures), 32)]
     return F.normalize(torch.cat([z[:, 0].float().cpu() for z in parts]), dim=-1)
+
+
+def strangers_of(album: Pictures, encoder: Encoder, portraits: int, scenes: int) -> Strangers:
+    """People to learn against: those that a suite has for it, or else drawn ones, `portraits` and `scenes` of them."""
+    own = album.benchmark.strangers(portraits + scenes)
+    return Strangers(encoder, own) if own else drawn_strangers(encoder, portraits, scenes)
 
 
 def drawn_strangers(encoder: Encoder, portraits: int, scenes: int) -> Strangers:

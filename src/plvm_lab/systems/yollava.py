@@ -39,9 +39,9 @@ from plvm_lab.systems.tuning import (
     Strangers,
     attribute_lessons,
     cached_on_disk,
-    drawn_strangers,
     lesson_rows,
     recognition_lessons,
+    strangers_of,
 )
 
 ME = "n0"  # in lessons: the rows do not depend on how a concept is called
@@ -104,9 +104,8 @@ class YoLlava(Plvm):
 
     def prepare(self, album: Pictures) -> None:
         if self.strangers is None:
-            self.strangers = drawn_strangers(
-                self.vlm.encoder, self.tuning.hard + self.tuning.others, self.tuning.others
-            )
+            count = self.tuning.hard + self.tuning.others
+            self.strangers = strangers_of(album, self.vlm.encoder, count, self.tuning.others)
 
     def learn(self, name: str, *images: Image.Image) -> Learned:
         key = hashlib.sha256("/".join([self.fingerprint, *map(digest_of, images)]).encode()).hexdigest()[:24]

@@ -33,7 +33,7 @@ from plvm.train.initialization import read_names, untrained
 from plvm.train.loop import Report
 from plvm.train.prepare import prepare
 from plvm.train.settings import Data, Settings, Shape, Steps
-from plvm_lab.evaluate import photo_people
+from plvm_lab.evaluate import photo_people, thing_pictures
 from plvm_lab.families.photo import code_space, photo_codes, photo_language, photo_things
 from plvm_lab.families.photo.low_rank import updates_of
 from plvm_lab.families.photo.photo_language import Pools, Teaching, load_trained, measure, teach, untaught
@@ -54,9 +54,9 @@ class PhotoRecipe:
     test: int = photo_people.TEST
     val: int = photo_people.VAL
     strangers: int = photo_people.STRANGERS
-    things_seed: int = 33
-    things_test: int = 6
-    things_val: int = 4
+    things_seed: int = thing_pictures.SEED
+    things_test: int = thing_pictures.TEST
+    things_val: int = thing_pictures.VAL
     views: ThingViews = ThingViews()
     val_views: ThingViews = ThingViews(6, 8, 16)
     model: PhotoConfig = dataclasses.field(default_factory=PhotoConfig)
@@ -117,7 +117,7 @@ class PhotoBuild:
         photo_codes.describe_people(self.faces(), people, self.folder / "codes", self.report)
         things, net = photo_people.people_in(self.things), photo_parts.load_thing_code(self.parts)
         seed, short = recipe.things_seed, recipe.settings.things.short
-        kinds = photo_things.split_things(tuple(things), seed, test=recipe.things_test, val=recipe.things_val)
+        kinds = thing_pictures.split_things(tuple(things), seed, test=recipe.things_test, val=recipe.things_val)
         (self.folder / "things.json").write_text(json.dumps(kinds, indent=1))
         for part, how in (("train", recipe.views), ("val", recipe.val_views)):
             own, behind = {n: things[n] for n in kinds[part]}, [file for name in split[part] for file in people[name]]

@@ -1,4 +1,4 @@
-"""Stage "codes" of things: THINGS/<thing>/*.jpg split by thing, and what windows of pictures of them look like.
+"""Stage "codes" of things: what windows of pictures of them look like.
 
 Pictures in which things are small are made: a picture of a thing is cut into a photograph of a person or of another thing. All
 pictures of a layout have the thing in the same box, so that window by window they can be mixed.
@@ -6,7 +6,6 @@ pictures of a layout have the thing in the same box, so that window by window th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,10 @@ from plvm.model.photo.thing_processor import reference_of
 from plvm.runtime import mixed_precision
 from plvm.train.loop import Report
 from plvm.vision.thing_code import ThingCode, pooled, windows
-from plvm_lab.evaluate.photo_people import Split
+from plvm_lab.evaluate.thing_pictures import cut_into
 
 STAGE = "things"
 PARTS = (1, 2, 3)
-_SIDE = 640  # pixels of the longer side of a picture that something is cut into
 _SMALLEST, _LARGEST = 0.3, 0.8  # of the shorter side: how large a thing is there
 _WHOLE: tuple[float, ...] = (0.0, 0.0, 1.0, 1.0)
 
@@ -36,12 +34,6 @@ class ThingViews:
     layouts: int = 12
     pictures: int = 14
     backgrounds: int = 60
-
-
-def split_things(names: Sequence[str], seed: int, *, test: int, val: int) -> Split:
-    """Names of things by what they are for."""
-    ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed}:thing:{name}".encode()).hexdigest())
-    return {"test": ranked[:test], "val": ranked[test : test + val], "train": sorted(ranked[test + val :])}
 
 
 def describe_things(
@@ -83,19 +75,6 @@ def describe_things(
             behind=others, windows=windows,
         )  # fmt: skip
     partial.replace(path)
-
-
-def cut_into(base: Image.Image, thing: Image.Image, share: float, x: float, y: float) -> tuple[Image.Image, tuple[float, ...]]:
-    """A picture `base` with another cut into it at `x`, `y` (0..1 of the room there is), its longer side `share` of the shorter
-    side of the base; and its box (0..1)."""
-    scale = _SIDE / max(base.size)
-    seen = base.resize((round(base.width * scale), round(base.height * scale)), Image.Resampling.BICUBIC)
-    scale = share * min(seen.size) / max(thing.size)
-    small = thing.resize((max(1, round(thing.width * scale)), max(1, round(thing.height * scale))), Image.Resampling.BICUBIC)
-    left, top = round(x * (seen.width - small.width)), round(y * (seen.height - small.height))
-    seen.paste(small, (left, top))
-    right, bottom = left + small.width, top + small.height
-    return seen, (left / seen.width, top / seen.height, right / seen.width, bottom / seen.height)
 
 
 def _windows(net: ThingCode, image: Image.Image, short: int) -> np.ndarray:
