@@ -93,4 +93,4 @@ def test_the_script_asks_one_half_and_writes_every_answer(
     assert found["n"] == len(found["answers"]) == 189 and list(found["figures"]) == ["development"]
     right = [r["right"] for r in found["answers"] if r["kind"] != "outside"]
     assert found["figures"]["development"]["right"]["value"] == pytest.approx(sum(right) / len(right), abs=1e-6)
-    assert all(r["answer"] for r in found["answers"]) and "secret" not in json.dumps(found)
+    assert all(isinstance(r["answer"], str) and r["typed"] for r in found["answers"]) and "secret" not in json.dumps(found)
