@@ -23,6 +23,7 @@ from plvm.model.pretrained import load_backbone
 from plvm.prompt.image_first import Prompt
 from plvm.types import Concept, ConceptTokens
 from plvm_lab.evaluate.thing_pictures import split_things
+from plvm_lab.families.photo import thing_wordings
 from plvm_lab.families.photo.code_space import CodeSpace, Pool
 from plvm_lab.families.photo.photo_dialogues import (
     KINDS,
@@ -148,7 +149,7 @@ def test_answers_say_which_thing_is_there_and_where() -> None:
     assert answers["count"] == {"There is one person."} and answers["who_at"] == {"That is {0}."}
     assert answers["beside"] == {"{0} is alone."}
     asked = " ".join(pair[0] for pair in seen["presence"] | seen["where"] if pair and "{2}" in pair[0])
-    assert re.search(r"\bmy (dog|cat|mug)\b", asked) and "crowd" not in asked and "{k}" not in asked
+    assert re.search(rf"\bmy ({'|'.join(thing_wordings.KINDS)})\b", asked) and "crowd" not in asked and "{k}" not in asked
 
 
 def test_a_thing_that_is_said_to_be_there_is_in_the_windows_of_its_column_and_another_is_in_none() -> None:

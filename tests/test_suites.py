@@ -354,15 +354,15 @@ def test_the_command_checks_a_folder_and_measures_a_system_on_it(
         assert CliRunner().invoke(app, ["eval", *wrong, "--out", str(out)]).exit_code == 2
 
 
-def test_all_systems_but_those_that_are_told_the_truth_or_read_faces_are_for_folders(
+def test_all_systems_but_those_that_are_told_the_truth_or_read_photographs_are_for_folders(
     originals: dict[str, Path], family: Path, tmp_path: Path
 ) -> None:
     suite = open_suite("folder", originals["folder"])
     endpoint = {"url": "http://127.0.0.1"}
     assert set(SYSTEMS) - set(every_system(endpoint, suite)) == {
-        "llava-prompt-true", "llava-prompt-true-16", "face-codes",
+        "llava-prompt-true", "llava-prompt-true-16", "face-codes", "thing-codes",
     }  # fmt: skip
-    assert set(every_system(endpoint, portraits(size=SMALL))) == set(SYSTEMS) - {"face-codes"}
+    assert set(every_system(endpoint, portraits(size=SMALL))) == set(SYSTEMS) - {"face-codes", "thing-codes"}
     with pytest.raises(RequestError, match="truth") as refused:
         evaluate_system("llava-prompt-true", lambda: load(family), suite, tmp_path / "true")
     assert "llava-prompt" in refused.value.hint
