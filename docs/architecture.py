@@ -1,7 +1,7 @@
 """Measures the house and draws it: the counts, the pictures and the file list of docs/architecture.md.
 
-    python docs/architecture.py                      fills the marked places of the page, and draws both pictures
-    python docs/architecture.py --measure 9a3631c    measures the house of that revision into docs/structure-0.1.json
+    python docs/architecture.py                          fills the marked places of the page, and draws both pictures
+    python docs/architecture.py --measure 0.1 9a3631c    measures the house of that revision into docs/structure-0.1.json
 
 A part is a folder of a package, or a file that lies beside the folders. Every import counts, lazy ones and those for types
 alone too. The floor of a part is how deep its imports go: what imports nothing of its package is on the ground, what imports
@@ -24,9 +24,8 @@ from structure import draw
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-BEFORE = DOCS / "structure-0.1.json"
 PACKAGES = ("plvm", "plvm_lab")
-OLD_ONES = ("plvm",)  # the packages of 0.1
+MEASURED = {"0.1": ("plvm",), "0.2": PACKAGES}  # version -> its packages
 PLACE = re.compile(r"(<!-- house: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -125,8 +124,14 @@ def floors(parts: dict[str, Part]) -> dict[str, Part]:
     return parts
 
 
-def counts(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Both houses in numbers."""
+def house_of(version: str) -> dict[str, Any]:
+    """The house of an earlier version, as it was measured."""
+    house: dict[str, Any] = json.loads((DOCS / f"structure-{version}.json").read_text(encoding="utf-8"))["house"]
+    return house
+
+
+def counts(after: Mapping[str, Any]) -> str:
+    """The houses in numbers."""
 
     def row(label: str, house: Mapping[str, Any]) -> str:
         parts = house["parts"].values()
@@ -139,7 +144,9 @@ def counts(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     lines = [
         "| | files | lines | parts | floors | arrows between parts | parts in a circle |",
         "|---|--:|--:|--:|--:|--:|--:|",
-        row("0.1: `plvm`, all in one", before["plvm"]),
+        row("0.1: `plvm`, all in one", house_of("0.1")["plvm"]),
+        row("0.2, where it was cut in two: `plvm`", house_of("0.2")["plvm"]),
+        row("0.2: `plvm_lab`", house_of("0.2")["plvm_lab"]),
         row("now: `plvm`, the product", after["plvm"]),
         row("now: `plvm_lab`, the laboratory", after["plvm_lab"]),
     ]
@@ -181,23 +188,23 @@ def first_sentence(text: str) -> str:
 def page() -> str:
     """docs/architecture.md with its marked places filled."""
     files = sources(ROOT / "src")
-    before, after = json.loads(BEFORE.read_text(encoding="utf-8"))["house"], measure(files, PACKAGES)
-    told = {"counts": counts(before, after), "sizes": sizes(after), "files": tree(files)}
+    after = measure(files, PACKAGES)
+    told = {"counts": counts(after), "sizes": sizes(after), "files": tree(files)}
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     return PLACE.sub(lambda place: f"{place[1]}\n{told[place[2]]}\n{place[4]}", text)
 
 
 def pictures() -> dict[str, str]:
     """name below docs/images -> SVG."""
-    before = json.loads(BEFORE.read_text(encoding="utf-8"))["house"]
-    return {"structure-0.1.svg": draw(before), "structure.svg": draw(measure(sources(ROOT / "src"), PACKAGES))}
+    return {"structure-0.1.svg": draw(house_of("0.1")), "structure.svg": draw(measure(sources(ROOT / "src"), PACKAGES))}
 
 
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["--measure"]:
-        house = measure(sources_of(arguments[1], "src"), OLD_ONES)
-        facts = {"command": f"python docs/architecture.py --measure {arguments[1]}", "house": house}
-        BEFORE.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        _, version, revision = arguments
+        house = measure(sources_of(revision, "src"), MEASURED[version])
+        facts = {"command": f"python docs/architecture.py --measure {version} {revision}", "house": house}
+        (DOCS / f"structure-{version}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         return
     (DOCS / "architecture.md").write_text(page(), encoding="utf-8")
     for name, svg in pictures().items():
