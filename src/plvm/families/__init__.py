@@ -7,7 +7,7 @@ from pathlib import Path
 from plvm.errors import CheckpointError
 
 FOLDER = Path(__file__).parent
-SHIPPED = ("mini", "photo")
+SHIPPED = ("mini",)
 
 
 def shipped(name: str | Path) -> Path | None:
@@ -18,6 +18,6 @@ def shipped(name: str | Path) -> Path | None:
     folder = FOLDER / str(name) / "aligner"
     if not folder.is_dir():
         raise CheckpointError(
-            f"The weights of the {name} family are not in this package.", f"Run `plvm mini build --family {name}`."
+            f"The weights of the {name} family are not in this package.", f"Run `plvm {name} build`."
         )
     return folder
