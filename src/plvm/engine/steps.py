@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from plvm.engine.gathered import Gathered
 from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.recording import Recording, record
-from plvm.model.roomy_cache import RoomyCache, Spans
+from plvm.model.roomy_cache import RoomyCache, Spans, columns_in
 from plvm.model.static_cache import StaticCache
 
 ROOM = 64  # tokens; when they are written, room for as many more is made
@@ -57,7 +57,7 @@ class Steps:
         """What continues the rows of both, these first: in the memory of these while there is room, else in new memory, without
         columns that nobody of a row sees."""
         joining = [other.seen(i) for i in range(len(other.mask))]
-        lengths = [sum(end - start for start, end in spans) for _, spans in joining]
+        lengths = [columns_in(spans) for _, spans in joining]
         count, longest = len(self.mask) + len(joining), max(lengths)
         both = self if type(self) is Steps and self._has_room(count, longest) else self._moved(count, longest)
         for past, spans in joining:
@@ -84,7 +84,7 @@ class Steps:
     def _moved(self, rows: int, length: int) -> Steps:
         """The same rows in memory for so many rows and columns of this length, packed: what a row sees comes first."""
         pasts = [self.seen(i) for i in range(len(self.mask))]
-        lengths = [sum(end - start for start, end in spans) for _, spans in pasts]
+        lengths = [columns_in(spans) for _, spans in pasts]
         moved = Steps.__new__(Steps)
         moved.backbone, moved.padded, moved.joined, moved.position = self.backbone, True, True, self.position
         moved.cache = RoomyCache(pasts[0][0], 1 << (rows - 1).bit_length(), max(length, *lengths) + ROOM)

@@ -33,7 +33,7 @@ class RoomyCache:
         """Copy rows [B, heads, T, width] behind those that are there; of their columns those in `spans`, None: all."""
         count, _, columns, _ = past[0][0].shape
         spans = [(0, columns)] if spans is None else spans
-        length, before = sum(end - start for start, end in spans), self.length
+        length, before = columns_in(spans), self.length
         for own, new in zip(self._layers, past, strict=True):
             for t, more in zip(own, new, strict=True):
                 rows, at = t[self.rows : self.rows + count], 0
@@ -94,6 +94,11 @@ class RoomyCache:
     def get_mask_sizes(self, length: int, *_: Any) -> tuple[int, int]:
         """How many columns `length` new tokens see, and from which on."""
         return self.length + length, 0
+
+
+def columns_in(spans: Spans) -> int:
+    """How many columns they are."""
+    return sum(end - start for start, end in spans)
 
 
 def _room(like: Tensor, most: int, end: int) -> Tensor:

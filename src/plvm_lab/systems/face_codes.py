@@ -59,6 +59,16 @@ class PhotoCodes(Embedding, Answers):
     def space(self) -> CodeSpace:
         """The space of its codes."""
 
+    @property
+    @abstractmethod
+    def numbers(self) -> slice:
+        """Which numbers of a reference's code are its own: those of faces come first, then those of things."""
+
+    def learn(self, name: str, *images: Image.Image) -> Face:
+        """The mean direction of the codes of the pictures, of length 1."""
+        z = self.encoder.features(self.encoder.pixels(images))[:, 0].float().mean(0)[self.numbers]
+        return Face(name, normalize(z, dim=-1).cpu().numpy())
+
     def prepare(self, album: Pictures) -> None:
         """Choose the threshold on the split for validation: the same questions. Raises RequestError for another suite."""
         if self.given is not None:
@@ -87,13 +97,12 @@ class FaceCodes(PhotoCodes):
     suite = "lfw"
 
     @property
+    def numbers(self) -> slice:
+        return slice(self.width)
+
+    @property
     def space(self) -> CodeSpace:
         return self.processor.people.space
-
-    def learn(self, name: str, *images: Image.Image) -> Face:
-        """The mean direction of the codes of the pictures' faces."""
-        z = self.encoder.features(self.encoder.pixels(images))[:, 0].float().mean(0)[: self.width]  # then come things
-        return Face(name, normalize(z, dim=-1).cpu().numpy())
 
     def _answer(self, ask: Ask) -> str:
         assert ask.image is not None

@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch.nn.functional import normalize
 
 from plvm.model.photo.face_places import COLUMNS
 from plvm.model.photo.face_processor import CodeSpace
 from plvm_lab.evaluate.metrics import best_threshold
 from plvm_lab.evaluate.suite import Pictures
 from plvm_lab.evaluate.system import Ask
-from plvm_lab.systems.embedding import Face
 from plvm_lab.systems.face_codes import PhotoCodes
 
 
@@ -29,13 +27,12 @@ class ThingCodes(PhotoCodes):
     suite = "things"
 
     @property
+    def numbers(self) -> slice:
+        return slice(-self.width, None)
+
+    @property
     def space(self) -> CodeSpace:
         return self.processor.things.space
-
-    def learn(self, name: str, *images: Image.Image) -> Face:
-        """The mean direction of the codes of the pictures."""
-        z = self.encoder.features(self.encoder.pixels(images))[:, 0].float().mean(0)[-self.width :]  # after those of faces
-        return Face(name, normalize(z, dim=-1).cpu().numpy())
 
     def fit(self, album: Pictures) -> float:
         """Set the threshold to the best one on all pairs of another split, by balanced accuracy; returns that."""
