@@ -73,6 +73,10 @@ def test_a_folder_of_pictures_becomes_a_family_that_answers(
     assert made == {f: f.stat().st_mtime_ns for f in (folder / "codes").iterdir()}
     assert {"codes", "things", "language", "references", "people", "align"} <= set(stages)
     assert {place.name[:6] for place in (folder / "chosen").iterdir()} == {"person", "thing-"}
+    card = (folder / "weights" / "README.md").read_text()
+    assert "people kept for tests: 1; pets and things: 1" in card and "CC0" in card and '"steps": 2' in card
+    assert not any(person.name in card for person in photos.iterdir())
+    assert (folder / "weights" / "aligner" / "verdicts.json").exists()
     vlm = plvm.load(folder / "weights" / "aligner", device="cpu")
     anna = vlm.enroll("anna", drawn(3))
     assert vlm.ask(drawn(3, 5), "Where is <anna>?", [anna], SamplingParams(max_tokens=8)).text

@@ -69,7 +69,7 @@ def build(
 
     Draws the world, trains the frozen parts, then the Aligner, and exports them. Finished stages are
     skipped, an interrupted one goes on from its last checkpoint. The family photo is built from photographs, after
-    `plvm parts photo`; its stages are codes, language, export, align.
+    `plvm parts photo`; its stages are codes, language, export, align, verdicts.
 
     \b
     Example:

@@ -1,6 +1,6 @@
 """The photo family from a folder of photographs, stage by stage, resumable.
 
-    codes -> language -> export -> align
+    codes -> language -> export -> align -> verdicts
 
 Each stage writes into the build folder; what is there is not made again. `weights/` holds the family as `plvm.load` takes it:
 backbone/ and encoder/, which name the frozen parts of others, and aligner/.
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from plvm.data.dataset import Dataset
 from plvm.data.spec import Spec
 from plvm.errors import CheckpointError, ImageError, RequestError
 from plvm.images import open_image
@@ -29,6 +30,9 @@ from plvm.model.photo.photo_files import PhotoSettings, Spaces, load_processor, 
 from plvm.model.photo.photo_model import PhotoConfig
 from plvm.model.photo.photo_reference import PhotoReferenceConfig
 from plvm.model.pretrained import load_backbone, load_encoder
+from plvm.personal import load
+from plvm.presence.calibration import save_calibration
+from plvm.train.calibrating import calibration_of
 from plvm.train.initialization import read_names, untrained
 from plvm.train.loop import Report
 from plvm.train.prepare import prepare
@@ -36,12 +40,13 @@ from plvm.train.settings import Data, Settings, Shape, Steps
 from plvm_lab.evaluate import photo_people, thing_pictures
 from plvm_lab.families.photo import code_space, photo_codes, photo_language, photo_things
 from plvm_lab.families.photo.low_rank import updates_of
+from plvm_lab.families.photo.photo_card import write_card
 from plvm_lab.families.photo.photo_language import Pools, Teaching, load_trained, measure, teach, untaught
 from plvm_lab.families.photo.photo_things import ThingViews
 from plvm_lab.families.photo.thing_pool import ThingPool
 from plvm_lab.synth.pipeline import synthesize
 
-STAGES = ("codes", "language", "export", "align")
+STAGES = ("codes", "language", "export", "align", "verdicts")
 SHAPE = Shape("anchored", K=2, blocks=2)
 
 
@@ -173,6 +178,13 @@ class PhotoBuild:
         aligner, template, record = load_aligner(out)
         aligner.config = dataclasses.replace(aligner.config, backbone="../backbone", encoder="../encoder")
         save_aligner(weights / "aligner", aligner, template, record)
+
+    def run_verdicts(self) -> None:
+        """Fit what a yes needs, on people for validation whom the Aligner was not trained on; write the model card."""
+        vlm, dataset = load(self.folder / "weights" / "aligner", device="cpu"), Dataset(self.folder / "people")
+        found = calibration_of(vlm, dataset, dataset.split("val"), report=lambda what, done, of: self.report(what, done, of, {}))
+        save_calibration(self.folder / "weights" / "aligner", found, vlm.fingerprint)
+        write_card(self.folder, dataclasses.asdict(self.recipe))
 
     def _chosen(self) -> None:
         """A folder of links to the pictures of those of the people and things to train on that have several; the first picture

@@ -80,7 +80,7 @@ class Scene:
 
 
 def draw_scene(
-    pool: Pool, things: ThingPool, rng: np.random.Generator, *, alike: float = 0.4, mixed: float = 0.7, single: float = 0.2
+    pool: Pool, things: ThingPool, rng: np.random.Generator, *, alike: float = 0.15, mixed: float = 0.3, single: float = 0.1
 ) -> Scene:
     """A scene of people and things of the pools; of those who are not there, and of strangers, a share `alike` are look-alikes:
     the nearest of 48. Every other scene has a thing, which may have been introduced; three in four of these have few faces."""
@@ -159,7 +159,7 @@ def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) 
         while _DEEDS.search(text):
             text = described(rng)
         return as_typed(text, rng), _caption(scene)
-    one = rng.randrange(concepts) if concepts else -1
+    one = _one(scene, rng)
     if kind == "beside" and one not in scene.who:
         return None
     asked = thing_wordings_of(kind, held_out) if one in scene.things and kind in ("presence", "where") else ()
@@ -194,6 +194,14 @@ def _aside(rng: random.Random, kind: str, people: int) -> tuple[str, str]:
 
 def _name(person: int) -> str:
     return f"{{{person}}}" if person >= 0 else "someone I do not know"
+
+
+def _one(scene: Scene, rng: random.Random) -> int:
+    """Whom or what to ask about, -1 where nobody was introduced; as often one that is there as one that is not."""
+    there = rng.random() < 0.5
+    every = range(len(scene.concepts))
+    own = [one for one in every if bool(_place(scene, one)) == there] or list(every)
+    return rng.choice(own) if own else -1
 
 
 def _place(scene: Scene, one: int) -> str:

@@ -44,7 +44,7 @@ class Teaching:
     """How the language model is taught: `prefixes` scenes a step with `questions` each; the first word of an answer counts
     `first_word` times; every `save` steps there is a checkpoint."""
 
-    steps: int = 900
+    steps: int = 800
     prefixes: int = 5
     questions: int = 8
     rate: float = 1e-3
