@@ -121,6 +121,19 @@ def test_truth_scores_one_everywhere_and_a_lie_is_found(bench: FacesBenchmark, t
     assert lied["crowd"]["false_names"]["value"] == pytest.approx(4 + away)
 
 
+def test_who_calls_a_roll_is_judged_by_whom_it_names_however_sure_it_is(bench: FacesBenchmark, tmp_path: Path) -> None:
+    class Careful(Truth):
+        name = "careful"
+
+        def call_roll(self, image: Image.Image, concepts: Sequence[str]) -> list[tuple[bool, float | None]]:
+            asked = concepts[::2]  # of these it names one who is there only where it is not sure, the others never
+            return [(c in self.scene(image).who, 0.1) if c in asked else (False, None) for c in concepts]
+
+    careful, truth = (evaluate(one, bench, tmp_path / one.name, parts=("crowd",))["crowd"] for one in (Careful(), Truth()))
+    assert careful["false_names"]["value"] == careful["unparsable"] == 0
+    assert 0 < careful["found"]["value"] < truth["found"]["value"] == 1.0
+
+
 def test_what_was_found_is_kept_and_not_found_again(
     photo: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 import plvm
 from plvm.presence.fit_verdicts import Labelled, fit_verdicts, halves
 from plvm.presence.roll import call_roll
-from plvm_lab.families.mini.crowd import QUERY_SIZE, Crowd
+from plvm_lab.families.mini.crowd import QUERY_SIZE, Crowd, labelled
 from plvm_lab.portraits.render import draw
 from shell import Shell
 from shell import friends as friends
@@ -67,6 +67,17 @@ def test_people_are_halved_so_that_those_pictured_together_stay_together(enrolle
 def test_too_few_pictures_are_refused(mini: plvm.Personal, enrolled: list[plvm.Concept]) -> None:
     with pytest.raises(plvm.RequestError, match="too few"):
         fit_verdicts(mini.engine, enrolled, [Labelled(lambda: picture(1), ("p1",))])
+
+
+@pytest.mark.slow
+def test_where_keys_do_not_judge_evidence_is_what_the_model_answers_alone(
+    mini: plvm.Personal, enrolled: list[plvm.Concept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = labelled(CROWD, 80)
+    monkeypatch.setattr(type(mini.backbone.family), "keys_judge", False)
+    alone = fit_verdicts(mini.engine, enrolled, pictures)
+    assert mini.calibration.verdicts.likeness != 0 == alone.verdicts.likeness
+    assert alone.reader is not None and alone.verdicts.calibrated
 
 
 def test_without_a_calibration_everybody_is_asked_about(vlm: plvm.Personal) -> None:

@@ -56,12 +56,14 @@ class Family(ABC):
     """A family of vision-language models. A family says `types` and `template`, and whatever else it does in its own way.
 
     types: the model types (`model_type` of a config) it is for; axes: how many numbers a token's position has; shares: whether
-    its language model takes keys and values that rows of a batch share; `model` is the stock model, frozen.
+    its language model takes keys and values that rows of a batch share; keys_judge: whether evidence that somebody is there may
+    come from keys too, beside the model's own answer; `model` is the stock model, frozen.
     """
 
     types: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[int] = 1
     shares: ClassVar[bool] = True
+    keys_judge: ClassVar[bool] = True
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any) -> None:
         self.model = model

@@ -1,13 +1,14 @@
 """Fitting a calibration: people with their keys, and pictures of which it is known who is in them.
 
 The reader is fitted on one half of the people, the evidence and its thresholds on the other half, in pictures of theirs alone.
+Of a family whose keys do not judge, evidence is the model's P(Yes) alone.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -64,7 +65,10 @@ def fit_verdicts(
     for i, picture in enumerate(for_judging):
         seen.append(_look(engine, read, picture, crowd, rng))
         tell("pictures judged", i + 1, len(for_judging))
-    verdicts = fit_weights(_joined(s for s, _, _ in seen))
+    every = _joined(s for s, _, _ in seen)
+    if not engine.backbone.family.keys_judge:
+        every = replace(every, likeness=torch.zeros_like(every.likeness))
+    verdicts = fit_weights(every)
     there = torch.cat([verdicts.evidence(s.chances, s.likeness)[s.present] for s, _, _ in seen])
     verdicts = fit_thresholds(verdicts, there, *_strangers(verdicts, seen), len(crowd), len(for_judging))
     return Calibration(verdicts, read.reader, "")

@@ -13,7 +13,7 @@ from plvm.model.photo.face_places import PLACES
 from plvm_lab.evaluate.figures import Record, Records, recognition_figures, unparsable
 from plvm_lab.evaluate.harness import Harness, ask_pairs, batches, verdict
 from plvm_lab.evaluate.metrics import Counts, accuracy, figure
-from plvm_lab.evaluate.system import Ask
+from plvm_lab.evaluate.system import Ask, CallsTheRoll
 
 ABSENT = "absent"
 WHERE, HOW_MANY = "Where is <{x}> in this photo?", "How many people are in this photo?"
@@ -86,14 +86,18 @@ def crowd_pictures(bench: Any) -> list[int]:
 
 
 def ask_crowd(harness: Harness) -> Iterator[Record]:
-    """Recognition of everybody of a hundred who are enrolled, in rows of people."""
+    """Who of a hundred who are enrolled is in rows of people: as the system calls a roll, or else whom it recognises."""
     bench = harness.benchmark
     names = (*bench.names, *bench.others)
     people = harness.concepts(names)
     for picture in crowd_pictures(bench):
-        (found,) = harness.system.recognize([harness.album.query(picture)], people)
-        for name, p in zip(names, found, strict=True):
-            yield verdict(f"crowd/{name}/{picture}", name, picture, name in bench.scenes[picture].who, float(p))
+        image, who = harness.album.query(picture), bench.scenes[picture].who
+        if isinstance(harness.system, CallsTheRoll):
+            found = harness.system.call_roll(image, people)
+        else:
+            found = [(p > 0.5, p) for p in harness.system.recognize([image], people)[0].tolist()]
+        for name, (named, p) in zip(names, found, strict=True):
+            yield verdict(f"crowd/{name}/{picture}", name, picture, name in who, math.nan if p is None else p, named=named)
 
 
 def crowd_count(bench: Any) -> int:

@@ -63,10 +63,12 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def verdict(id_: str, about: str, picture: int, truth: bool, probability: float, **more: Any) -> Record:
-    """The record of one recognition question."""
+def verdict(
+    id_: str, about: str, picture: int, truth: bool, probability: float, *, named: bool | None = None, **more: Any
+) -> Record:
+    """The record of one recognition question; `named`: what was said where that is not whether the probability is over 0.5."""
     known = math.isfinite(probability)
-    said = probability > 0.5 if known else None
+    said = named if named is not None else probability > 0.5 if known else None
     return {
         "id": id_, "about": about, "picture": picture, **more, "truth": "Yes" if truth else "No",
         "answer": None if said is None else "Yes" if said else "No",

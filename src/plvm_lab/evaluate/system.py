@@ -51,6 +51,15 @@ class Recognizes(Protocol):
 
 
 @runtime_checkable
+class CallsTheRoll(Protocol):
+    """Says who of many is in a picture, knowing how many they are."""
+
+    def call_roll(self, image: Image.Image, concepts: Sequence[Known]) -> list[tuple[bool, float | None]]:
+        """(whether they are named, P(Yes) where they were asked about) of every concept."""
+        ...
+
+
+@runtime_checkable
 class Verifies(Protocol):
     """Answers Yes or No."""
 

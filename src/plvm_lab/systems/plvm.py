@@ -20,6 +20,7 @@ from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request, Session
 from plvm.engine.score import choose, yes_of
 from plvm.personal import Personal
+from plvm.presence.verdicts import YES
 from plvm.types import Concept, SamplingParams
 from plvm_lab.evaluate.system import Ask, Complete, System, Turn
 
@@ -84,6 +85,10 @@ class Plvm(System, Complete):
             Ask(image, wording.replace("{name}", f"<{c.concept.name}>"), (c,)) for image in images for c in concepts
         ]
         return self.verify(asks).reshape(len(images), len(concepts))
+
+    def call_roll(self, image: Image.Image, concepts: Sequence[Learned]) -> list[tuple[bool, float | None]]:
+        (found,) = self.vlm.verdicts([image], [c.concept for c in concepts], namespace=SPACE)
+        return [(p.verdict == YES, p.probability) for p in found]
 
     def verify(self, asks: Sequence[Ask]) -> np.ndarray:
         return yes_of(self.vlm.backbone, self.vlm.prompt, self._requests(asks)).numpy()
