@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import tarfile
 import zipfile
+from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional
 from typer.testing import CliRunner
 
 import plvm
@@ -25,6 +28,7 @@ from plvm.errors import CheckpointError, ImageError, RequestError
 from plvm.model.backbone import Backbone
 from plvm.model.photo import photo_parts
 from plvm.model.photo.face_places import PLACES, SEEN
+from plvm.model.photo.matching_heads import Found, NamesForPlaces
 from plvm.model.pretrained import load_backbone
 from plvm.personal import Personal
 from plvm.prompt.image_first import Prompt
@@ -154,6 +158,23 @@ def test_a_thing_found_in_a_window_changes_what_is_answered(vlm: Personal) -> No
     moved = [vlm.recognize([picture], things)[0] for picture in pictures]
     here, absent = ([abs(moved[i][j] - seen[i][j]) for i, j in pairs] for pairs in (((0, 0), (1, 1)), ((0, 1), (1, 0))))
     assert min(here) > 3 * max(absent)
+
+
+def test_whoever_is_meant_is_where_a_face_is_like_theirs() -> None:
+    head = NamesForPlaces(places=3, width=6, inner=4, face_width=3)
+    codes = functional.normalize(torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(1)), dim=-1)
+    codes = torch.cat([codes, torch.zeros(2, 4, 2)], -1)  # none is a thing
+    seen = torch.ones(2, 2, 4, dtype=torch.bool)
+    seen[:, 0, 3] = False  # the first token does not see the last face
+    faces = Found(torch.arange(4).expand(2, 4), codes, torch.ones(2, 4), seen)
+    people = Found(torch.arange(2).expand(2, 2), codes[:, [3, 1]], torch.ones(2, 2), seen[..., :2])
+    meant = torch.tensor([[0.25, 0.5], [0.9, 0.0]]).expand(2, 2, 2)
+    stands = head._stand(meant, faces, people).detach()
+    for row, token, face in product(range(2), range(2), range(4)):
+        alike = [[float(c @ p) for c in codes[row][: 3 + token]] for p in people.codes[row]]
+        parts = [sum(math.exp(15 * a) for a in own) + math.exp(15 * 0.45) for own in alike]
+        own = [math.exp(15 * alike[p][face]) / parts[p] if face < 3 + token else 0.0 for p in range(2)]
+        assert float(stands[row, token, face]) == pytest.approx(float(meant[row, token] @ torch.tensor(own)), abs=1e-5)
 
 
 def test_people_and_things_are_nothing_alike_whatever_they_look_like(vlm: Personal) -> None:

@@ -86,9 +86,10 @@ class ConceptsLookAround(nn.Module):
 
 class NamesForPlaces(nn.Module):
     """Head 2: any token may point at concepts (as the sentence means them) or at faces and windows (by place), and gets the code
-    of what it points at; a face's code first looks for the concept it belongs to, or for nobody."""
+    of what it points at; a face's code first looks for the concept it belongs to, or for nobody. Of concepts it also gets where
+    they are, so that a place can be said as a name can."""
 
-    def __init__(self, width: int, inner: int, face_width: int) -> None:
+    def __init__(self, places: int, width: int, inner: int, face_width: int) -> None:
         super().__init__()
         self.to_person, self.of_person = nn.Linear(width, inner, bias=False), nn.Linear(width, inner, bias=False)
         self.to_face, self.of_face = nn.Linear(width, inner, bias=False), nn.Linear(width, inner, bias=False)
@@ -99,15 +100,18 @@ class NamesForPlaces(nn.Module):
         self.bar = Bar(face_width, 0.45)
         self.code_size = nn.Parameter(torch.tensor(4.0))
         self.known, self.stranger = nn.Parameter(0.1 * torch.randn(width)), nn.Parameter(0.1 * torch.randn(width))
+        self.places, self.away = nn.Parameter(0.1 * torch.randn(places, width)), nn.Parameter(0.1 * torch.randn(width))
+        self.place_gate = nn.Linear(width, 1)
+        nn.init.zeros_(self.place_gate.weight)
 
     def keys(self, x: Tensor, face: Tensor, places: Tensor) -> Tensor:
         """What tokens are pointed at by `[B, T, inner]`: `x [B, T, D]` is the stream over its RMS, `face [B, T]` says which are
         faces and `places [B, T, D]` are the rows of their places."""
         return torch.where(face[..., None] > 0, self.of_face(x) + self.of_place(places), self.of_person(x))
 
-    def forward(self, x: Tensor, keys: Tensor, faces: Found, people: Found) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, keys: Tensor, faces: Found, people: Found, places: Tensor) -> tuple[Tensor, Tensor]:
         """What each token gets `[B, T, D]`, and the code that it copies `[B, T, W]` (longer, the surer it is); `keys [B, S,
-        inner]` are those of all tokens."""
+        inner]` are those of all tokens, `places [B, N, P]` are where the faces are."""
         root, nobody = 1 / math.sqrt(keys.shape[-1]), x.new_zeros(())
         to_people = torch.einsum("bti,bni->btn", self.to_person(x), people.of(keys)) * root
         direct = people.share(to_people, nobody)[..., :-1]
@@ -118,7 +122,19 @@ class NamesForPlaces(nn.Module):
         share = person_gate * direct + face_gate * by_face
         known = by_face.sum(-1, keepdim=True)
         strange = looked.sum(-1, keepdim=True) - known
-        return face_gate * (known * self.known + strange * self.stranger), self.code_size * (share @ people.codes)
+        stands = self._stand(direct, faces, people)
+        away = direct.sum(-1, keepdim=True) - stands.sum(-1, keepdim=True)
+        got = face_gate * (known * self.known + strange * self.stranger)
+        got = got + self.place_gate(x).sigmoid() * (stands @ (places @ self.places) + away * self.away)
+        return got, self.code_size * (share @ people.codes)
+
+    def _stand(self, meant: Tensor, faces: Found, people: Found) -> Tensor:
+        """How much each token that means people `[B, T, C]` thereby means faces `[B, T, F]`."""
+        alike, null = self.bar(people.codes, faces.codes)
+        weighed = (alike + faces.marks.clamp(min=_NOTHING).log()[:, None])[:, None].expand(-1, meant.shape[1], -1, -1)
+        weighed = weighed.masked_fill(~faces.seen[:, :, None], float("-inf"))
+        null = null[:, None].expand(*weighed.shape[:-1], 1)
+        return torch.einsum("btc,btcf->btf", meant, torch.cat([weighed, null], -1).softmax(-1)[..., :-1])
 
     def _belong(self, looked: Tensor, faces: Found, people: Found) -> Tensor:
         """How much each token that looks at faces `[B, T, F]` thereby looks at people `[B, T, C]`."""

@@ -61,7 +61,7 @@ class PhotoDecoder(nn.Module):
         self.language, self.after = language, (config.after_looks, config.after_names)
         self.rows = CodeRows(width, both, config.thing_width, len(SEEN), config.code_size)
         self.looks = ConceptsLookAround(len(SEEN), width, config.code_width)
-        self.names = NamesForPlaces(width, config.inner, config.code_width)
+        self.names = NamesForPlaces(len(SEEN), width, config.inner, config.code_width)
 
     @property
     def config(self) -> Any:
@@ -101,7 +101,7 @@ class PhotoDecoder(nn.Module):
                 size = _rms(x)
                 keys = self.names.keys(x / size, kinds.face, kinds.place @ self.rows.place_rows)
                 keys, _ = _kept(cache, len(layers) + 1, keys, keys.new_zeros(*keys.shape[:2], 1))
-                got, copied = self.names(x / size, keys, faces, people)
+                got, copied = self.names(x / size, keys, faces, people, faces.of(places))
                 x = x + got * size
             with _watched(layer.self_attn, attentions if output_attentions else None):
                 x = layer(

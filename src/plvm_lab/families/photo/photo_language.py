@@ -44,7 +44,7 @@ class Teaching:
     """How the language model is taught: `prefixes` scenes a step with `questions` each; the first word of an answer counts
     `first_word` times; every `save` steps there is a checkpoint."""
 
-    steps: int = 800
+    steps: int = 1100
     prefixes: int = 5
     questions: int = 8
     rate: float = 1e-3
@@ -66,6 +66,7 @@ def untaught(language: Any, tokenizer: Any, processor: PhotoProcessor, config: P
     with torch.no_grad():
         decoder.rows.place_rows.copy_(0.05 * places)
         decoder.looks.places.copy_(0.1 * places)
+        decoder.names.places.copy_(0.1 * places)
         decoder.rows.word_row.copy_(names)
         decoder.rows.head_row.copy_(names)
     graft(language, config)
