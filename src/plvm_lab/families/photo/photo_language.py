@@ -60,13 +60,14 @@ def untaught(language: Any, tokenizer: Any, processor: PhotoProcessor, config: P
     model = PhotoModel(language, config)
     table, decoder = language.get_input_embeddings().weight.detach(), model.decoder
     called = [tokenizer(f" {place}", add_special_tokens=False)["input_ids"] for place in SEEN]
-    places = functional.normalize(torch.stack([table[ids].mean(0) for ids in called]), dim=-1) * table.shape[1] ** 0.5
+    middle = torch.stack([table[ids].mean(0) for ids in called])
+    places, apart = (functional.normalize(x, dim=-1) * table.shape[1] ** 0.5 for x in (middle, middle - middle.mean(0)))
     names = table[tokenizer(FIRST_NAMES, add_special_tokens=False)["input_ids"]].mean(0)
     decoder.rows.begin(table)
     with torch.no_grad():
         decoder.rows.place_rows.copy_(0.05 * places)
-        decoder.looks.places.copy_(0.1 * places)
-        decoder.names.places.copy_(0.1 * places)
+        decoder.looks.places.copy_(0.1 * places + 0.1 * apart)
+        decoder.names.places.copy_(0.3 * apart)  # what sets "on the left" apart from "on the right" is small in their words
         decoder.rows.word_row.copy_(names)
         decoder.rows.head_row.copy_(names)
     graft(language, config)
