@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 import plvm
-from plvm.errors import CheckpointError
+from plvm.errors import CheckpointError, ImageError
 from plvm.families import shipped
 from plvm.model.checkpoint import (
     FAMILIARITY,
@@ -26,6 +26,7 @@ from plvm.model.checkpoint import (
     save_aligner,
     save_familiarity,
 )
+from plvm.model.encoder import Encoder
 from plvm.model.familiarity import Familiarity, fit_density
 from plvm.personal import Personal
 from plvm.train.familiar import Album, fit_familiarity, worn
@@ -100,6 +101,23 @@ def test_every_second_picture_is_fitted_as_it_came_through_other_hands() -> None
     assert worn(own, 4) is own
     copy = worn(own, 5)
     assert copy.mode == "RGB" and copy.size != own.size and copy.tobytes() == worn(own, 5).tobytes()
+
+
+def test_a_reference_that_the_encoder_refuses_is_left_out(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vlm, pixels = plvm.load(family, device="cpu"), Encoder.pixels
+
+    def picky(self: Encoder, images: Sequence[Image.Image], kinds: Sequence[str] = ()) -> torch.Tensor:
+        if any(image.size != (100, 100) for image in images):
+            raise ImageError("no face", "take another")
+        return pixels(self, images, kinds)
+
+    monkeypatch.setattr(Encoder, "pixels", picky)
+    album = Album(range(40), range(40, 80), lambda number: picture(number, 100))
+    found = fit_familiarity(vlm.backbone, vlm.encoder, album, album, name="", advice="", report=lambda *_: None)
+    kept = [[picture(i, 100) for i in own[::2]] for own in (range(40), range(40, 80))]  # those that were worn have another size
+    features = [vlm.encoder.features_and_glance(vlm.encoder.pixels(own))[1] for own in kept]
+    own = fit_density(*features)
+    assert found.references.scores(features[1]) == pytest.approx(own.scores(features[1]), rel=1e-4)
 
 
 # ---- the file

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from plvm.data.dataset import Dataset, Split
 from plvm.data.shards import REFERENCE
-from plvm.errors import RequestError
+from plvm.errors import ImageError, RequestError
 from plvm.model.backbone import Backbone
 from plvm.model.encoder import Encoder
 from plvm.model.familiarity import Density, Familiarity, fit_density
@@ -55,7 +55,10 @@ def fit_familiarity(
         return torch.stack([own.glance for own in tokens if own.glance is not None])
 
     def encoded(pictures: list[Image.Image]) -> Tensor:
-        return encoder.features_and_glance(encoder.pixels(pictures))[1]
+        try:
+            return encoder.features_and_glance(encoder.pixels(pictures))[1]
+        except ImageError:  # a reference that is worn may be refused: it is left out
+            return torch.cat([encoded([one]) for one in pictures]) if len(pictures) > 1 else torch.zeros(0, encoder.glance_width)
 
     total = len(queries) + len(references)
     first = _density(queries, seen, lambda done: report(done, total))

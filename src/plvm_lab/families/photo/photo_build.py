@@ -180,11 +180,16 @@ class PhotoBuild:
         save_aligner(weights / "aligner", aligner, template, record)
 
     def run_verdicts(self) -> None:
-        """Fit what a yes needs, on people for validation whom the Aligner was not trained on; write the model card."""
-        vlm, dataset = load(self.folder / "weights" / "aligner", device="cpu"), Dataset(self.folder / "people")
-        found = calibration_of(vlm, dataset, dataset.split("val"), report=lambda what, done, of: self.report(what, done, of, {}))
-        save_calibration(self.folder / "weights" / "aligner", found, vlm.fingerprint)
-        write_card(self.folder, dataclasses.asdict(self.recipe))
+        """Fit what a yes needs, on people for validation whom the Aligner was not trained on, and write the model card. It says
+        where they are too few."""
+        vlm, dataset, left_out = load(self.folder / "weights" / "aligner", device="cpu"), Dataset(self.folder / "people"), ""
+        try:
+            people = dataset.split("val")
+            found = calibration_of(vlm, dataset, people, report=lambda what, done, of: self.report(what, done, of, {}))
+            save_calibration(self.folder / "weights" / "aligner", found, vlm.fingerprint)
+        except RequestError as error:
+            left_out = str(error)
+        write_card(self.folder, dataclasses.asdict(self.recipe), left_out)
 
     def _chosen(self) -> None:
         """A folder of links to the pictures of those of the people and things to train on that have several; the first picture

@@ -32,14 +32,16 @@ people like yours before you rely on it (`plvm eval --suite lfw --photos DIR`).
 """
 
 
-def write_card(folder: Path, recipe: Mapping[str, Any]) -> None:
-    """Write the card of the family that was built in `folder` to its `weights/`."""
+def write_card(folder: Path, recipe: Mapping[str, Any], uncalibrated: str = "") -> None:
+    """Write the card of the family that was built in `folder` to its `weights/`; `uncalibrated` says why it has no verdicts."""
     split, things = (json.loads((folder / name).read_text()) for name in ("split.json", "things.json"))
     found = json.loads((folder / "language.json").read_text())
-    (folder / "weights" / CARD).write_text(_card(recipe, split, things, found), encoding="utf-8")
+    (folder / "weights" / CARD).write_text(_card(recipe, split, things, found, uncalibrated), encoding="utf-8")
 
 
-def _card(recipe: Mapping[str, Any], split: Mapping[str, Any], things: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+def _card(
+    recipe: Mapping[str, Any], split: Mapping[str, Any], things: Mapping[str, Any], found: Mapping[str, Any], uncalibrated: str
+) -> str:
     counted = [f"- people {what}: {len(split[part]):,}; pets and things: {len(things[part])}" for part, what in _PARTS.items()]
     parts = [f"| {p.what} | {p.name} {p.version} | {p.terms} |" for p in PACKAGES]
     rows = [
@@ -60,6 +62,7 @@ def _card(recipe: Mapping[str, Any], split: Mapping[str, Any], things: Mapping[s
         "The language model before any Aligner, on codes of people and things for validation: the share of answers whose first",
         "word, and all of whose words, it finds likeliest; in wordings that were trained, and in others.\n",
         "| question | n | first word | whole | n, other wordings | first word | whole |", "|---|--:|--:|--:|--:|--:|--:|", *rows,
+        *([f"\nIts verdicts are not calibrated: {uncalibrated}"] if uncalibrated else []),
         "\n## Recipe\n", f"With {', '.join(f'{name} {v}' for name, v in made.items())}:\n",
         "```json", json.dumps(recipe, indent=1), "```", "",
     ])  # fmt: skip
