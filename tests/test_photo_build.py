@@ -76,6 +76,7 @@ def test_a_folder_of_pictures_becomes_a_family_that_answers(
     card = (folder / "weights" / "README.md").read_text()
     assert "people kept for tests: 1; pets and things: 1" in card and "CC0" in card and '"steps": 2' in card
     assert not any(person.name in card for person in photos.iterdir())
+    assert (folder / "weights" / "aligner" / "familiarity.safetensors").exists()
     assert "verdicts are not calibrated: 8 pictures of 2 people are too few" in card
     vlm = plvm.load(folder / "weights" / "aligner", device="cpu")
     anna = vlm.enroll("anna", drawn(3))

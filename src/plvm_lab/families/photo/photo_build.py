@@ -23,7 +23,7 @@ from plvm.errors import CheckpointError, ImageError, RequestError
 from plvm.images import open_image
 from plvm.model.aligner import AlignerConfig
 from plvm.model.backbone import Backbone
-from plvm.model.checkpoint import load_aligner, save_aligner
+from plvm.model.checkpoint import FAMILIARITY, load_aligner, save_aligner
 from plvm.model.photo import photo_parts
 from plvm.model.photo.face_processor import CodeSpace, FaceProcessor
 from plvm.model.photo.photo_files import PhotoSettings, Spaces, load_processor, save_photo_encoder, save_photo_model
@@ -178,6 +178,7 @@ class PhotoBuild:
         aligner, template, record = load_aligner(out)
         aligner.config = dataclasses.replace(aligner.config, backbone="../backbone", encoder="../encoder")
         save_aligner(weights / "aligner", aligner, template, record)
+        shutil.copyfile(out / FAMILIARITY, weights / "aligner" / FAMILIARITY)
 
     def run_verdicts(self) -> None:
         """Fit what a yes needs, on people for validation whom the Aligner was not trained on, and write the model card. It says
