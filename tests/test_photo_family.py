@@ -169,7 +169,7 @@ def test_whoever_is_meant_is_where_a_face_is_like_theirs() -> None:
     faces = Found(torch.arange(4).expand(2, 4), codes, torch.ones(2, 4), seen)
     people = Found(torch.arange(2).expand(2, 2), codes[:, [3, 1]], torch.ones(2, 2), seen[..., :2])
     meant = torch.tensor([[0.25, 0.5], [0.9, 0.0]]).expand(2, 2, 2)
-    stands = head._stand(meant, faces, people).detach()
+    stands = head._onward(meant, people, faces).detach()
     for row, token, face in product(range(2), range(2), range(4)):
         alike = [[float(c @ p) for c in codes[row][: 3 + token]] for p in people.codes[row]]
         parts = [sum(math.exp(15 * a) for a in own) + math.exp(15 * 0.45) for own in alike]

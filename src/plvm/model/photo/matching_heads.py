@@ -117,29 +117,21 @@ class NamesForPlaces(nn.Module):
         direct = people.share(to_people, nobody)[..., :-1]
         to_faces = torch.einsum("bti,bni->btn", self.to_face(x), faces.of(keys)) * root
         looked = faces.share(to_faces, nobody)[..., :-1]
-        by_face = self._belong(looked, faces, people)
+        by_face = self._onward(looked, faces, people)
         person_gate, face_gate = self.gates(x).sigmoid().split(1, -1)
         share = person_gate * direct + face_gate * by_face
         known = by_face.sum(-1, keepdim=True)
         strange = looked.sum(-1, keepdim=True) - known
-        stands = self._stand(direct, faces, people)
+        stands = self._onward(direct, people, faces)
         away = direct.sum(-1, keepdim=True) - stands.sum(-1, keepdim=True)
         got = face_gate * (known * self.known + strange * self.stranger)
         got = got + self.place_gate(x).sigmoid() * (stands @ (places @ self.places) + away * self.away)
         return got, self.code_size * (share @ people.codes)
 
-    def _stand(self, meant: Tensor, faces: Found, people: Found) -> Tensor:
-        """How much each token that means people `[B, T, C]` thereby means faces `[B, T, F]`."""
-        alike, null = self.bar(people.codes, faces.codes)
-        weighed = (alike + faces.marks.clamp(min=_NOTHING).log()[:, None])[:, None].expand(-1, meant.shape[1], -1, -1)
-        weighed = weighed.masked_fill(~faces.seen[:, :, None], float("-inf"))
-        null = null[:, None].expand(*weighed.shape[:-1], 1)
-        return torch.einsum("btc,btcf->btf", meant, torch.cat([weighed, null], -1).softmax(-1)[..., :-1])
-
-    def _belong(self, looked: Tensor, faces: Found, people: Found) -> Tensor:
-        """How much each token that looks at faces `[B, T, F]` thereby looks at people `[B, T, C]`."""
-        alike, null = self.bar(faces.codes, people.codes)
-        tokens, count = looked.shape[1:]
-        each = Found(people.at, people.codes, people.marks, people.seen.repeat_interleave(count, 1))
-        belongs = each.share(alike.repeat(1, tokens, 1), null.repeat(1, tokens, 1))[..., :-1]
-        return torch.einsum("btf,btfc->btc", looked, belongs.unflatten(1, (tokens, count)))
+    def _onward(self, meant: Tensor, these: Found, those: Found) -> Tensor:
+        """How much each token that means `these`, M of them, `[B, T, M]` thereby means `those`, N that are like them, `[B, T, N]`."""
+        alike, null = self.bar(these.codes, those.codes)
+        tokens, count = meant.shape[1:]
+        each = Found(those.at, those.codes, those.marks, those.seen.repeat_interleave(count, 1))
+        share = each.share(alike.repeat(1, tokens, 1), null.repeat(1, tokens, 1))[..., :-1]
+        return torch.einsum("btm,btmn->btn", meant, share.unflatten(1, (tokens, count)))

@@ -159,7 +159,7 @@ def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) 
         while _DEEDS.search(text):
             text = described(rng)
         return as_typed(text, rng), _caption(scene)
-    one = _one(scene, rng)
+    one = _asked_about(scene, rng)
     if kind == "beside" and one not in scene.who:
         return None
     asked = thing_wordings_of(kind, held_out) if one in scene.things and kind in ("presence", "where") else ()
@@ -196,7 +196,7 @@ def _name(person: int) -> str:
     return f"{{{person}}}" if person >= 0 else "someone I do not know"
 
 
-def _one(scene: Scene, rng: random.Random) -> int:
+def _asked_about(scene: Scene, rng: random.Random) -> int:
     """Whom or what to ask about, -1 where nobody was introduced; as often one that is there as one that is not."""
     there = rng.random() < 0.5
     every = range(len(scene.concepts))
