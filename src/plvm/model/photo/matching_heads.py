@@ -129,7 +129,7 @@ class NamesForPlaces(nn.Module):
         return got, self.code_size * (share @ people.codes)
 
     def _onward(self, meant: Tensor, these: Found, those: Found) -> Tensor:
-        """How much each token that means M of `these`, `[B, T, M]`, thereby means the N of `those` that are like them `[B, T, N]`."""
+        """How much each token that means M of `these` `[B, T, M]` thereby means the N of `those` like them `[B, T, N]`."""
         alike, null = self.bar(these.codes, those.codes)
         tokens, count = meant.shape[1:]
         each = Found(those.at, those.codes, those.marks, those.seen.repeat_interleave(count, 1))
