@@ -175,7 +175,7 @@ def test_things_are_split_by_the_seed_and_none_is_in_two_parts() -> None:
 
 
 def test_whole_wordings_are_held_out_and_every_question_is_whole() -> None:
-    for kind in ("recognize", "where", "who_position", "who_present", "beside", "count", "known"):
+    for kind in ("presence", "where", "who_at", "who", "beside", "count", "known", "outside"):
         assert wordings(kind, True) and not set(wordings(kind, True)) & set(wordings(kind, False))
         assert all(is_held_out(text) for text in wordings(kind, True))
     rng = np.random.default_rng(3)

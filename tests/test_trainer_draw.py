@@ -16,8 +16,8 @@ pytest.importorskip("accelerate")
 from plvm.data.dataset import Dataset, Sentence
 from plvm.data.manifest import read_rows
 from plvm.prompt.image_first import Prompt
-from plvm.prompt.turns import ANSWER, VERDICT
-from plvm.train.batch import pieces, write_sample
+from plvm.prompt.turns import ANSWER, IGNORED, VERDICT
+from plvm.train.batch import pieces, verdict_alone, write_sample
 from plvm.train.settings import Data
 from plvm.train.tasks import Sample, SingleQuestions
 from plvm_lab.synth.pipeline import synthesize
@@ -108,6 +108,11 @@ def test_every_recognition_answer_has_its_yes_or_no_marked_for_w_and_nothing_els
                 assert marked == expected and tokens.supervise[-1] == ANSWER
                 names = [i - 100_000 for i in tokens.ids if 100_000 <= i < 100_000 + len(s.people)]
                 assert set(names[len(s.people) :]) <= {asked(s)}, "questions and answers speak of the one asked about"
+
+
+def test_of_answers_that_a_family_continues_in_its_own_words_yes_or_no_alone_is_trained() -> None:
+    two_turns = [IGNORED, VERDICT, ANSWER, ANSWER, IGNORED, ANSWER, ANSWER, IGNORED, VERDICT, ANSWER]
+    assert verdict_alone(two_turns) == [0, VERDICT, 0, 0, 0, ANSWER, ANSWER, 0, VERDICT, 0]
 
 
 def test_pieces_and_processes_share_all_groups_and_put_similar_lengths_together(album: Dataset) -> None:

@@ -57,13 +57,15 @@ class Family(ABC):
 
     types: the model types (`model_type` of a config) it is for; axes: how many numbers a token's position has; shares: whether
     its language model takes keys and values that rows of a batch share; keys_judge: whether evidence that somebody is there may
-    come from keys too, beside the model's own answer; `model` is the stock model, frozen.
+    come from keys too, beside the model's own answer; goes_on: after Yes or No it goes on in words of its own, so that of such an
+    answer an Aligner is trained on that word alone; `model` is the stock model, frozen.
     """
 
     types: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[int] = 1
     shares: ClassVar[bool] = True
     keys_judge: ClassVar[bool] = True
+    goes_on: ClassVar[bool] = False
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any) -> None:
         self.model = model

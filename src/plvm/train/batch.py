@@ -9,7 +9,7 @@ import torch
 from plvm.errors import RequestError
 from plvm.model.aligner import Rows
 from plvm.prompt.image_first import Prompt
-from plvm.prompt.turns import Tokens
+from plvm.prompt.turns import ANSWER, IGNORED, VERDICT, Tokens
 from plvm.train.features import Features
 from plvm.train.rows import pad_rows, write_turns
 from plvm.train.step import Packed, vocabulary_from
@@ -45,6 +45,7 @@ def pack(
         images, tokens = torch.stack(own).repeat_interleave(len(groups[0].samples), 0), None
     length = images.shape[1] if images is not None else 0
     written = [write_sample(prompt, s, backbone.vocabulary_size, k, length) for s in samples]
+    supervise = [verdict_alone(t.supervise) if backbone.family.goes_on else t.supervise for t in written]
     references = {p: features.reference(p, augment) for p in dict.fromkeys(p for s in samples for p in s.people)}
     z_ref = torch.stack([torch.stack([references[p] for p in s.people]) for s in samples])
     device = backbone.device
@@ -52,11 +53,21 @@ def pack(
         tokens,
         len(groups[0].samples),
         pad_rows([t.ids for t in written], prompt.end_id).to(device),
-        pad_rows([t.supervise for t in written], 0).to(device),
+        pad_rows(supervise, 0).to(device),
         z_ref.to(device),
         torch.tensor([[anchors(p) for p in s.people] for s in samples], device=device) if anchors else None,
         images,
     )
+
+
+def verdict_alone(supervise: Sequence[int]) -> list[int]:
+    """What is supervised without the rest of those answers that begin with a Yes/No word."""
+    told: list[int] = []
+    rest = False
+    for kind in supervise:
+        rest = kind == VERDICT or (rest and kind == ANSWER)
+        told.append(IGNORED if rest and kind == ANSWER else kind)
+    return told
 
 
 def pieces(

@@ -25,6 +25,7 @@ class Photo(Family):
     types = ("plvm_photo",)
     shares = False  # its matching heads look at keys themselves
     keys_judge = False  # codes are compared by the model alone: keys only choose whom it is asked about
+    goes_on = True  # "Yes, <anna> is on the left."
 
     @classmethod
     def loaded(cls, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, Any] | None:

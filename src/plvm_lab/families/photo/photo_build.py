@@ -169,7 +169,7 @@ class PhotoBuild:
             options={"references": str(self.folder / "chosen")},
         )  # fmt: skip
         synthesize(spec, self.folder / "people", report=lambda done, of: self.report("people", done, of, {}))
-        settings = Settings(Data(attribute=0.0), SHAPE, self.recipe.align)
+        settings = Settings(Data(attribute=0.0, distractors=0.5), SHAPE, self.recipe.align)
         trainer = prepare(
             self.folder / "people", out, settings, model=str(weights / "aligner"), device="cpu", offline=True,
             cache=self.folder / "cache",

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from plvm.model.photo.face_places import COLUMNS, MOST, places_of
 from plvm_lab.families.photo import thing_wordings
 from plvm_lab.families.photo.code_space import Pool
 from plvm_lab.families.photo.thing_pool import ThingPool, View
+from plvm_lab.portraits import everyday
 from plvm_lab.portraits.everyday import (
-    ABILITIES,
     EVERYDAY,
     LEARNED,
     LIMITS,
@@ -28,6 +29,7 @@ from plvm_lab.portraits.everyday import (
     as_typed,
     described,
     greeting,
+    read_wordings,
 )
 from plvm_lab.portraits.outside import draw_outside
 
@@ -37,22 +39,15 @@ _TURNED = re.compile(r"missing|absent|gone|left out")  # to these Yes would mean
 _DEEDS = re.compile(r"doing|happen|takes place")  # what somebody does is not taught
 _FACES = (0.04, 0.26, 0.24, 0.2, 0.12, 0.08, 0.06)  # how many are in a photograph
 _HELD_OUT = 8  # one wording of so many
-_HOW_MANY_KNOWN = (
-    "how many of them do you know", "how many people here do you know", "how many faces do you recognise", "how many do you know",
-    "how many of these people have you met", "how many strangers are there", "how many of them are strangers to you",
-    "are there strangers in it", "is there anyone you do not know", "do you know everybody", "do you know all of them",
-    "do you know them all", "are they all known to you", "does everyone here have a name", "anyone unknown here",
-    "who is a stranger here", "how many people are unknown to you", "whom do you know and how many are there",
-    "how many people are here, and whom do you know", "count the people and name those you know", "how many can you name",
-    "do you recognise all of them", "is there a stranger", "any strangers", "how many of these can you put a name to",
-)  # fmt: skip
 KINDS = {
-    "presence": 0.36, "where": 0.17, "who_at": 0.08, "who": 0.1, "beside": 0.05, "count": 0.04, "known": 0.06, "caption": 0.06,
-    "outside": 0.07, "manners": 0.01,
+    "presence": 0.3, "where": 0.13, "who_at": 0.1, "who": 0.08, "beside": 0.1, "count": 0.03, "known": 0.09, "caption": 0.05,
+    "outside": 0.1, "manners": 0.02,
 }  # fmt: skip
 
 
+ABILITIES = "I can tell you which of your people and things are in a photo, where they are, and how many people there are."
 _LISTS = {"presence": "recognize", "who_at": "who_position", "who": "who_present"}  # what everyday.txt calls a kind
+_OWN = read_wordings(resources.files("plvm_lab.families.photo").joinpath("wordings.txt").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,15 +130,16 @@ def is_held_out(wording: str) -> bool:
 
 
 def wordings(kind: str, held_out: bool) -> tuple[str, ...]:
-    """The wordings of a kind of everyday.txt that are, or are not, held out."""
-    every = [*LEARNED.get(kind, ()), *EVERYDAY.get(kind, ())] if kind != "known" else _HOW_MANY_KNOWN
+    """The wordings of a kind, of everyday.txt and our own, that are, or are not, held out."""
+    name = _LISTS.get(kind, kind)
+    every = [*LEARNED.get(name, ()), *EVERYDAY.get(name, ()), *_OWN.get(kind, ())]
     return tuple(t for t in dict.fromkeys(every) if is_held_out(t) == held_out and not _TURNED.search(t))
 
 
 def thing_wordings_of(kind: str, held_out: bool) -> tuple[str, ...]:
     """The wordings in which things are asked for ("presence", "where") that are, or are not, held out."""
     own = {"presence": thing_wordings.PRESENCE, "where": thing_wordings.WHERE}[kind]
-    general = wordings(_LISTS.get(kind, kind), held_out)
+    general = wordings(kind, held_out)
     return (*(t for t in own if is_held_out(t) == held_out), *(t for t in general if not thing_wordings.OF_PEOPLE.search(t)))
 
 
@@ -153,7 +149,7 @@ def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) 
     if kind in ("presence", "where", "beside") and not concepts or kind == "who_at" and not faces:
         return None
     if kind in ("outside", "manners"):
-        return _aside(rng, kind, concepts)
+        return _aside(rng, kind, concepts, held_out)
     if kind == "caption":
         text = described(rng)
         while _DEEDS.search(text):
@@ -163,7 +159,7 @@ def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) 
     if kind == "beside" and one not in scene.who:
         return None
     asked = thing_wordings_of(kind, held_out) if one in scene.things and kind in ("presence", "where") else ()
-    text = rng.choice(asked or wordings(_LISTS.get(kind, kind), held_out)).replace("{x}", _name(one))
+    text = rng.choice(asked or wordings(kind, held_out)).replace("{x}", _name(one))
     text = text.replace("{k}", rng.choice(thing_wordings.KINDS))
     place = rng.randrange(faces) if faces else 0
     text = text.replace("{p}", scene.places[place] if faces else "")
@@ -186,10 +182,17 @@ def draw_questions(scene: Scene, rng: random.Random, count: int, *, held_out: bo
     return asked
 
 
-def _aside(rng: random.Random, kind: str, people: int) -> tuple[str, str]:
+def _aside(rng: random.Random, kind: str, people: int, held_out: bool) -> tuple[str, str]:
     if kind == "outside":
-        return draw_outside(rng, _name(rng.randrange(people)) if people else None), LIMITS
-    return greeting(rng) if rng.random() < 0.7 else (about_itself(rng), ABILITIES)
+        name = _name(rng.randrange(people)) if people else None
+        if rng.random() < 0.4:
+            return draw_outside(rng, name), LIMITS
+        own = [t for t in wordings(kind, held_out) if name or "{x}" not in t]
+        return as_typed(rng.choice(own).replace("{x}", name or ""), rng), LIMITS
+    if rng.random() < 0.7:
+        text, answer = greeting(rng)
+        return text, answer.replace(everyday.ABILITIES, ABILITIES)
+    return about_itself(rng), ABILITIES
 
 
 def _name(person: int) -> str:
