@@ -12,6 +12,7 @@ from concepts import concept, same
 from plvm.errors import UnknownConceptError
 from plvm.store import ConceptStore
 from plvm.store.reader import portions
+from test_store import path as path
 from test_store import store as store
 
 
