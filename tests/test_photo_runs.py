@@ -105,3 +105,17 @@ def paper_form(photo: Path) -> Path:
     made = build_aligner(replace(own.config, architecture="paper"))
     save_aligner(photo / "paper", made, template, {})
     return photo / "paper"
+
+
+@pytest.mark.slow
+def test_reading_photographs_is_measured_and_no_face_is_found_where_nobody_is(
+    photo: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ["--model", photo / "aligner", "--photos", photos, "--people", 6, 6, 8, "--large", 800, 400, "--rounds", 1]
+    told += ["--work", tmp_path, "--out", tmp_path / "o.json"]
+    monkeypatch.setattr(sys, "argv", ["photo_reading.py", *map(str, told)])
+    runpy.run_path(str(RESEARCH / "benchmarks" / "photo_reading.py"), run_name="__main__")
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert [found["found"][size]["n"] for size in ("100", "28")] == [4, 4] and found["found"]["100"]["found"]["value"] == 1
+    assert all(own["wrong"] == 0 for own in found["found"].values()) and set(found["times"]) >= {"read", "enroll", "caption"}
+    assert "secret" not in json.dumps(found)

@@ -52,6 +52,7 @@ make research/results/everyday_inputs.json "$PYTHON" research/benchmarks/manners
 make research/results/unlike_training.json "$PYTHON" research/runs/unlike_training.py                                                 # 5 minutes
 if [[ -d $PHOTOS && -d $FAMILY ]]; then
   make research/results/face_references.json "$PYTHON" research/benchmarks/face_references.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 2 minutes
+  make research/results/photo_reading.json "$PYTHON" research/benchmarks/photo_reading.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 5 minutes
   people() { plvm eval --suite lfw --photos "$PHOTOS" --model "$FAMILY/aligner" "$@"; }
   make research/results/lfw/plvm/summary.json people --system plvm --out research/results/lfw/plvm                                     # 1 hour
   make research/results/lfw/face-codes/summary.json people --system face-codes --out research/results/lfw/face-codes                   # 20 minutes
