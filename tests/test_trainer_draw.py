@@ -16,10 +16,10 @@ pytest.importorskip("accelerate")
 from plvm.data.dataset import Dataset, Sentence
 from plvm.data.manifest import read_rows
 from plvm.prompt.image_first import Prompt
-from plvm.prompt.turns import ANSWER, IGNORED, VERDICT
-from plvm.train.batch import pieces, verdict_alone, write_sample
+from plvm.prompt.turns import ANSWER, VERDICT
+from plvm.train.batch import pieces, write_sample
 from plvm.train.settings import Data
-from plvm.train.tasks import Sample, SingleQuestions
+from plvm.train.tasks import Sample, SingleQuestions, Turn
 from plvm_lab.synth.pipeline import synthesize
 from trained import PEOPLE
 from trained import album as album
@@ -110,9 +110,13 @@ def test_every_recognition_answer_has_its_yes_or_no_marked_for_w_and_nothing_els
                 assert set(names[len(s.people) :]) <= {asked(s)}, "questions and answers speak of the one asked about"
 
 
-def test_of_answers_that_a_family_continues_in_its_own_words_yes_or_no_alone_is_trained() -> None:
-    two_turns = [IGNORED, VERDICT, ANSWER, ANSWER, IGNORED, ANSWER, ANSWER, IGNORED, VERDICT, ANSWER]
-    assert verdict_alone(two_turns) == [0, VERDICT, 0, 0, 0, ANSWER, ANSWER, 0, VERDICT, 0]
+def test_a_family_that_goes_on_after_yes_and_no_is_trained_on_what_both_have_and_on_no_end(prompt: Prompt) -> None:
+    turns = (Turn("Is <n1> here?", "No.", False), Turn("What does <n0> do?", "<n0> sings."), Turn("Is <n0> here?", "Yes!", True))
+    tokens = write_sample(prompt, Sample(("p", "q"), turns, (0, 0)), 100_000, 4, goes_on=", {name} is")
+    told = [token for token, kind in zip(tokens.ids, tokens.supervise, strict=True) if kind]
+    said = "".join(f"<n{i - 100_000}>" if i >= 100_000 else prompt.tokenizer.decode([i]) for i in told)
+    assert re.sub(r"\s", "", said) == f"No,<n1>is<n0>sings.{prompt.tokenizer.decode([prompt.end_id])}Yes,<n0>is"
+    assert tokens.supervise.count(VERDICT) == 2
 
 
 def test_pieces_and_processes_share_all_groups_and_put_similar_lengths_together(album: Dataset) -> None:

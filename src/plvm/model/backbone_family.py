@@ -56,16 +56,16 @@ class Family(ABC):
     """A family of vision-language models. A family says `types` and `template`, and whatever else it does in its own way.
 
     types: the model types (`model_type` of a config) it is for; axes: how many numbers a token's position has; shares: whether
-    its language model takes keys and values that rows of a batch share; keys_judge: whether evidence that somebody is there may
-    come from keys too, beside the model's own answer; goes_on: after Yes or No it goes on in words of its own, so that of such an
-    answer an Aligner is trained on that word alone; `model` is the stock model, frozen.
+    its language model takes keys and values that rows of a batch share; keys_judge: whether evidence that somebody is there
+    may come from keys too, beside the model's own answer; goes_on: how it goes on after Yes and No alike, before words that a
+    training set does not have; an Aligner is then trained on so much of such an answer; `model` is the stock model, frozen.
     """
 
     types: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[int] = 1
     shares: ClassVar[bool] = True
     keys_judge: ClassVar[bool] = True
-    goes_on: ClassVar[bool] = False
+    goes_on: ClassVar[str] = ""
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any) -> None:
         self.model = model

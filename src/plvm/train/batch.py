@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -13,17 +14,20 @@ from plvm.prompt.turns import ANSWER, IGNORED, VERDICT, Tokens
 from plvm.train.features import Features
 from plvm.train.rows import pad_rows, write_turns
 from plvm.train.step import Packed, vocabulary_from
-from plvm.train.tasks import Group, Sample
+from plvm.train.tasks import Group, Sample, Turn
 
 
-def write_sample(prompt: Prompt, sample: Sample, base: int, k: int, image: int = 0) -> Tokens:
+def write_sample(prompt: Prompt, sample: Sample, base: int, k: int, image: int = 0, goes_on: str = "") -> Tokens:
     """The suffix of one dialogue: its people defined where they join, each question and its answer; with `image` tokens of a
-    picture in it."""
+    picture in it. Yes and No are answered as the family does that `goes_on` after them (`Family.goes_on`)."""
     count = len(sample.people)
     blank = torch.zeros(count, 1)
     vocabulary = vocabulary_from(Rows(blank, blank, torch.zeros(count, k, 1)), base, 1)  # for its ids alone
-    turns = [(t.question, t.answer, t.here is not None) for t in sample.turns]
-    return write_turns(prompt, [f"n{i}" for i in range(count)], sample.joins, turns, vocabulary, image=image)
+    turns = [(t.question, _begun(t, goes_on, prompt), t.here is not None) for t in sample.turns]
+    tokens = write_turns(prompt, [f"n{i}" for i in range(count)], sample.joins, turns, vocabulary, image=image)
+    if goes_on:
+        _without_end(tokens, prompt.end_id)
+    return tokens
 
 
 def pack(
@@ -44,8 +48,8 @@ def pack(
             )
         images, tokens = torch.stack(own).repeat_interleave(len(groups[0].samples), 0), None
     length = images.shape[1] if images is not None else 0
-    written = [write_sample(prompt, s, backbone.vocabulary_size, k, length) for s in samples]
-    supervise = [verdict_alone(t.supervise) if backbone.family.goes_on else t.supervise for t in written]
+    goes_on = backbone.family.goes_on
+    written = [write_sample(prompt, s, backbone.vocabulary_size, k, length, goes_on) for s in samples]
     references = {p: features.reference(p, augment) for p in dict.fromkeys(p for s in samples for p in s.people)}
     z_ref = torch.stack([torch.stack([references[p] for p in s.people]) for s in samples])
     device = backbone.device
@@ -53,21 +57,28 @@ def pack(
         tokens,
         len(groups[0].samples),
         pad_rows([t.ids for t in written], prompt.end_id).to(device),
-        pad_rows(supervise, 0).to(device),
+        pad_rows([t.supervise for t in written], 0).to(device),
         z_ref.to(device),
         torch.tensor([[anchors(p) for p in s.people] for s in samples], device=device) if anchors else None,
         images,
     )
 
 
-def verdict_alone(supervise: Sequence[int]) -> list[int]:
-    """What is supervised without the rest of those answers that begin with a Yes/No word."""
-    told: list[int] = []
-    rest = False
-    for kind in supervise:
-        rest = kind == VERDICT or (rest and kind == ANSWER)
-        told.append(IGNORED if rest and kind == ANSWER else kind)
-    return told
+def _begun(turn: Turn, goes_on: str, prompt: Prompt) -> str:
+    """A turn's answer; where it is Yes or No, as a family begins it that `goes_on` in words of its own."""
+    if turn.here is None or not goes_on:
+        return turn.answer
+    (name,) = set(re.findall(r"<n\d+>", turn.question))
+    return (prompt.template.yes if turn.here else prompt.template.no) + goes_on.replace("{name}", name)
+
+
+def _without_end(tokens: Tokens, end: int) -> None:
+    """Supervise no end of answers that begin with Yes or No: the family goes on."""
+    verdict = False
+    for i, (token, kind) in enumerate(zip(tokens.ids, tokens.supervise, strict=True)):
+        verdict = kind == VERDICT or (verdict and kind == ANSWER)
+        if verdict and token == end:
+            tokens.supervise[i] = IGNORED
 
 
 def pieces(

@@ -25,7 +25,7 @@ class Photo(Family):
     types = ("plvm_photo",)
     shares = False  # its matching heads look at keys themselves
     keys_judge = False  # codes are compared by the model alone: keys only choose whom it is asked about
-    goes_on = True  # "Yes, <anna> is on the left."
+    goes_on = ", {name} is"  # "Yes, <anna> is on the left." "No, <anna> is not in this photo."
 
     @classmethod
     def loaded(cls, folder: Path, dtype: torch.dtype) -> tuple[Any, Any, Any] | None:

@@ -69,7 +69,7 @@ class PhotoRecipe:
     teaching: Teaching = dataclasses.field(default_factory=Teaching)
     resampler_width: int = 96
     picture_size: int = 1024
-    align: Steps = dataclasses.field(default_factory=lambda: Steps(steps=400, w=4.0, lr=1e-4, trackers=""))
+    align: Steps = dataclasses.field(default_factory=lambda: Steps(steps=200, w=4.0, lr=1e-4, trackers=""))
 
 
 @dataclass
