@@ -345,7 +345,7 @@ def load(
     offline: bool = False,
     vllm: Vllm | None = None,
 ) -> Personal:
-    """A personal model: "mini" (shipped in the package), the folder of a trained Aligner, its Hub id, or a preset.
+    """A personal model: "mini" or "photo" (shipped in the package), the folder of a trained Aligner, its Hub id, or a preset.
 
     `device` is where to compute ("cpu", "cuda", "mps"; None: the best that is here), `dtype` the number format ("float32",
     "bfloat16", "float16"; None: what the device computes best), `bits` 4 or 8 to quantise the backbone; `device_map`

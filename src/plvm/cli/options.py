@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Model = Annotated[
     str,
-    Option("--model", metavar="NAME|FOLDER", help='"mini", the folder of a trained Aligner, its Hub id, or a preset.'),
+    Option("--model", metavar="NAME|FOLDER", help='"mini", "photo", the folder of a trained Aligner, its Hub id, or a preset.'),
 ]
 Device = Annotated[
     str | None,

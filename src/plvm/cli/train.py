@@ -38,7 +38,7 @@ def train(
     model: Annotated[
         str,
         Option("--model", "--preset", metavar="NAME|FOLDER",
-               help='Whose frozen parts: "mini", a preset, the folder of an Aligner, or its Hub id.'),
+               help='Whose frozen parts: "mini", "photo", a preset, the folder of an Aligner, or its Hub id.'),
     ] = "mini",
     show: Annotated[bool, Option("--show", help="Write all settings, and do not train.")] = False,
     cache: Annotated[

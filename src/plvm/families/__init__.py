@@ -7,7 +7,8 @@ from pathlib import Path
 from plvm.errors import CheckpointError
 
 FOLDER = Path(__file__).parent
-SHIPPED = ("mini",)
+BUILT_BY = {"mini": "plvm mini build", "photo": "plvm mini build --family photo"}
+SHIPPED = tuple(BUILT_BY)
 
 
 def shipped(name: str | Path) -> Path | None:
@@ -17,7 +18,5 @@ def shipped(name: str | Path) -> Path | None:
         return None
     folder = FOLDER / str(name) / "aligner"
     if not folder.is_dir():
-        raise CheckpointError(
-            f"The weights of the {name} family are not in this package.", f"Run `plvm {name} build`."
-        )
+        raise CheckpointError(f"The weights of the {name} family are not in this package.", f"Run `{BUILT_BY[str(name)]}`.")
     return folder

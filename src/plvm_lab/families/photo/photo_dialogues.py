@@ -161,7 +161,7 @@ def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) 
     asked = thing_wordings_of(kind, held_out) if one in scene.things and kind in ("presence", "where") else ()
     text = rng.choice(asked or wordings(kind, held_out)).replace("{x}", _name(one))
     text = text.replace("{k}", rng.choice(thing_wordings.KINDS))
-    place = rng.randrange(faces) if faces else 0
+    place = _place_asked_about(scene, rng) if faces else 0
     text = text.replace("{p}", scene.places[place] if faces else "")
     text = text if text[-1] in ".?!" else text[0].upper() + text[1:] + "?"
     answer = {
@@ -205,6 +205,12 @@ def _asked_about(scene: Scene, rng: random.Random) -> int:
     every = range(len(scene.concepts))
     own = [one for one in every if bool(_place(scene, one)) == there] or list(every)
     return rng.choice(own) if own else -1
+
+
+def _place_asked_about(scene: Scene, rng: random.Random) -> int:
+    """The number of a place with a face; as often of somebody known as of a stranger."""
+    known = rng.random() < 0.5
+    return rng.choice([place for place, who in enumerate(scene.who) if (who >= 0) == known] or range(len(scene.who)))
 
 
 def _place(scene: Scene, one: int) -> str:
