@@ -31,6 +31,8 @@ from plvm.model.photo.face_places import PLACES, SEEN
 from plvm.model.photo.matching_heads import Found, NamesForPlaces
 from plvm.model.pretrained import load_backbone
 from plvm.personal import Personal
+from plvm.presence.key_reader import Reader
+from plvm.presence.roll import tokens_of
 from plvm.prompt.image_first import Prompt
 from plvm.types import SamplingParams
 from plvm.vision.face_chip import UPRIGHT
@@ -189,6 +191,15 @@ def test_people_and_things_are_nothing_alike_whatever_they_look_like(vlm: Person
     faces = seen.place[0].argmax(-1) < len(PLACES)
     assert faces.sum() == 1 and alike[faces, 0] > 0.99
     assert alike[faces, 1].abs().max() < 1e-5 and alike[~faces, 0].abs().max() < 1e-5
+
+
+def test_keys_are_read_off_faces_and_windows_as_their_codes_are_alike(vlm: Personal) -> None:
+    concepts = [vlm.enroll("anna", drawn(0)), vlm.enroll("tom", drawn(3)), vlm.enroll("rex", pattern(2))]
+    image, keys = with_thing(2, 0), torch.stack([c.tokens.key for c in concepts])
+    codes = vlm.backbone.family.pixels([image]).inputs
+    expected = torch.cat([codes["codes"] @ keys[:, :WIDTH].T, codes["windows"][0] @ keys[:, WIDTH:].T])
+    found = Reader.known(vlm.backbone.family.key_weight()).likeness(tokens_of(vlm.engine, image), keys)
+    assert torch.allclose(found, expected, atol=2e-3) and found[0, 0] > found[0, 1] and found[1:, 2].max() > 0.5
 
 
 def test_a_picture_is_taken_for_what_is_asked_or_for_what_it_shows(vlm: Personal) -> None:

@@ -95,6 +95,10 @@ class Family(ABC):
         """Pixel inputs -> what the vision half says of them: `pooler_output` holds embeddings [P, D] of each picture's tokens."""
         return self.model.get_image_features(**pixels.inputs)
 
+    def key_weight(self) -> Tensor | None:
+        """[D, E] that reads off a picture's token the key of a reference of what it shows; None where that has to be learned."""
+        return None
+
     def kind_of(self, tokens: ConceptTokens) -> str:
         """What kind of concept these are: "person" or "thing"; "" where the family does not tell."""
         return ""

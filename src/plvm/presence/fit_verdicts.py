@@ -1,7 +1,7 @@
 """Fitting a calibration: people with their keys, and pictures of which it is known who is in them.
 
-The reader is fitted on one half of the people, the evidence and its thresholds on the other half, in pictures of theirs alone.
-Of a family whose keys do not judge, evidence is the model's P(Yes) alone.
+The reader is fitted on one half of the people, unless the family has it, the evidence and its thresholds on the other half, in
+pictures of theirs alone. Of a family whose keys do not judge, evidence is the model's P(Yes) alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from plvm.engine.engine import Engine
 from plvm.errors import RequestError
 from plvm.images import Source
 from plvm.presence.calibration import Calibration
-from plvm.presence.key_reader import fit_reader, near
+from plvm.presence.key_reader import Reader, fit_reader, near
 from plvm.presence.roll import Likenesses, candidates, likenesses, tokens_of
 from plvm.presence.verdicts import Sightings, Verdicts, fit_thresholds, fit_weights
 from plvm.types import Concept
@@ -46,7 +46,6 @@ def fit_verdicts(
     engine.check(people)
     tell = report if report is not None else (lambda *_: None)
     readers, judges = halves(people, pictures)
-    keys = {c.name: c.tokens.key.float() for c in people}
     for_reader = [p for p in pictures if p.present and set(p.present) <= readers]
     for_judging = [p for p in pictures if set(p.present) <= judges]
     if min(len(for_reader), sum(bool(p.present) for p in for_judging)) < LEAST:
@@ -54,12 +53,9 @@ def fit_verdicts(
             f"{len(pictures)} pictures of {len(people)} people are too few to calibrate on.",
             f"Each half of the people needs {LEAST} pictures of its own; make a dataset with more identities.",
         )
-    tokens, shown = [], []
-    for i, picture in enumerate(for_reader):
-        tokens.append(tokens_of(engine, picture.open()))
-        shown += [(i, keys[name]) for name in picture.present]
-        tell("pictures read", i + 1, len(for_reader))
-    read = Calibration(Verdicts(), fit_reader(tokens, shown), "")
+    weight = engine.backbone.family.key_weight()
+    reader = Reader.known(weight) if weight is not None else _fitted(engine, for_reader, people, tell)
+    read = Calibration(Verdicts(), reader, "")
     crowd = [c for c in people if c.name in judges]
     rng, seen = random.Random(f"plvm-verdicts/{seed}"), []
     for i, picture in enumerate(for_judging):
@@ -72,6 +68,17 @@ def fit_verdicts(
     there = torch.cat([verdicts.evidence(s.chances, s.likeness)[s.present] for s, _, _ in seen])
     verdicts = fit_thresholds(verdicts, there, *_strangers(verdicts, seen), len(crowd), len(for_judging))
     return Calibration(verdicts, read.reader, "")
+
+
+def _fitted(engine: Engine, pictures: Sequence[Labelled], people: Sequence[Concept], tell: Report) -> Reader:
+    """A reader fitted on pictures of people."""
+    keys = {c.name: c.tokens.key.float() for c in people}
+    tokens, shown = [], []
+    for i, picture in enumerate(pictures):
+        tokens.append(tokens_of(engine, picture.open()))
+        shown += [(i, keys[name]) for name in picture.present]
+        tell("pictures read", i + 1, len(pictures))
+    return fit_reader(tokens, shown)
 
 
 def halves(people: Sequence[Concept], pictures: Sequence[Labelled]) -> tuple[set[str], set[str]]:

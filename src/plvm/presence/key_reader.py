@@ -29,6 +29,12 @@ class Reader:
     mean: Tensor
     scale: Tensor
 
+    @classmethod
+    def known(cls, weight: Tensor) -> Reader:
+        """A reader that need not be fitted: `weight` [D, E] reads keys as they are stored."""
+        width = weight.shape[1]
+        return cls(_kept(weight.cpu()), torch.zeros(width), torch.zeros(width), torch.eye(width))
+
     def likeness(self, tokens_PD: Tensor, keys_NE: Tensor) -> Tensor:
         """float32[P, N] in [-1, 1]: what each token of a picture reads like, beside each key."""
         read = tokens_PD.float().cpu() @ self.weight + self.bias

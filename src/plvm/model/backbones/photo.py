@@ -68,6 +68,9 @@ class Photo(Family):
         found = rows.seen(everything, torch.cat([places, len(PLACES) + columns]))
         return ImageTokens(tuple(ids), found, torch.arange(len(ids))[None], len(ids), glance_of(found.detach()))
 
+    def key_weight(self) -> Tensor:
+        return self.model.decoder.rows.basis.T  # a row has its code in these directions, and a key is a code
+
     def kind_of(self, tokens: ConceptTokens) -> str:
         return self.model.decoder.rows.kind_of(tokens.word)
 
