@@ -59,7 +59,7 @@ def test_a_folder_of_pictures_becomes_a_family_that_answers(
     recipe = PhotoRecipe(
         1, test=1, val=2, strangers=0, things_test=1, things_val=2, views=ThingViews(2, 4, 3), val_views=ThingViews(1, 3, 2),
         settings=SETTINGS, model=replace(PhotoConfig(**shape), parts="../../../parts"),
-        teaching=Teaching(2, prefixes=2, questions=2, warmup=1, save=1), resampler_width=16, picture_size=128,
+        teaching=Teaching(2, prefixes=2, questions=2, warmup=1, save=1), resampler_width=16, picture_size=128, distractors=0.0,
         align=Steps(steps=2, pictures=1, packs=2, validate=2, trackers="", precision="fp32"),
     )  # fmt: skip
     assert (recipe.model.code_width, recipe.model.thing_width, recipe.model.code_size) == (WIDTH, THING_WIDTH, SIZE)

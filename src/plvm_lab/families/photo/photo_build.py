@@ -53,7 +53,8 @@ SHAPE = Shape("anchored", K=2, blocks=2)
 @dataclass(frozen=True)
 class PhotoRecipe:
     """Everything that decides a build but its photographs: who and what is kept for tests and validation, how many pictures of
-    things are made, how the language model is taught, and how long the Aligner is trained."""
+    things are made, how the language model is taught, how long the Aligner is trained, and in what share of its steps with
+    `distractors` in the prompt, which needs five people for training and five for validation."""
 
     seed: int = photo_people.SEED
     test: int = photo_people.TEST
@@ -69,6 +70,7 @@ class PhotoRecipe:
     teaching: Teaching = dataclasses.field(default_factory=Teaching)
     resampler_width: int = 96
     picture_size: int = 1024
+    distractors: float = 0.5
     align: Steps = dataclasses.field(default_factory=lambda: Steps(steps=200, w=4.0, lr=1e-4, trackers=""))
 
 
@@ -169,7 +171,7 @@ class PhotoBuild:
             options={"references": str(self.folder / "chosen")},
         )  # fmt: skip
         synthesize(spec, self.folder / "people", report=lambda done, of: self.report("people", done, of, {}))
-        settings = Settings(Data(attribute=0.0, distractors=0.5), SHAPE, self.recipe.align)
+        settings = Settings(Data(attribute=0.0, distractors=self.recipe.distractors), SHAPE, self.recipe.align)
         trainer = prepare(
             self.folder / "people", out, settings, model=str(weights / "aligner"), device="cpu", offline=True,
             cache=self.folder / "cache",
