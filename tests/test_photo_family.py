@@ -215,7 +215,7 @@ def test_a_picture_is_taken_for_what_is_asked_or_for_what_it_shows(vlm: Personal
 
 
 def test_what_may_be_a_face_is_one_only_if_that_is_said(vlm: Personal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FaceFinder, "find", lambda *_: [Face((10, 20, 70, 80), 60 / 150 * UPRIGHT + 10, 0.9)])
+    monkeypatch.setattr(FaceFinder, "find", lambda *_: [Face((10, 20, 70, 80), 60 / 150 * UPRIGHT + 10, 0.85)])
     assert vlm.kind_of(vlm.enroll("rex", drawn(0))) == "thing"
     assert vlm.kind_of(vlm.enroll("anna", drawn(0), kind="person")) == "person"
     assert vlm.kind_of(vlm.enroll("rex", drawn(0), drawn(1))) == "thing"
