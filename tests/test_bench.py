@@ -85,4 +85,4 @@ def test_commands_and_a_server_are_measured_as_processes() -> None:
 
 def test_a_subject_that_nobody_knows_is_refused() -> None:
     done = CliRunner().invoke(app, ["bench", "score", "--subject", "huge"])
-    assert done.exit_code == 2 and "Name one of: mini, medium" in done.stderr
+    assert done.exit_code == 2 and "Name one of: mini, photo, medium" in done.stderr

@@ -38,6 +38,7 @@ from plvm.types import SamplingParams
 from plvm.vision.face_chip import UPRIGHT
 from plvm.vision.face_code import FaceCode
 from plvm.vision.face_finder import Face, FaceFinder
+from plvm_lab.measure.asking import Bench, bench_chat, bench_generate, bench_score
 from test_vision import written as as_dlib_writes
 
 SHORT = SamplingParams(max_tokens=8)
@@ -229,6 +230,16 @@ def test_where_the_windows_of_a_thing_are_is_read_off_their_places(vlm: Personal
     found = {SEEN[int(place)] for place in seen.place[0].argmax(-1)[code > 0.9]}
     assert found == {"view in the middle", "view on the right"}
     assert "Views: on the left" in vlm.backbone.tokenizer.decode(tokens.ids)
+
+
+def test_the_naive_way_of_the_benchmarks_finds_the_same(vlm: Personal) -> None:
+    bench = Bench(vlm, rounds=1)
+    score = list(bench_score(bench, (1, 3), 1))
+    turns = list(bench_chat(bench, (2, 3)))
+    (written,) = bench_generate(bench, (2,), 3)
+    assert max(row["difference"] for row in (*score, *turns)) < 1e-4
+    assert score[1]["tokens"]["ours"] < score[0]["tokens"]["ours"] == score[0]["tokens"]["naive"]
+    assert written["ratio"] > 0
 
 
 def test_of_many_faces_the_largest_are_told_apart(vlm: Personal) -> None:

@@ -4,10 +4,10 @@
     python research/benchmarks/speed.py score chat  # these parts, again
 
     start      research/results/speed_start.json       mini
-    enroll     research/results/speed_enroll.json      mini and medium
-    score      research/results/speed_score.json       mini and medium; 64, 256 and 576 image tokens on small; 1 to 1,000 people
-    chat       research/results/speed_chat.json        mini and medium, turns 2 to 50
-    generate   research/results/speed_generate.json    mini and medium, 1 to 32 answers at a time
+    enroll     research/results/speed_enroll.json      mini, photo and medium
+    score      research/results/speed_score.json       the same; 64, 256 and 576 image tokens on small; 1 to 1,000 people
+    chat       research/results/speed_chat.json        mini, photo and medium, turns 2 to 50
+    generate   research/results/speed_generate.json    the same, 1 to 32 answers at a time
     serve      research/results/speed_serve.json       mini
 
 medium and small have random weights: LLaVA-shaped, 308 and 57 million parameters in the layers of the language model. The naive
@@ -47,6 +47,7 @@ class Size:
     """How much is measured: the subjects with random weights, and what is swept."""
 
     larger: str = "medium"
+    photographs: tuple[str, ...] = ("photo",)
     smaller: str = "small"
     together: tuple[int, ...] = (1, 64)
     people: tuple[int, ...] = (1, 34, 1000)
@@ -55,7 +56,7 @@ class Size:
     image_tokens: tuple[int, ...] = (64, 256, 576)
 
 
-SHORT = Size("toy", "toy", (1, 2), (1, 3), (2, 3), (1, 2), (16,))
+SHORT = Size("toy", (), "toy", (1, 2), (1, 3), (2, 3), (1, 2), (16,))
 
 
 def part(name: str, device: str, rounds: int, seed: int, size: Size) -> Iterator[Row]:
@@ -74,18 +75,22 @@ def part(name: str, device: str, rounds: int, seed: int, size: Size) -> Iterator
     elif name == "serve":
         yield from on("mini", lambda b: bench_serve(b, os.environ))
     elif name == "enroll":
-        yield from on("mini", lambda b: bench_enroll(b, size.together), times=3 * rounds)
+        for which in ("mini", *size.photographs):
+            yield from on(which, lambda b: bench_enroll(b, size.together), times=3 * rounds if which == "mini" else rounds)
         yield from on(size.larger, lambda b: bench_enroll(b, tuple(min(16, n) for n in size.together)))
     elif name == "score":
         yield from on("mini", lambda b: bench_score(b, size.people, 1))
+        for which in size.photographs:
+            yield from on(which, lambda b: bench_score(b, size.people[:2], 1))
         yield from on(size.larger, lambda b: bench_score(b, tuple(min(100, n) for n in size.people[1:]), 1))
         for tokens in size.image_tokens:
             yield from on(size.smaller, lambda b: bench_score(b, size.people[1:2], 1), tokens)
     elif name == "chat":
-        yield from on("mini", lambda b: bench_chat(b, size.turns))
-        yield from on(size.larger, lambda b: bench_chat(b, size.turns))
+        for which in ("mini", *size.photographs, size.larger):
+            yield from on(which, lambda b: bench_chat(b, size.turns))
     else:
-        yield from on("mini", lambda b: bench_generate(b, size.batches))
+        for which in ("mini", *size.photographs):
+            yield from on(which, lambda b: bench_generate(b, size.batches))
         yield from on(size.larger, lambda b: bench_generate(b, size.batches[::2], 16), times=max(1, rounds - 1))
 
 

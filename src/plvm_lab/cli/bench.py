@@ -37,8 +37,8 @@ class Subjects:
 
     subjects: Annotated[
         list[str] | None,
-        Option("--subject", metavar="NAME", help="mini, or one with random weights: medium (308 M), small (57 M), toy; may be "
-               "repeated.", show_default="mini"),
+        Option("--subject", metavar="NAME", help="mini, photo, or one with random weights: medium (308 M), small (57 M), toy; "
+               "may be repeated.", show_default="mini"),
     ] = None  # fmt: skip
     image_tokens: Annotated[
         list[int] | None,
@@ -47,8 +47,10 @@ class Subjects:
     ] = None  # fmt: skip
 
     def each(self) -> list[tuple[str, int]]:
-        """(name, image tokens) of every subject; those of mini are its own."""
-        return [(n, t) for n in self.subjects or ["mini"] for t in ([0] if n == "mini" else self.image_tokens or [576])]
+        """(name, image tokens) of every subject; those of a shipped one are its own."""
+        from plvm_lab.measure.subjects import SHIPPED
+
+        return [(n, t) for n in self.subjects or ["mini"] for t in ([0] if n in SHIPPED else self.image_tokens or [576])]
 
 
 @dataclass(frozen=True)

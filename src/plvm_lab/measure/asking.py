@@ -23,7 +23,7 @@ from plvm.train.memory import peak_bytes
 from plvm.types import Concept, SamplingParams
 from plvm_lab.measure.ceiling import Ceiling, ceiling, language_bytes, layer_flops
 from plvm_lab.measure.in_turn import in_turn, ratios
-from plvm_lab.measure.naive import Naive
+from plvm_lab.measure.naive import Naive, naive_way
 from plvm_lab.measure.subjects import people, pictures
 
 Row = dict[str, Any]
@@ -44,10 +44,11 @@ class Bench:
         """What the machine can do at most."""
         return ceiling(str(self.vlm.backbone.device), self.vlm.backbone.dtype)
 
-    @property
+    @cached_property
     def image_tokens(self) -> int:
-        """How many tokens a picture has."""
-        return int(self.vlm.backbone.model.config.image_seq_length)
+        """How many tokens a picture has; where that varies, the first that is asked about."""
+        backbone = self.vlm.backbone
+        return len(backbone.image_tokens(backbone.pixels(pictures(1, 480, self.seed)))[0].ids)
 
     def suffix(self, request: Request) -> list[int]:
         """The ids that go through the backbone for a request."""
@@ -65,7 +66,7 @@ def bench_score(bench: Bench, counts: Sequence[int] = (34,), seen: int = 2) -> I
     at before: what goes through the language model's layers. `difference` is that of probabilities, ours and naive."""
     album = pictures(seen, 480, bench.seed)
     everyone = people(bench.vlm, max(counts), bench.seed)
-    naive = Naive(bench.vlm, everyone)
+    naive = naive_way(bench.vlm, everyone)
     for count in counts:
         yield {"concepts": count, "pictures": seen} | _scored(bench, naive, album, everyone[:count])
 
@@ -79,7 +80,7 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
 
     def one_pair() -> None:
         i = next(pairs)
-        prompt = naive.prompt(bench.suffix(requests[i]), [i % count])
+        prompt = naive.prompt(album[i // count], naive.own(bench.suffix(requests[i]), [i % count]))
         differences.append(abs(naive.yes(album[i // count], prompt) - float(ours[i])))
 
     def all_pairs() -> None:
@@ -111,7 +112,7 @@ def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = Tru
     dialogue again. With `joining`, once more at the last turn with somebody who joins there. `difference` is that of logits."""
     vlm, album = bench.vlm, pictures(1, 480, bench.seed)
     two = people(vlm, 2, bench.seed)
-    naive, start = Naive(vlm, two), bench.look(album)[0]
+    naive, start = naive_way(vlm, two), bench.look(album)[0]
     state: ImagePrefix | Session = start
     said: list[tuple[str, str]] = []
     written: list[int] = []  # behind the picture, in the naive way's ids
@@ -120,7 +121,8 @@ def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = Tru
         for joins in (two[:1] if turn == 1 else [], *([two[1:]] if joining and last else [])):
             request = vlm.engine.next_request(start, state, QUESTION, joins, said, longest=1, strict_names=True)
             before = [] if request.state is start else written  # the dialogue begins, or its window has moved on
-            whole = [*before, *_in(naive, request, bench.suffix(request))]
+            numbers = [int(c.name.removeprefix("n")) for c in request.everyone]
+            whole = [*before, *naive.own(bench.suffix(request), numbers)]
             if turn in turns:
                 yield {"turn": turn, "joins": len(joins) if turn > 1 else 0} | _turn(bench, naive, album[0], request, whole)
         if not last:
@@ -128,16 +130,9 @@ def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = Tru
             state, said, written = done.session, [*said, (QUESTION, done.answer.text)], whole
 
 
-def _in(naive: Naive, request: Request, suffix: Sequence[int]) -> list[int]:
-    """The suffix of a turn in the ids of the resized vocabulary, without a picture."""
-    everyone = [int(c.name.removeprefix("n")) for c in request.everyone]
-    whole = naive.prompt(suffix, everyone)
-    return whole[len(whole) - len(suffix) :]
-
-
 def _turn(bench: Bench, naive: Naive, picture: Image.Image, request: Request, written: list[int]) -> Row:
     vlm, backbone = bench.vlm, bench.vlm.backbone
-    prompt = [*naive.prompt((), ()), *written]
+    prompt = naive.prompt(picture, written)
     ours = complete(backbone, vlm.prompt, request, ONE)
     theirs, logits = naive.answer(picture, prompt)
     times = in_turn(
@@ -165,7 +160,7 @@ def bench_generate(bench: Bench, batches: Sequence[int] = (1, 16), words: int = 
     after the first, `forward` the backbone's own pass alone, `overhead` the one over the other; `over_one` is how many times the
     tokens a second of the first batch. `whole` and `naive` read picture and prompt too, the latter one answer at a time."""
     everyone = people(bench.vlm, max(batches), bench.seed)
-    naive, album = Naive(bench.vlm, everyone), pictures(1, 480, bench.seed)
+    naive, album = naive_way(bench.vlm, everyone), pictures(1, 480, bench.seed)
     first = None
     for count in batches:
         row = _generated(bench, naive, album, everyone[:count], words)
@@ -185,7 +180,7 @@ def _generated(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: S
 
     state = bench.look(album)[0]
     requests = [Request(state, q, (c,)) for q, c in zip(asked, some, strict=True)]
-    prompt = naive.prompt(bench.suffix(requests[0]), [0])
+    prompt = naive.prompt(album[0], naive.own(bench.suffix(requests[0]), [0]))
     ways = {
         "long": (lambda: write(state, words + 1), 1),
         "short": (lambda: write(state, 1), 1),

@@ -26,7 +26,7 @@ def bench_enroll(bench: Bench, together: Sequence[int] = (1, 64)) -> Iterator[Ro
         @torch.inference_mode()
         def plainly(few: Sequence[Image.Image] = few) -> None:
             for one in few:
-                z_ref = vlm.encoder.model(pixel_values=vlm.encoder.pixels([one])).last_hidden_state
+                z_ref = vlm.encoder.features(vlm.encoder.pixels([one]))
                 vlm.aligner.tokens_from_features(z_ref[None].to(weight))
 
         ways = {

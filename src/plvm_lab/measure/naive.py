@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from plvm.model.backbone_family import ImageTokens
 from plvm.personal import Personal
 from plvm.types import Concept
 
@@ -22,18 +23,27 @@ class Naive:
         self._base, self._context = vlm.backbone.vocabulary_size, len(concepts[0].tokens.context)
         self.model = copy.deepcopy(vlm.backbone.model)
         self.model.get_decoder().set_attn_implementation("sdpa")
-        self.model.resize_token_embeddings(self._base + self._count * (1 + self._context), mean_resizing=False)
         own = [[getattr(c.tokens, part) for c in concepts] for part in ("word", "head", "context")]
         word, head, context = torch.stack(own[0]), torch.stack(own[1]), torch.cat(own[2])
+        self._resize(torch.cat([word, context]), torch.cat([head, torch.zeros_like(context)]))
+
+    def _resize(self, inputs: Tensor, outputs: Tensor) -> None:
+        """Put rows `[C + K * C, D]` behind those of the vocabulary."""
+        self.model.resize_token_embeddings(self._base + len(inputs), mean_resizing=False)
         with torch.no_grad():
             table, rows = (m.weight[self._base :] for m in (self.model.get_input_embeddings(), self.model.lm_head))
-            table.copy_(torch.cat([word, context]))
-            rows.copy_(torch.cat([head, torch.zeros_like(context)]))
+            table.copy_(inputs)
+            rows.copy_(outputs)
         self.model.generation_config.eos_token_id = None  # an answer has as many tokens as are asked for
 
-    def prompt(self, suffix: Sequence[int], numbers: Sequence[int]) -> list[int]:
-        """A whole prompt in the ids of the resized vocabulary: a picture, then `suffix` as the engine writes it for a request
-        about the concepts with these `numbers`."""
+    def image(self, picture: Image.Image) -> tuple[int, ...]:
+        """The ids that stand for a picture in a prompt."""
+        backbone = self._vlm.backbone
+        return (backbone.image_id,) * backbone.model.config.image_seq_length
+
+    def own(self, suffix: Sequence[int], numbers: Sequence[int]) -> list[int]:
+        """`suffix`, as the engine writes it for a request about the concepts with these `numbers`, in the ids of the resized
+        vocabulary."""
         first = self._base + len(numbers)
 
         def own(i: int) -> int:
@@ -42,10 +52,12 @@ class Naive:
             concept, place = divmod(i - first, self._context)
             return self._base + self._count + numbers[concept] * self._context + place
 
+        return [own(i) for i in suffix]
+
+    def prompt(self, picture: Image.Image, own: Sequence[int]) -> list[int]:
+        """A whole prompt: a picture, then what `own` makes of the rest."""
         before, after = self._vlm.prompt.prefix()
-        backbone = self._vlm.backbone
-        image = [backbone.image_id] * backbone.model.config.image_seq_length
-        return [*before, *image, *after, *map(own, suffix)]
+        return [*before, *self.image(picture), *after, *own]
 
     @torch.inference_mode()
     def answer(self, picture: Image.Image, prompt: Sequence[int], words: int = 1) -> tuple[list[int], Tensor]:
@@ -62,3 +74,42 @@ class Naive:
         """P(Yes) / (P(Yes) + P(No)) as the first word of the answer."""
         _, logits = self.answer(picture, prompt)
         return float(logits[[self._vlm.prompt.yes_id, self._vlm.prompt.no_id]].float().softmax(0)[0])
+
+
+class NaivePhoto(Naive):
+    """The same with a backbone of plvm's own, that transformers has no `generate` for: tokens that vary with the picture, and a
+    greedy loop over its plain pass with a cache of keys and values."""
+
+    def _resize(self, inputs: Tensor, outputs: Tensor) -> None:
+        backbone = self._vlm.backbone
+        self._table = torch.cat([backbone.word_rows, inputs.to(backbone.word_rows)])
+        self._head = torch.cat([backbone.head_rows, outputs.to(backbone.head_rows)])
+
+    def image(self, picture: Image.Image) -> tuple[int, ...]:
+        return self._seen(picture).ids
+
+    @torch.inference_mode()
+    def answer(self, picture: Image.Image, prompt: Sequence[int], words: int = 1) -> tuple[list[int], Tensor]:
+        from transformers import DynamicCache
+
+        ids = torch.tensor([prompt], device=self._vlm.backbone.device)
+        shown = ids == self._vlm.backbone.image_id
+        rows = self._table[ids.masked_fill(shown, 0)].masked_scatter(shown.unsqueeze(-1), self._seen(picture).rows)
+        cache, said, first = DynamicCache(), list[int](), None
+        while len(said) < words:
+            states = self.model.get_decoder()(inputs_embeds=rows, past_key_values=cache, use_cache=True).last_hidden_state
+            logits = states[0, -1] @ self._head.T
+            first = logits if first is None else first
+            said.append(int(logits.argmax()))
+            rows = self._table[said[-1]][None, None]
+        assert first is not None
+        return said, first
+
+    def _seen(self, picture: Image.Image) -> ImageTokens:
+        backbone = self._vlm.backbone
+        return backbone.image_tokens(backbone.pixels([picture]))[0]
+
+
+def naive_way(vlm: Personal, concepts: Sequence[Concept]) -> Naive:
+    """The naive way with a model, whatever its family."""
+    return (Naive if hasattr(vlm.backbone.model, "generate") else NaivePhoto)(vlm, concepts)

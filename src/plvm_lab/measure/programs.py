@@ -17,7 +17,7 @@ from plvm.client import Client, picture_part
 from plvm.families import FOLDER
 from plvm_lab.measure.asking import Bench, Row
 from plvm_lab.measure.in_turn import Ways, in_turn, ratios
-from plvm_lab.measure.naive import Naive
+from plvm_lab.measure.naive import naive_way
 from plvm_lab.measure.subjects import pictures
 
 PLVM = "from plvm.cli.program import run; run()"
@@ -57,9 +57,10 @@ def bench_serve(bench: Bench, environment: Mapping[str, str], clients: Sequence[
     tell."""
     vlm, album = bench.vlm, pictures(1, 480, bench.seed)
     billie = vlm.enroll("billie", *album)
-    naive = Naive(vlm, [billie])
+    naive = naive_way(vlm, [billie])
     request = vlm.engine.requests([(album[0], ASKED, [billie])], strict_names=True, namespace="bench")[0]
-    prompt, words = naive.prompt(bench.suffix(request), [0]), max(1, vlm.ask(album[0], ASKED, [billie]).new_tokens)
+    prompt = naive.prompt(album[0], naive.own(bench.suffix(request), [0]))
+    words = max(1, vlm.ask(album[0], ASKED, [billie]).new_tokens)
     with a_home(environment, bench.seed) as home, home.server() as (address, pid), Client(address) as client:
         content = [picture_part(home.picture), {"type": "text", "text": ASKED}]
         messages = [{"role": "user", "content": content}]

@@ -57,7 +57,8 @@ RANDOM = {  # layers of the language model: 308 M, 57 M parameters, next to none
     "small": _sized("small", 512, 12, 1408, 256, (384, 6), 112, 32_000),
     "toy": _sized("toy", 64, 2, 128, 32, (64, 2), 56, 32_000),
 }
-SUBJECTS = ("mini", *RANDOM)
+SHIPPED = ("mini", "photo")
+SUBJECTS = (*SHIPPED, *RANDOM)
 
 
 def subject(
@@ -65,8 +66,8 @@ def subject(
 ) -> Personal:
     """A subject by name; `image_tokens` is a picture's number of tokens, a square, where its weights are random. Raises
     RequestError for an unknown one, and where the machine cannot hold it."""
-    if name == "mini":
-        return load("mini", device)
+    if name in SHIPPED:
+        return load(name, device)
     if name not in RANDOM:
         raise RequestError(f'There is no subject "{name}".', f"Name one of: {', '.join(SUBJECTS)}.")
     side = round(image_tokens**0.5)
