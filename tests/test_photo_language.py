@@ -32,9 +32,10 @@ from plvm_lab.families.photo.photo_dialogues import (
     draw_questions,
     draw_scene,
     is_held_out,
+    looked_at,
     wordings,
 )
-from plvm_lab.families.photo.photo_language import Teaching, teach, trained, untaught
+from plvm_lab.families.photo.photo_language import Teaching, looking_loss, teach, trained, untaught
 from plvm_lab.families.photo.photo_rows import scores_of
 from plvm_lab.families.photo.thing_pool import ThingPool
 
@@ -120,6 +121,26 @@ def test_a_teaching_that_was_interrupted_goes_on_to_the_bit_and_changes_nothing_
     run(tmp_path / "resumed", until=2)
     whole, resumed = run(tmp_path / "whole", until=9), run(tmp_path / "resumed", until=9)
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_where_head_2_has_to_look_is_the_face_that_is_asked_about() -> None:
+    codes = np.eye(WIDTH, dtype=np.float32)
+    scene, rng = Scene(codes[:3], codes[[2, 5, 0]], (2, -1, 0), *WINDOWS), random.Random(0)
+    seen = {kind: {ask(scene, rng, kind) for _ in range(200)} for kind in KINDS}
+    looked = {kind: {(pair[1], *looked_at(scene, kind, *pair)) for pair in pairs if pair} for kind, pairs in seen.items()}
+    assert looked["who_at"] >= {("That is {2}.", 0), ("That is someone I do not know.", 1), ("That is {0}.", 2)}
+    assert looked["beside"] == {("Next to {2} is someone I do not know.", 1), ("Next to {0} is someone I do not know.", 1)}
+    assert not any(found[1:] for kind in ("where", "presence", "known") for found in looked[kind])
+
+
+def test_the_loss_of_looking_is_the_cross_entropy_where_a_name_is_said(photo: Path) -> None:
+    model = untaught_of(photo)
+    someone, name = model.tokenizer(" someone", add_special_tokens=False)["input_ids"][0], model.vocabulary_size + 1
+    words = torch.tensor([[5, 0, 0, 7], [name, 0, 2, 9], [name, 1, 1, 3], [someone, 1, 2, 4], [name, 2, 0, 1]])
+    looked = torch.full((3, 10, 4), 0.01)
+    looked[0, 9, 2], looked[1, 4, 0] = 0.5, 0.25  # in the second answer the first name is that of the one who was asked about
+    loss = looking_loss(model, looked, words, [[2], [0], []])
+    assert loss.item() == pytest.approx((np.log(2) + np.log(4)) / 2)
 
 
 def test_answers_say_what_the_scene_holds() -> None:

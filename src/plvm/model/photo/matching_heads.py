@@ -112,11 +112,8 @@ class NamesForPlaces(nn.Module):
     def forward(self, x: Tensor, keys: Tensor, faces: Found, people: Found, places: Tensor) -> tuple[Tensor, Tensor]:
         """What each token gets `[B, T, D]`, and the code that it copies `[B, T, W]` (longer, the surer it is); `keys [B, S,
         inner]` are those of all tokens, `places [B, N, P]` are where the faces are."""
-        root, nobody = 1 / math.sqrt(keys.shape[-1]), x.new_zeros(())
-        to_people = torch.einsum("bti,bni->btn", self.to_person(x), people.of(keys)) * root
-        direct = people.share(to_people, nobody)[..., :-1]
-        to_faces = torch.einsum("bti,bni->btn", self.to_face(x), faces.of(keys)) * root
-        looked = faces.share(to_faces, nobody)[..., :-1]
+        direct = _pointed(self.to_person(x), keys, people)
+        looked = self.looked(x, keys, faces)
         by_face = self._onward(looked, faces, people)
         person_gate, face_gate = self.gates(x).sigmoid().split(1, -1)
         share = person_gate * direct + face_gate * by_face
@@ -128,6 +125,10 @@ class NamesForPlaces(nn.Module):
         got = got + self.place_gate(x).sigmoid() * (stands @ (places @ self.places) + away * self.away)
         return got, self.code_size * (share @ people.codes)
 
+    def looked(self, x: Tensor, keys: Tensor, faces: Found) -> Tensor:
+        """How much each token points at each of the faces and windows `[B, T, N]`; arguments as for `forward`."""
+        return _pointed(self.to_face(x), keys, faces)
+
     def _onward(self, meant: Tensor, these: Found, those: Found) -> Tensor:
         """How much each token that means M of `these` `[B, T, M]` thereby means the N of `those` like them `[B, T, N]`."""
         alike, null = self.bar(these.codes, those.codes)
@@ -135,3 +136,10 @@ class NamesForPlaces(nn.Module):
         each = Found(those.at, those.codes, those.marks, those.seen.repeat_interleave(count, 1))
         share = each.share(alike.repeat(1, tokens, 1), null.repeat(1, tokens, 1))[..., :-1]
         return torch.einsum("btm,btmn->btn", meant, share.unflatten(1, (tokens, count)))
+
+
+def _pointed(queries: Tensor, keys: Tensor, these: Found) -> Tensor:
+    """How much tokens with `queries [B, T, inner]` point at these by their `keys [B, S, inner]`, `[B, T, N]`; the rest of 1 is at
+    none of them."""
+    scores = torch.einsum("bti,bni->btn", queries, these.of(keys)) / math.sqrt(keys.shape[-1])
+    return these.share(scores, queries.new_zeros(()))[..., :-1]

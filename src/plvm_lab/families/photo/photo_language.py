@@ -28,7 +28,7 @@ from plvm.runtime import mixed_precision
 from plvm.train.loop import Report, save_atomically, schedule
 from plvm_lab.families.photo.code_space import Pool
 from plvm_lab.families.photo.low_rank import LowRank, graft
-from plvm_lab.families.photo.photo_dialogues import Scene, draw_questions, draw_scene
+from plvm_lab.families.photo.photo_dialogues import Scene, draw_questions, draw_scene, looked_at
 from plvm_lab.families.photo.photo_rows import scores_of
 from plvm_lab.families.photo.thing_pool import ThingPool
 
@@ -42,7 +42,7 @@ _VALIDATION = 10_000_000  # the first number of a validation batch, after all st
 @dataclass(frozen=True)
 class Teaching:
     """How the language model is taught: `prefixes` scenes a step with `questions` each; the first word of an answer counts
-    `first_word` times; every `save` steps there is a checkpoint."""
+    `first_word` times, and `looking` is what it counts where head 2 looks; every `save` steps there is a checkpoint."""
 
     steps: int = 1100
     prefixes: int = 5
@@ -50,6 +50,7 @@ class Teaching:
     rate: float = 1e-3
     warmup: int = 40
     first_word: float = 3.0
+    looking: float = 0.3
     save: int = 50
     seed: int = 0
 
@@ -160,11 +161,37 @@ def _drawn(
 
 def _loss(backbone: Backbone, prompt: Prompt, pools: Pools, teaching: Teaching, number: int) -> Tensor:
     scenes, asked = _drawn(pools, teaching, number)
-    with mixed_precision():
+    with mixed_precision(), _seen_by(backbone.model.decoder.names) as seen:
         scores, words = scores_of(backbone, prompt, scenes, [[q[1:] for q in own] for own in asked])
+        looked = backbone.model.decoder.names.looked(*seen[-1][:3])
     loss = functional.cross_entropy(scores, words[:, 0], reduction="none")
     weight = torch.where(words[:, 2] == 0, teaching.first_word, 1.0)
-    return (loss * weight).sum() / weight.sum()
+    faces = [looked_at(scene, *question) for scene, own in zip(scenes, asked, strict=True) for question in own]
+    return (loss * weight).sum() / weight.sum() + teaching.looking * looking_loss(backbone, looked, words, faces)
+
+
+@contextmanager
+def _seen_by(head: nn.Module) -> Iterator[list[tuple[Any, ...]]]:
+    """The arguments of every call of a head."""
+    calls: list[tuple[Any, ...]] = []
+    handle = head.register_forward_pre_hook(lambda _, arguments: calls.append(arguments))
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+def looking_loss(backbone: Backbone, looked: Tensor, words: Tensor, faces: list[list[int]]) -> Tensor:
+    """How far head 2 is from looking at the right face where somebody who stands at a place is said: the mean cross entropy.
+    `looked [B, T, N]` is how much it looks at each face and window, `faces` are the right ones of each of the B answers."""
+    (someone,) = backbone.tokenizer(" someone", add_special_tokens=False)["input_ids"][:1]
+    said = (words[:, 0] >= backbone.vocabulary_size) | (words[:, 0] == someone)
+    each = [torch.tensor(0.0)]
+    for number, right in enumerate(faces):
+        stands = words[said & (words[:, 1] == number), 3][-len(right) or len(said) :]
+        if len(stands) == len(right):
+            each += [-looked[number, at, face].float().clamp(min=1e-6).log() for at, face in zip(stands, right, strict=True)]
+    return torch.stack(each).sum() / max(1, len(each) - 1)
 
 
 def _optimizer(weights: Mapping[str, nn.Parameter], teaching: Teaching) -> torch.optim.Optimizer:

@@ -26,8 +26,8 @@ _NAMES = [f"p{i}" for i in range(MOST_PEOPLE)]
 def scores_of(
     backbone: Backbone, prompt: Prompt, scenes: Sequence[Scene], turns: Sequence[Sequence[Turn]]
 ) -> tuple[Tensor, Tensor]:
-    """Scores `[N, V + C]` of every word of every answer, and a table int64[N, 3] of those words: the one that is right, whose
-    question it is, and how far into the answer. Every scene has as many turns as the others."""
+    """Scores `[N, V + C]` of every word of every answer, and a table int64[N, 4] of those words: the one that is right, whose
+    question it is, how far into the answer, and where the token stands that says it. A scene has as many turns as the others."""
     people = _people(backbone, scenes)
     starts = [_start(backbone, prompt, scene, people, row) for row, scene in enumerate(scenes)]
     lengths, times = [len(start) for start in starts], len(turns[0])
@@ -45,7 +45,7 @@ def scores_of(
     number, at, word = (torch.tensor(column) for column in zip(*asked, strict=True))
     state = hidden[number, at - 1].unsqueeze(1)
     scores = people.select(rows[number]).logits(state, backbone.head_rows)[:, 0].float()
-    return scores, torch.stack([word, number, at - torch.tensor(begins)[number]], 1)
+    return scores, torch.stack([word, number, at - torch.tensor(begins)[number], at - 1], 1)
 
 
 def _people(backbone: Backbone, scenes: Sequence[Scene]) -> ConceptVocabulary:
