@@ -13,6 +13,8 @@ from plvm.model.photo.face_processor import CodeSpace
 from plvm.vision.face_code import SIDE, FaceCode
 from plvm.vision.thing_code import ThingCode, pooled_whole
 
+FEW = 4  # more pictures at a time leave the processor's caches
+
 
 @dataclass
 class PhotoReferenceConfig:
@@ -44,17 +46,17 @@ class PhotoReference(nn.Module):
 
     def forward(self, pixel_values: Tensor, output_hidden_states: bool = False) -> SimpleNamespace:
         """References `[N, 3, 320, 320]`, as PhotoProcessor makes them -> their codes."""
-        chips = pixel_values[..., :SIDE, :SIDE]
-        faces = self._space("face").codes(_of_both(self.face_code, chips))
-        things = self._space("thing").codes(_of_both(lambda x: pooled_whole(self.thing_code(x)), pixel_values))
-        is_face = (pixel_values[:, 0, -1, -1] < 0)[:, None, None]
-        codes = torch.cat([faces * is_face, things * ~is_face], -1)
+        is_face = pixel_values[:, 0, -1, -1] < 0
+        faces = self._codes("face", self.face_code, pixel_values[is_face, :, :SIDE, :SIDE])
+        things = self._codes("thing", lambda x: pooled_whole(self.thing_code(x)), pixel_values[~is_face])
+        codes = pixel_values.new_zeros(len(pixel_values), 2, self.config.hidden_size)
+        width = self.config.hidden_size - self.config.thing_width
+        codes[is_face, :, :width], codes[~is_face, :, width:] = faces, things
         return SimpleNamespace(last_hidden_state=codes, hidden_states=(codes,) if output_hidden_states else None)
 
-    def _space(self, name: str) -> CodeSpace:
-        return CodeSpace(getattr(self, f"{name}_mean"), getattr(self, f"{name}_directions"))
-
-
-def _of_both(describe: Any, x: Tensor) -> Tensor:
-    """What is described of pictures `x [N, 3, H, W]` and of their mirror images: `[N, 2, X]`."""
-    return describe(torch.stack([x, x.flip(-1)], 1).flatten(0, 1)).unflatten(0, (-1, 2))
+    def _codes(self, name: str, describe: Any, x: Tensor) -> Tensor:
+        """The codes `[N, 2, W]` of pictures `[N, 3, H, W]` and of their mirror images, a few pictures at a time."""
+        space = CodeSpace(getattr(self, f"{name}_mean"), getattr(self, f"{name}_directions"))
+        both = torch.stack([x, x.flip(-1)], 1)
+        found = [space.codes(describe(few.flatten(0, 1)).unflatten(0, (-1, 2))) for few in both.split(FEW) if len(few)]
+        return torch.cat(found) if found else x.new_zeros(0, 2, space.directions.shape[-1])
