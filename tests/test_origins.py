@@ -15,6 +15,7 @@ MAKERS = {  # a tracked picture, or page that holds pictures, or a folder of the
     "docs/images/dialogue.png": "docs/pictures.py",
     "docs/images/favicon.png": "docs/pictures.py",
     "docs/images/method.svg": "docs/pictures.py",
+    "docs/images/growth.svg": "research/benchmarks/growth.py",
     "docs/images/world.png": "docs/pictures.py",
     "docs/images/page.png": "docs/page_pictures.py",
     "docs/images/page-phone.png": "docs/page_pictures.py",
