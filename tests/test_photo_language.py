@@ -123,6 +123,19 @@ def test_a_teaching_that_was_interrupted_goes_on_to_the_bit_and_changes_nothing_
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
+def test_steps_that_teach_looking_alone_change_what_head_2_looks_with_and_no_layer_after_it(photo: Path, tmp_path: Path) -> None:
+    model = untaught_of(photo)
+    before, last = {k: v.clone() for k, v in trained(model).items()}, model.model.config.after_names
+    teaching = Teaching(3, prefixes=2, questions=8, warmup=1, only_looking=(1, 4))
+    teach(model, pools(), teaching, tmp_path, lambda *_: None)
+    changed = {k for k, v in trained(model).items() if not torch.equal(v, before[k])}
+    layers = {int(found[1]) for k in changed if (found := re.search(r"layers\.(\d+)\.", k))}
+    assert {f"heads.names.{part}.weight" for part in ("to_face", "of_face", "of_place")} <= changed
+    assert layers and max(layers) < last
+    assert not any("to_person" in k or "gates" in k for k in changed)
+    assert len(model.model.decoder.layers) == model.model.language.config.num_hidden_layers
+
+
 def test_where_head_2_has_to_look_is_the_face_that_is_asked_about() -> None:
     codes = np.eye(WIDTH, dtype=np.float32)
     scene, rng = Scene(codes[:3], codes[[2, 5, 0]], (2, -1, 0), *WINDOWS), random.Random(0)

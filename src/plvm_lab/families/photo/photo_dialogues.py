@@ -40,9 +40,10 @@ _DEEDS = re.compile(r"doing|happen|takes place")  # what somebody does is not ta
 _FACES = (0.03, 0.14, 0.18, 0.22, 0.21, 0.13, 0.09)  # how many are in a photograph
 _HELD_OUT = 8  # one wording of so many
 KINDS = {
-    "presence": 0.24, "where": 0.12, "who_at": 0.18, "who": 0.06, "beside": 0.11, "count": 0.02, "known": 0.11,
-    "caption": 0.04, "outside": 0.1, "manners": 0.02,
+    "presence": 0.16, "where": 0.08, "who_at": 0.24, "who": 0.07, "beside": 0.14, "count": 0.01, "known": 0.12,
+    "caption": 0.03, "outside": 0.13, "manners": 0.02,
 }  # fmt: skip
+LOOKED = {"who_at": 0.7, "beside": 0.3}  # what head 2 has to look at a certain face for
 
 
 ABILITIES = "I can tell you which of your people and things are in a photo, where they are, and how many people there are."
@@ -172,11 +173,13 @@ def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) 
     return as_typed(text, rng), answer
 
 
-def draw_questions(scene: Scene, rng: random.Random, count: int, *, held_out: bool = False) -> list[tuple[str, str, str]]:
-    """`count` questions about the scene: (kind, question, answer)."""
+def draw_questions(
+    scene: Scene, rng: random.Random, count: int, kinds: Mapping[str, float] = KINDS, *, held_out: bool = False
+) -> list[tuple[str, str, str]]:
+    """`count` questions about the scene, of `kinds` with these shares: (kind, question, answer)."""
     asked: list[tuple[str, str, str]] = []
     while len(asked) < count:
-        kind = rng.choices(tuple(KINDS), tuple(KINDS.values()))[0]
+        kind = rng.choices(tuple(kinds), tuple(kinds.values()))[0]
         if (pair := ask(scene, rng, kind, held_out=held_out)) is not None:
             asked.append((kind, *pair))
     return asked

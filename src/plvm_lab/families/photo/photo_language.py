@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from torch.nn import functional
 
 from plvm.model.backbone import Backbone
 from plvm.model.photo.face_places import SEEN
-from plvm.model.photo.photo_model import PhotoConfig, PhotoModel
+from plvm.model.photo.photo_model import PhotoConfig, PhotoDecoder, PhotoModel
 from plvm.model.photo.photo_processor import PhotoProcessor
 from plvm.prompt.image_first import Prompt
 from plvm.runtime import mixed_precision
 from plvm.train.loop import Report, save_atomically, schedule
 from plvm_lab.families.photo.code_space import Pool
 from plvm_lab.families.photo.low_rank import LowRank, graft
-from plvm_lab.families.photo.photo_dialogues import Scene, draw_questions, draw_scene, looked_at
+from plvm_lab.families.photo.photo_dialogues import KINDS, LOOKED, Scene, draw_questions, draw_scene, looked_at
 from plvm_lab.families.photo.photo_rows import scores_of
 from plvm_lab.families.photo.thing_pool import ThingPool
 
@@ -42,15 +43,18 @@ _VALIDATION = 10_000_000  # the first number of a validation batch, after all st
 @dataclass(frozen=True)
 class Teaching:
     """How the language model is taught: `prefixes` scenes a step with `questions` each; the first word of an answer counts
-    `first_word` times, and `looking` is what it counts where head 2 looks; every `save` steps there is a checkpoint."""
+    `first_word` times, and `looking` is what it counts where head 2 looks. From step `only_looking[0]` up to `[1]` nothing else
+    counts, and the layers after it are left out: half the work, and every question is about it. Every `save` steps there is a
+    checkpoint."""
 
-    steps: int = 1100
+    steps: int = 1140
     prefixes: int = 5
     questions: int = 8
     rate: float = 1e-3
     warmup: int = 40
     first_word: float = 3.0
-    looking: float = 0.3
+    looking: float = 1.0
+    only_looking: tuple[int, int] = (950, 1030)
     save: int = 50
     seed: int = 0
 
@@ -152,22 +156,39 @@ def _told(scene: Scene, kind: str, answer: str) -> str:
 
 
 def _drawn(
-    pools: Pools, teaching: Teaching, number: int, *, held_out: bool = False, **drawing: Any
+    pools: Pools, teaching: Teaching, number: int, *, held_out: bool = False, looking: bool = False, **drawing: Any
 ) -> tuple[list[Scene], list[list[tuple[str, str, str]]]]:
     scenes_rng, rng = np.random.default_rng([teaching.seed, number]), random.Random(f"{teaching.seed}/{number}")
-    scenes = [draw_scene(*pools, scenes_rng, **drawing) for _ in range(teaching.prefixes)]
-    return scenes, [draw_questions(scene, rng, teaching.questions, held_out=held_out) for scene in scenes]
+    drawn = (draw_scene(*pools, scenes_rng, **drawing) for _ in count())
+    scenes = list(islice((scene for scene in drawn if len(scene.who) > 1 or not looking), teaching.prefixes))
+    kinds = LOOKED if looking else KINDS
+    return scenes, [draw_questions(scene, rng, teaching.questions, kinds, held_out=held_out) for scene in scenes]
 
 
 def _loss(backbone: Backbone, prompt: Prompt, pools: Pools, teaching: Teaching, number: int) -> Tensor:
-    scenes, asked = _drawn(pools, teaching, number)
-    with mixed_precision(), _seen_by(backbone.model.decoder.names) as seen:
+    alone, decoder = number in range(*teaching.only_looking), backbone.model.decoder
+    scenes, asked = _drawn(pools, teaching, number, looking=alone)
+    with mixed_precision(), _seen_by(decoder.names) as seen, _without_later_layers(decoder) if alone else nullcontext():
         scores, words = scores_of(backbone, prompt, scenes, [[q[1:] for q in own] for own in asked])
-        looked = backbone.model.decoder.names.looked(*seen[-1][:3])
+        looked = decoder.names.looked(*seen[-1][:3])
+    faces = [looked_at(scene, *question) for scene, own in zip(scenes, asked, strict=True) for question in own]
+    looking = teaching.looking * looking_loss(backbone, looked, words, faces)
+    if alone:
+        return looking
     loss = functional.cross_entropy(scores, words[:, 0], reduction="none")
     weight = torch.where(words[:, 2] == 0, teaching.first_word, 1.0)
-    faces = [looked_at(scene, *question) for scene, own in zip(scenes, asked, strict=True) for question in own]
-    return (loss * weight).sum() / weight.sum() + teaching.looking * looking_loss(backbone, looked, words, faces)
+    return (loss * weight).sum() / weight.sum() + looking
+
+
+@contextmanager
+def _without_later_layers(decoder: PhotoDecoder) -> Iterator[None]:
+    """The layers that follow head 2 left out, but for the one before which it stands."""
+    layers = decoder.language.layers
+    decoder.language.layers = layers[: decoder.after[1] + 1]
+    try:
+        yield
+    finally:
+        decoder.language.layers = layers
 
 
 @contextmanager
@@ -186,7 +207,7 @@ def looking_loss(backbone: Backbone, looked: Tensor, words: Tensor, faces: list[
     `looked [B, T, N]` is how much it looks at each face and window, `faces` are the right ones of each of the B answers."""
     (someone,) = backbone.tokenizer(" someone", add_special_tokens=False)["input_ids"][:1]
     said = (words[:, 0] >= backbone.vocabulary_size) | (words[:, 0] == someone)
-    each = [torch.tensor(0.0)]
+    each = [0.0 * looked.sum()]  # where no answer of a step says a name, nothing is learned
     for number, right in enumerate(faces):
         stands = words[said & (words[:, 1] == number), 3][-len(right) or len(said) :]
         if len(stands) == len(right):
