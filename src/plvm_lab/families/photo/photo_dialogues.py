@@ -19,6 +19,7 @@ import numpy as np
 from plvm.model.photo.face_places import COLUMNS, MOST, places_of
 from plvm_lab.families.photo import thing_wordings
 from plvm_lab.families.photo.code_space import Pool
+from plvm_lab.families.photo.outside_wordings import COMBINED
 from plvm_lab.families.photo.thing_pool import ThingPool, View
 from plvm_lab.portraits import everyday
 from plvm_lab.portraits.everyday import (
@@ -133,7 +134,7 @@ def is_held_out(wording: str) -> bool:
 def wordings(kind: str, held_out: bool) -> tuple[str, ...]:
     """The wordings of a kind, of everyday.txt and our own, that are, or are not, held out."""
     name = _LISTS.get(kind, kind)
-    every = [*LEARNED.get(name, ()), *EVERYDAY.get(name, ()), *_OWN.get(kind, ())]
+    every = [*LEARNED.get(name, ()), *EVERYDAY.get(name, ()), *_OWN.get(kind, ()), *(COMBINED if kind == "outside" else ())]
     return tuple(t for t in dict.fromkeys(every) if is_held_out(t) == held_out and not _TURNED.search(t))
 
 
@@ -197,7 +198,7 @@ def looked_at(scene: Scene, kind: str, question: str, answer: str) -> list[int]:
 def _aside(rng: random.Random, kind: str, people: int, held_out: bool) -> tuple[str, str]:
     if kind == "outside":
         name = _name(rng.randrange(people)) if people else None
-        if rng.random() < 0.4:
+        if rng.random() < 0.25:
             return draw_outside(rng, name), LIMITS
         own = [t for t in wordings(kind, held_out) if name or "{x}" not in t]
         return as_typed(rng.choice(own).replace("{x}", name or ""), rng), LIMITS

@@ -47,7 +47,7 @@ class Teaching:
     counts, and the layers after it are left out: half the work, and every question is about it. Every `save` steps there is a
     checkpoint."""
 
-    steps: int = 1140
+    steps: int = 1130
     prefixes: int = 5
     questions: int = 8
     rate: float = 1e-3
