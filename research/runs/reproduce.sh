@@ -5,8 +5,9 @@
 #   SEEDS=3     trainings of each arm of the ablations
 #   DATA=...    the training data of the ablations, drawn here if they are not there
 #   BUILD=...   a finished build of the mini family (`plvm mini build`: hours); without one its arms are not compared
-#   PHOTOS=...  photographs, PHOTOS/<person>/*.jpg, and FAMILY=... a photo family built from them; without them theirs is left out
-#   THINGS=...  photographs of pets and things, THINGS/<thing>/*.jpg; PAPER=... an Aligner of the form `paper` on that family
+#   PHOTOS=...  photographs, PHOTOS/<person>/*.jpg, and FAMILY=... a photo family (default: the package's); without them theirs is left out
+#   THINGS=...  photographs of pets and things, THINGS/<thing>/*.jpg; PAPER=... an Aligner of the form `paper` on that family,
+#   trained if need be on ALBUM=..., the pictures that a build of the family was trained on
 #   PYTHON=...  the Python to use (default: .venv/bin/python)
 #
 # A script that was stopped goes on where it was, if it says so in its docstring. Times are estimates for one free core of a
@@ -18,7 +19,8 @@ DATA=${DATA:-data/portraits}
 BUILD=${BUILD:-build/mini}
 PHOTOS=${PHOTOS:-build/lfw}
 THINGS=${THINGS:-build/things}
-FAMILY=${FAMILY:-build/photo/weights}
+FAMILY=${FAMILY:-src/plvm/families/photo}
+ALBUM=${ALBUM:-build/photo/people}
 PAPER=${PAPER:-build/photo/paper}
 SEEDS=${SEEDS:-3}
 FORCE=${FORCE:-}
@@ -61,7 +63,7 @@ if [[ -d $PHOTOS && -d $FAMILY ]]; then
   make research/results/lfw/face-codes/summary.json people --system face-codes --out research/results/lfw/face-codes                   # 20 minutes
   make research/results/photo_seeds.json "$PYTHON" research/benchmarks/photo_seeds.py --model "$FAMILY/aligner" --photos "$PHOTOS"     # 3 hours
   make research/results/photo_inputs.json "$PYTHON" research/benchmarks/photo_manners.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 30 minutes
-  [[ -d $PAPER ]] || plvm train "${FAMILY%/weights}/people" --model "$FAMILY/aligner" --out "$PAPER" aligner.architecture=paper aligner.K=2 aligner.blocks=2 data.attribute=0 train.steps=400 train.w=4  # 1 hour
+  [[ -d $PAPER ]] || plvm train "$ALBUM" --model "$FAMILY/aligner" --out "$PAPER" aligner.architecture=paper aligner.K=2 aligner.blocks=2 data.attribute=0 train.steps=400 train.w=4  # 1 hour
   make research/results/table_photo.json "$PYTHON" research/runs/table_photo.py --model "$FAMILY/aligner" --paper "$PAPER" --photos "$PHOTOS"  # 8 hours
 else
   echo "no photographs and their family: face_references.json, lfw/, photo_*.json and table_photo.json are left out" >&2

@@ -71,7 +71,7 @@ class PhotoRecipe:
     resampler_width: int = 96
     picture_size: int = 1024
     distractors: float = 0.5
-    align: Steps = dataclasses.field(default_factory=lambda: Steps(steps=200, w=4.0, lr=1e-4, trackers=""))
+    align: Steps = dataclasses.field(default_factory=lambda: Steps(steps=60, w=4.0, lr=1e-4, warmup=20, trackers=""))
 
 
 @dataclass
