@@ -3,9 +3,9 @@
     python research/benchmarks/photo_seeds.py --model FAMILY/aligner --photos PHOTOS --split val --out build/photo_seeds.json
     python research/benchmarks/photo_seeds.py --model FAMILY/aligner --photos PHOTOS     # research/results/photo_seeds.json
 
-Draw 0 is the suite as it is published; in every other one each person has another reference, other pictures where there are more
-than are asked about, and other rows. Claim: the recognition means of all draws are within 2 points. A run that was stopped goes
-on where it was.
+Draw 0 is the suite as it is published; in every other one each person has another reference, and other pictures where there are
+more than are asked about. Claim: the recognition means of all draws are within 2 points. A run that was stopped goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from plvm import personal
-from plvm_lab.evaluate.face_pictures import ROWS
 from plvm_lab.evaluate.faces_benchmark import SMALL, SPLITS, FacesBenchmark, FacesSize
 from plvm_lab.evaluate.kept_faces import keep_faces
 from plvm_lab.evaluate.result_table import Table
@@ -28,7 +27,7 @@ from plvm_lab.systems.plvm import Plvm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from result import RESULTS, SHARES, Shown, command, progress, write_result
 
-PARTS = ("recognition", "conditions")
+PARTS = ("recognition",)
 
 
 def main() -> None:
@@ -62,27 +61,22 @@ def main() -> None:
 def summarized(found: Mapping[int, Any]) -> dict[str, Any]:
     """The figures of every draw, and how far apart their recognition means are."""
     means = [summary["recognition"]["mean"]["value"] for summary in found.values()]
-    rows = [f"{count} in a row" for count in ROWS]
     return {
         "n": sum(summary["n"] for summary in found.values()),
         "mean": round(sum(means) / len(means), 6),
         "spread": round(max(means) - min(means), 6),
         "recognition": {str(seed): {k: summary["recognition"][k] for k in SHARES} for seed, summary in found.items()},
-        "rows": {str(seed): {row: summary["conditions"][row]["mean"] for row in rows} for seed, summary in found.items()},
     }
 
 
 def shown(figures: Mapping[str, Any]) -> Shown:
     """A row for each draw."""
-    rows = tuple(
-        (seed, *(found[k] for k in SHARES), *figures["rows"][seed].values()) for seed, found in figures["recognition"].items()
-    )
+    rows = tuple((seed, *(found[k] for k in SHARES)) for seed, found in figures["recognition"].items())
     note = (
-        f"Percent, 95 % intervals over identities; people of the split {figures['split']}, the same in all draws. The means of "
-        f"single photographs are {100 * figures['mean']:.1f} on average and {100 * figures['spread']:.1f} points apart."
+        f"Percent, 95 % intervals over identities; single photographs of people of the split {figures['split']}, the same people "
+        f"in all draws. The means are {100 * figures['mean']:.1f} on average and {100 * figures['spread']:.1f} points apart."
     )
-    header = ("draw", *SHARES.values(), *(f"{count} in a row: mean" for count in ROWS))
-    return Shown((Table("Photographs of people in other draws", header, rows, note),))
+    return Shown((Table("Photographs of people in other draws", ("draw", *SHARES.values()), rows, note),))
 
 
 if __name__ == "__main__":

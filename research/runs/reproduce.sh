@@ -56,12 +56,9 @@ if [[ -d $PHOTOS && -d $FAMILY ]]; then
   make research/results/face_references.json "$PYTHON" research/benchmarks/face_references.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 2 minutes
   make research/results/photo_reading.json "$PYTHON" research/benchmarks/photo_reading.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 5 minutes
   people() { plvm eval --suite lfw --photos "$PHOTOS" --model "$FAMILY/aligner" "$@"; }
-  make research/results/photo_val/people/plvm/summary.json people --split val --part recognition --part who --part where --part how_many --part crowd --system plvm --out research/results/photo_val/people/plvm  # 25 minutes
-  make research/results/photo_val/people/face-codes/summary.json people --split val --part recognition --system face-codes --out research/results/photo_val/people/face-codes  # 5 minutes
-  make research/results/photo_val/inputs.json "$PYTHON" research/benchmarks/photo_manners.py --model "$FAMILY/aligner" --photos "$PHOTOS" --half development --split val --out research/results/photo_val/inputs.json  # 6 minutes
   make research/results/lfw/plvm/summary.json people --system plvm --out research/results/lfw/plvm                                     # 1 hour
   make research/results/lfw/face-codes/summary.json people --system face-codes --out research/results/lfw/face-codes                   # 20 minutes
-  make research/results/photo_seeds.json "$PYTHON" research/benchmarks/photo_seeds.py --model "$FAMILY/aligner" --photos "$PHOTOS"     # 3 hours
+  make research/results/photo_seeds.json "$PYTHON" research/benchmarks/photo_seeds.py --model "$FAMILY/aligner" --photos "$PHOTOS"     # 75 minutes
   make research/results/photo_inputs.json "$PYTHON" research/benchmarks/photo_manners.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 30 minutes
   [[ -d $PAPER ]] || plvm train "$ALBUM" --model "$FAMILY/aligner" --out "$PAPER" aligner.architecture=paper aligner.K=2 aligner.blocks=2 data.attribute=0 train.steps=400 train.w=4  # 1 hour
   make research/results/table_photo.json "$PYTHON" research/runs/table_photo.py --model "$FAMILY/aligner" --paper "$PAPER" --photos "$PHOTOS"  # 8 hours
@@ -70,8 +67,6 @@ else
 fi
 if [[ -d $PHOTOS && -d $FAMILY && -d $THINGS ]]; then
   things() { plvm eval --suite things --photos "$THINGS" --people "$PHOTOS" --model "$FAMILY/aligner" "$@"; }
-  make research/results/photo_val/things/plvm/summary.json things --split val --system plvm --out research/results/photo_val/things/plvm            # 10 minutes
-  make research/results/photo_val/things/thing-codes/summary.json things --split val --system thing-codes --out research/results/photo_val/things/thing-codes  # 3 minutes
   make research/results/things/plvm/summary.json things --system plvm --out research/results/things/plvm                               # 20 minutes
   make research/results/things/thing-codes/summary.json things --system thing-codes --out research/results/things/thing-codes          # 5 minutes
 else
