@@ -31,8 +31,10 @@ from plvm.model.photo.face_places import PLACES, SEEN
 from plvm.model.photo.matching_heads import Found, NamesForPlaces
 from plvm.model.pretrained import load_backbone
 from plvm.personal import Personal
+from plvm.presence import roll
+from plvm.presence.calibration import Calibration
 from plvm.presence.key_reader import Reader
-from plvm.presence.roll import tokens_of
+from plvm.presence.verdicts import Verdicts
 from plvm.prompt.image_first import Prompt
 from plvm.types import SamplingParams
 from plvm.vision.face_chip import UPRIGHT
@@ -199,8 +201,40 @@ def test_keys_are_read_off_faces_and_windows_as_their_codes_are_alike(vlm: Perso
     image, keys = with_thing(2, 0), torch.stack([c.tokens.key for c in concepts])
     codes = vlm.backbone.family.pixels([image]).inputs
     expected = torch.cat([codes["codes"] @ keys[:, :WIDTH].T, codes["windows"][0] @ keys[:, WIDTH:].T])
-    found = Reader.known(vlm.backbone.family.key_weight()).likeness(tokens_of(vlm.engine, image), keys)
+    found = Reader.known(vlm.backbone.family.key_weight()).likeness(roll.tokens_of(vlm.engine, image).rows, keys)
     assert torch.allclose(found, expected, atol=2e-3) and found[0, 0] > found[0, 1] and found[1:, 2].max() > 0.5
+
+
+def everybody(vlm: Personal) -> Calibration:
+    """Verdicts that call everybody there who is not beaten at their place."""
+    return Calibration(Verdicts(yes=(-99.0, -99.0), unsure=(-99.0, -99.0)), Reader.known(vlm.backbone.family.key_weight()), "")
+
+
+def test_of_rivals_for_one_face_the_model_says_who_it_is(vlm: Personal, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [vlm.enroll(name, drawn(number)) for name, number in (("anna", 0), ("tom", 1), ("twin", 0))]
+    vlm.calibration = everybody(vlm)
+    asked = []
+
+    def says(preferred: int) -> list[str]:
+        def chosen(_: object, __: object, request: Request, options: list[str]) -> torch.Tensor:
+            asked.append((request.question, {c.name for c in request.concepts}, set(options)))
+            return torch.tensor([float(c is people[preferred]) for c in request.concepts])
+
+        monkeypatch.setattr(roll, "choose", chosen)
+        (found,) = vlm.verdicts([drawn(1, 0)], people)
+        return [p.name for p in found if p.verdict == "yes"]
+
+    assert (says(0), says(2)) == (["anna", "tom"], ["tom", "twin"])
+    assert asked == [("Who is on the right?", {"anna", "twin"}, {"That is <anna>.", "That is <twin>."})] * 2
+
+
+def test_things_in_one_window_are_told_apart_by_evidence_alone(vlm: Personal, monkeypatch: pytest.MonkeyPatch) -> None:
+    things = [vlm.enroll(name, pattern(2)) for name in ("rex", "rover")]
+    vlm.calibration = everybody(vlm)
+    monkeypatch.setattr(roll, "choose", None)
+    (found,) = vlm.verdicts([with_thing(2, 0)], things)
+    likest = max(found, key=lambda p: p.evidence)
+    assert [p.name for p in found if p.verdict == "yes"] == [likest.name]
 
 
 def test_a_picture_is_taken_for_what_is_asked_or_for_what_it_shows(vlm: Personal) -> None:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from plvm.errors import CheckpointError
 from plvm.presence.calibration import Calibration, load_calibration, save_calibration
 from plvm.presence.key_reader import Reader, fit_reader, near
-from plvm.presence.roll import Likenesses, candidates, winners
+from plvm.presence.roll import RIVALS, Likenesses, candidates, contested, winners
 from plvm.presence.verdicts import FALSE_NAMES, RARE, Sightings, Verdicts, fit_thresholds, fit_weights
 
 MISSABLE = torch.linspace(-4, 4, 200)  # of those who are there: so many are low that no threshold is worth a false name less
@@ -84,7 +84,7 @@ def test_the_likest_of_all_tokens_and_all_keys_are_the_candidates() -> None:
             alone = F.cosine_similarity(token @ weight + bias, (key - mean) @ scale, dim=0)
             assert found[p, n].item() == pytest.approx(alone.item(), abs=1e-5)
     best, places = found.max(0)
-    asked = candidates(Likenesses(best, places, 9), 50, 7)
+    asked = candidates(Likenesses(best, places, 3), 50, 7)
     assert set(asked) == set(sorted(range(50), key=lambda n: -max(found[:, n].tolist()))[:7])
     assert candidates(None, 50, 7) == list(range(50))
 
@@ -109,10 +109,17 @@ def test_a_reader_learns_where_people_are_from_who_is_there_alone() -> None:
 
 
 def test_one_place_is_won_by_whoever_has_the_most_evidence_there() -> None:
-    assert winners([1.0, 3.0, 2.0, -1.0], [0, 1, 5, 15], 16) == {1, 3}  # 4 x 4: 0, 1 and 5 are neighbours
-    assert winners([3.0, 2.0, 1.0], [0, 2, 1], 16) == {0, 1}, "a loser keeps nobody away"
-    assert near([3, 4], 16).tolist() == [[True, False], [False, True]], "the end of a row and the start of the next"
-    assert near([3, 4, 4], 15).tolist() == [[True, False, False], [False, True, True], [False, True, True]]
+    assert winners([1.0, 3.0, 2.0, -1.0], [0, 1, 5, 15], 4) == {1, 3}  # 4 x 4: 0, 1 and 5 are neighbours
+    assert winners([3.0, 2.0, 1.0], [0, 2, 1], 4) == {0, 1}, "a loser keeps nobody away"
+    assert winners([3.0, 2.0, 1.0], [7, 7, 8], 0, said={1}) == {1, 2}, "who is said to be there wins, whatever the evidence"
+    assert near([3, 4], 4).tolist() == [[True, False], [False, True]], "the end of a row and the start of the next"
+    assert near([3, 4, 4], 0).tolist() == [[True, False, False], [False, True, True], [False, True, True]]
+
+
+def test_a_place_is_contested_by_those_who_may_be_there_the_likest_first() -> None:
+    assert contested([1.0, 3.0, 2.0, -1.0, 5.0], [7, 7, 7, 7, 8], 0.0) == {7: [1, 2, 0]}
+    assert contested([1.0, -1.0, 2.0], [7, 7, 8], 0.0) == {}, "one alone, and one beside a no, need not be told apart"
+    assert contested([float(i) for i in range(9)], [7] * 9, 0.0) == {7: [8, 7, 6, 5, 4][:RIVALS]}
 
 
 def test_a_saved_calibration_is_the_same_when_loaded_for_its_aligner_and_none_for_another(tmp_path: Path) -> None:

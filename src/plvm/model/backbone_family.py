@@ -42,7 +42,8 @@ class ImageTokens:
 
     ids [T]: what stands for it in a prompt, image tokens written out; rows [P, D]: embeddings of the image tokens among them;
     places int64[A, T]: position of each id on every axis, relative to the first; advance: the next token's position, likewise;
-    glance [F]: features of the whole picture, where the family computed them with the rows.
+    glance [F]: features of the whole picture, where the family computed them with the rows; asks: of as many rows as it has such
+    questions for, the first ones, the question who it shows.
     """
 
     ids: tuple[int, ...]
@@ -50,21 +51,26 @@ class ImageTokens:
     places: Tensor
     advance: int
     glance: Tensor | None = None
+    asks: tuple[str, ...] = ()
 
 
 class Family(ABC):
     """A family of vision-language models. A family says `types` and `template`, and whatever else it does in its own way.
 
     types: the model types (`model_type` of a config) it is for; axes: how many numbers a token's position has; shares: whether
-    its language model takes keys and values that rows of a batch share; keys_judge: whether evidence that somebody is there
-    may come from keys too, beside the model's own answer; goes_on: how it goes on after Yes and No alike, before words that a
-    training set does not have; an Aligner is then trained on so much of such an answer; `model` is the stock model, frozen.
+    its language model takes keys and values that rows of a batch share; grid: whether a picture's tokens, a square number of
+    them, lie in a square; keys_judge: whether evidence that somebody is there may come from keys too, beside the model's own
+    answer; names: how it answers a question of `ImageTokens.asks`; goes_on: how it goes on after Yes and No alike, before words
+    that a training set does not have; an Aligner is then trained on so much of such an answer; `model` is the stock model,
+    frozen.
     """
 
     types: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[int] = 1
     shares: ClassVar[bool] = True
+    grid: ClassVar[bool] = True
     keys_judge: ClassVar[bool] = True
+    names: ClassVar[str] = ""
     goes_on: ClassVar[str] = ""
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any) -> None:

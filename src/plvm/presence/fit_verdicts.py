@@ -75,7 +75,7 @@ def _fitted(engine: Engine, pictures: Sequence[Labelled], people: Sequence[Conce
     keys = {c.name: c.tokens.key.float() for c in people}
     tokens, shown = [], []
     for i, picture in enumerate(pictures):
-        tokens.append(tokens_of(engine, picture.open()))
+        tokens.append(tokens_of(engine, picture.open()).rows.float().cpu())
         shown += [(i, keys[name]) for name in picture.present]
         tell("pictures read", i + 1, len(pictures))
     return fit_reader(tokens, shown)
@@ -122,7 +122,7 @@ def _strangers(
     evidence, weights = [], []
     for s, alike, asked in seen:
         own = verdicts.evidence(s.chances, s.likeness)
-        close = near(alike.places[asked].tolist(), alike.tokens)
+        close = near(alike.places[asked].tolist(), alike.side)
         beaten = (close & s.present[None] & (own[None] > own[:, None])).any(1)
         evidence.append(own.masked_fill(beaten, -1e3)[~s.present])
         weights.append(s.weights[~s.present])

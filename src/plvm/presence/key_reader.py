@@ -42,11 +42,17 @@ class Reader:
         return F.normalize(read, dim=-1) @ F.normalize(known, dim=-1).T
 
 
-def near(places: Sequence[int], tokens: int) -> Tensor:
-    """bool[N, N]: which of N places, each the number of a token among `tokens`, are the same one or neighbours. Where the tokens
-    are no square, only the same one is near."""
-    side, at = isqrt(tokens), torch.tensor(places, dtype=torch.long)
-    if side * side != tokens:
+def side_of(tokens: int) -> int:
+    """The side of the square in which so many tokens lie; 0 where their number is no square."""
+    side = isqrt(tokens)
+    return side if side * side == tokens else 0
+
+
+def near(places: Sequence[int], side: int) -> Tensor:
+    """bool[N, N]: which of N places, each the number of a token in a square of `side`, are the same one or neighbours. With side
+    0 they lie in no square, and only the same one is near."""
+    at = torch.tensor(places, dtype=torch.long)
+    if not side:
         return at[:, None] == at[None]
     rows, columns = at // side, at % side
     return ((rows[:, None] - rows[None]).abs() <= 1) & ((columns[:, None] - columns[None]).abs() <= 1)

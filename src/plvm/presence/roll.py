@@ -1,26 +1,30 @@
 """Calling the roll: everyone who is enrolled, one picture, and a verdict about each.
 
 The likeliest by key are asked about, each alone in its prompt; evidence decides, and one place in a picture can be only one
-person: who has the most evidence there wins it. Where somebody is, the model says itself.
+person: who the model says is there, if it can be asked with the rivals in its prompt, or else who has the most evidence wins it.
+Where somebody is, the model says itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from plvm.engine.engine import Engine
+from plvm.engine.score import choose
 from plvm.images import Source, open_image
+from plvm.model.backbone_family import ImageTokens
 from plvm.presence.calibration import Calibration
-from plvm.presence.key_reader import near
+from plvm.presence.key_reader import near, side_of
 from plvm.presence.verdicts import ASKED, NO, YES
 from plvm.types import Concept, SamplingParams
 
 WHERE = "Where is {name}?"
 ANSWER = 24  # tokens of the longest answer about a place
+RIVALS = 4  # in one prompt: as many as `photo` was taught with
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,20 @@ class Presence:
 
 @dataclass(frozen=True, eq=False)
 class Likenesses:
-    """How alike N concepts are to a picture at best, float32[N], and at which token of its `tokens`, int64[N]."""
+    """How alike N concepts are to a picture at best, float32[N], and at which of its tokens, int64[N], which lie in a square of
+    `side`, 0 where they do not; `asks`: the questions who is there, as `ImageTokens` has them."""
 
     best: Tensor
     places: Tensor
-    tokens: int
+    side: int
+    asks: tuple[str, ...] = ()
 
 
-def tokens_of(engine: Engine, image: Source) -> Tensor:
-    """The picture's tokens [P, D] as the backbone has them. Raises ImageError."""
+def tokens_of(engine: Engine, image: Source) -> ImageTokens:
+    """The picture's tokens as the backbone has them. Raises ImageError."""
     with torch.inference_mode():
         (tokens,) = engine.backbone.image_tokens(engine.backbone.pixels([open_image(image)]))
-    return tokens.rows.float().cpu()
+    return tokens
 
 
 def likenesses(engine: Engine, calibration: Calibration, image: Source, concepts: Sequence[Concept]) -> Likenesses | None:
@@ -56,8 +62,9 @@ def likenesses(engine: Engine, calibration: Calibration, image: Source, concepts
     if calibration.reader is None or not concepts:
         return None
     tokens = tokens_of(engine, image)
-    found = calibration.reader.likeness(tokens, torch.stack([c.tokens.key for c in concepts])).max(0)
-    return Likenesses(found.values, found.indices, len(tokens))
+    found = calibration.reader.likeness(tokens.rows, torch.stack([c.tokens.key for c in concepts])).max(0)
+    side = side_of(len(tokens.rows)) if engine.backbone.family.grid else 0
+    return Likenesses(found.values, found.indices, side, tokens.asks)
 
 
 def candidates(alike: Likenesses | None, count: int, most: int = ASKED) -> list[int]:
@@ -82,7 +89,15 @@ def call_roll(
         known = dict(enumerate(chances))
     likeness = torch.zeros(len(asked)) if alike is None else alike.best[asked]
     evidence = calibration.verdicts.evidence(torch.tensor([known[i] for i in asked]), likeness).tolist()
-    standing = set(range(len(asked))) if alike is None else winners(evidence, alike.places[asked].tolist(), alike.tokens)
+    standing = set(range(len(asked)))
+    if alike is not None:
+        places, least = alike.places[asked].tolist(), calibration.verdicts.thresholds(len(concepts))[1]
+        rivals = [rows for token, rows in contested(evidence, places, least).items() if token < len(alike.asks)]
+        said = {
+            rows[told_apart(engine, image, alike.asks[places[rows[0]]], [concepts[asked[r]] for r in rows], namespace)]
+            for rows in rivals
+        }
+        standing = winners(evidence, places, alike.side, said)
     found = [Presence(c.name, probability=known.get(i)) for i, c in enumerate(concepts)]
     for row, i in enumerate(asked):
         verdict = calibration.verdicts.verdict(evidence[row], len(concepts)) if row in standing else NO
@@ -90,11 +105,27 @@ def call_roll(
     return found
 
 
-def winners(evidence: Sequence[float], places: Sequence[int], tokens: int) -> set[int]:
-    """Who has the most evidence at their place: nobody near them who has more is a winner too."""
-    close = near(places, tokens)
-    won: list[int] = []
+def contested(evidence: Sequence[float], places: Sequence[int], least: float) -> dict[int, list[int]]:
+    """The places at which several have `least` evidence or more, and those who have most of it there, RIVALS at most."""
+    found: dict[int, list[int]] = {}
     for i in sorted(range(len(evidence)), key=lambda i: -evidence[i]):
+        if evidence[i] >= least:
+            found.setdefault(places[i], []).append(i)
+    return {place: rows[:RIVALS] for place, rows in found.items() if len(rows) > 1}
+
+
+def told_apart(engine: Engine, image: Source, question: str, rivals: Sequence[Concept], namespace: str) -> int:
+    """Which of `rivals`, all in the prompt, the model answers with."""
+    (request,) = engine.requests([(image, question, rivals)], strict_names=True, namespace=namespace)
+    answers = [engine.backbone.family.names.replace("{name}", f"<{c.name}>") for c in rivals]
+    return int(choose(engine.backbone, engine.prompt, request, answers).argmax())
+
+
+def winners(evidence: Sequence[float], places: Sequence[int], side: int, said: Collection[int] = ()) -> set[int]:
+    """Who has the most evidence at their place, or is the one who is `said` to be there: nobody near them is a winner too."""
+    close = near(places, side)
+    won: list[int] = []
+    for i in sorted(range(len(evidence)), key=lambda i: (i not in said, -evidence[i])):
         if not any(close[i, j] for j in won):
             won.append(i)
     return set(won)

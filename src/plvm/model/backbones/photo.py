@@ -24,7 +24,9 @@ class Photo(Family):
 
     types = ("plvm_photo",)
     shares = False  # its matching heads look at keys themselves
+    grid = False  # a token is a face or a window
     keys_judge = False  # codes are compared by the model alone: keys only choose whom it is asked about
+    names = "That is {name}."
     goes_on = ", {name} is"  # "Yes, <anna> is on the left." "No, <anna> is not in this photo."
 
     @classmethod
@@ -66,7 +68,8 @@ class Photo(Family):
         rows = self.model.decoder.rows
         everything = torch.cat([rows.of_faces(codes), rows.of_things(windows)])
         found = rows.seen(everything, torch.cat([places, len(PLACES) + columns]))
-        return ImageTokens(tuple(ids), found, torch.arange(len(ids))[None], len(ids), glance_of(found.detach()))
+        asks = tuple(f"Who is {word}?" for word in words)
+        return ImageTokens(tuple(ids), found, torch.arange(len(ids))[None], len(ids), glance_of(found.detach()), asks)
 
     def key_weight(self) -> Tensor:
         return self.model.decoder.rows.basis.T  # a row has its code in these directions, and a key is a code

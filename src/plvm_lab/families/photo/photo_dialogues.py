@@ -40,6 +40,7 @@ _TURNED = re.compile(r"missing|absent|gone|left out")  # to these Yes would mean
 _DEEDS = re.compile(r"doing|happen|takes place")  # what somebody does is not taught
 _FACES = (0.03, 0.14, 0.18, 0.22, 0.21, 0.13, 0.09)  # how many are in a photograph
 _HELD_OUT = 8  # one wording of so many
+_SHORT = 0.25  # of the questions whether somebody is there, those that ask for a short answer
 KINDS = {
     "presence": 0.16, "where": 0.08, "who_at": 0.24, "who": 0.07, "beside": 0.14, "count": 0.01, "known": 0.12,
     "caption": 0.03, "outside": 0.13, "manners": 0.02,
@@ -166,6 +167,8 @@ def ask(scene: Scene, rng: random.Random, kind: str, *, held_out: bool = False) 
     place = _place_asked_about(scene, rng) if faces else 0
     text = text.replace("{p}", scene.places[place] if faces else "")
     text = text if text[-1] in ".?!" else text[0].upper() + text[1:] + "?"
+    if kind == "presence" and rng.random() < _SHORT:
+        text += " " + rng.choice(wordings("short", held_out))
     answer = {
         "presence": lambda: _presence(scene, one), "where": lambda: _where(scene, one),
         "who_at": lambda: f"That is {_name(scene.who[place])}.", "who": lambda: _everybody(scene),
