@@ -221,6 +221,21 @@ def test_whole_wordings_are_held_out_and_every_question_is_whole() -> None:
             assert not re.search(r"\{[a-z-]", question + answer)
 
 
+def test_one_question_in_four_whether_somebody_is_there_asks_for_a_short_answer() -> None:
+    assert "Answer with Yes or No." in wordings("short", False)
+    rng, pair = np.random.default_rng(5), pools()
+    scene = next(scene for scene in (draw_scene(*pair, rng) for _ in range(50)) if len(scene.concepts))
+
+    def short(kind: str, held_out: bool) -> float:
+        ends = tuple(text.lower().rstrip("?.!") for text in wordings("short", held_out))
+        asked = [ask(scene, random.Random(seed), kind, held_out=held_out) for seed in range(400)]
+        texts = [re.sub(r"( thanks!| please\.| i wonder\.| do you know\?|\?)$", "", q[0].lower()) for q in asked if q is not None]
+        return sum(text.rstrip("?.!").endswith(ends) for text in texts) / len(texts)
+
+    assert 0.18 < short("presence", False) < 0.32 and 0.18 < short("presence", True) < 0.32
+    assert short("where", False) < 0.05
+
+
 def test_mixed_people_vary_from_picture_to_picture_as_real_ones_do() -> None:
     rng, real = np.random.default_rng(4), pool(60)
     pairs = [real.draw(rng, 1500, mixed=share, single=0.0) for share in (0.0, 1.0)]
