@@ -40,7 +40,7 @@ from result import RESULTS, Shown, progress, write_result
 INPUTS = Path(__file__).resolve().parents[1] / "photo_inputs" / "inputs.jsonl"
 NAMES = ("billie", "avril")
 HALVES = ("development", "sealed")
-SEED, PICTURES, BATCH = 724, 2, 16
+SEED, PICTURES, BATCH = 725, 2, 16
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def shown(content: Mapping[str, Any]) -> Shown:
     note = (
         f"Percent; {content['pictures']} rows of one to four people of the split {content['split']} for each input, two people "
         "known by name; intervals over inputs. Some wordings turned out to be in the training, which was written apart from the "
-        "list; without them: in no training. The sealed half is asked once."
+        "list; without them: in no training. The sealed half is asked once of all weights that are shipped."
     )
     whole = tuple((told, *(own[key] for own in halves.values())) for key, told in WHOLE.items())
     rows = tuple(

@@ -55,7 +55,7 @@ make research/results/unlike_training.json "$PYTHON" research/runs/unlike_traini
 if [[ -d $PHOTOS && -d $FAMILY ]]; then
   make research/results/face_references.json "$PYTHON" research/benchmarks/face_references.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 2 minutes
   make research/results/photo_reading.json "$PYTHON" research/benchmarks/photo_reading.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 5 minutes
-  people() { plvm eval --suite lfw --photos "$PHOTOS" --model "$FAMILY/aligner" "$@"; }
+  people() { plvm eval --suite lfw --seed 5 --photos "$PHOTOS" --model "$FAMILY/aligner" "$@"; }
   make research/results/lfw/plvm/summary.json people --system plvm --out research/results/lfw/plvm                                     # 1 hour
   make research/results/lfw/face-codes/summary.json people --system face-codes --out research/results/lfw/face-codes                   # 20 minutes
   make research/results/photo_seeds.json "$PYTHON" research/benchmarks/photo_seeds.py --model "$FAMILY/aligner" --photos "$PHOTOS"     # 75 minutes

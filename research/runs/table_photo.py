@@ -40,6 +40,7 @@ from table1 import PUBLISHED
 PAPER = "plvm-paper"
 SYSTEMS = ("plvm", PAPER, "face-codes", "in-context-plain", "llava-prompt-plain", "myvlm", "yollava", "yollava-5")
 PARTS = ("recognition", "conditions")
+DRAWN = 5  # the draw of references, pictures and rows that is published
 QUOTED = {"plvm": "plvm", "llava-prompt-plain": "llava-prompt", "yollava": "yollava"}  # whose published figures stand beside
 NOTES = {
     "plvm": "the Aligner as it is shipped",
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "table_photo.json")
     arguments = parser.parse_args()
 
-    size = SMALL if arguments.small else FacesSize(identities=arguments.identities)
+    size = SMALL if arguments.small else FacesSize(identities=arguments.identities, drawn=DRAWN)
     if arguments.people:
         size = replace(size, **dict(zip(("test", "val", "strangers"), arguments.people, strict=True)))
     vlm = personal.load(arguments.model)

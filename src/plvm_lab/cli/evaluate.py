@@ -51,8 +51,10 @@ class SuiteOptions:
     ] = False
     seed: Annotated[
         int,
-        Option("--seed", metavar="N", help="0 is the published benchmark; others draw a fresh one, of lfw with the same people.",
-               min=0),
+        Option(
+            "--seed", metavar="N", min=0,
+            help="0 is the published benchmark, of lfw 5; others draw a fresh one, of lfw with the same people.",
+        ),  # fmt: skip
     ] = 0
     small: Annotated[bool, Option("--small", help="A few items of every part, to see that all works.")] = False
     photos: Annotated[
