@@ -4,8 +4,8 @@
     python research/benchmarks/photo_seeds.py --model FAMILY/aligner --photos PHOTOS     # research/results/photo_seeds.json
 
 In every draw each person has another reference, and other pictures where there are more than are asked about; draw 5 is the one
-in which all parts of the suite are asked. Claim: the recognition means of all draws are within 2 points. A run that was stopped goes
-on where it was.
+in which all parts of the suite are asked. Claim: the recognition means of all draws are within 2 points. A run that was stopped
+goes on where it was.
 """
 
 from __future__ import annotations
