@@ -228,6 +228,14 @@ def test_of_rivals_for_one_face_the_model_says_who_it_is(vlm: Personal, monkeypa
     assert asked == [("Who is on the right?", {"anna", "twin"}, {"That is <anna>.", "That is <twin>."})] * 2
 
 
+def test_faces_beside_each_other_are_two_places_however_many_tokens_a_photograph_has(vlm: Personal) -> None:
+    people, row = [vlm.enroll("anna", drawn(0)), vlm.enroll("tom", drawn(1))], drawn(0, 1, 2, 3, 4, 5)
+    alike = roll.likenesses(vlm.engine, everybody(vlm), row, people)
+    assert alike is not None and alike.places.tolist() == [0, 1]
+    assert len(roll.tokens_of(vlm.engine, row).rows) == 16, "a square number, of tokens that lie in no square"
+    assert roll.winners([1.0, 2.0], alike.places.tolist(), alike.side) == {0, 1}
+
+
 def test_things_in_one_window_are_told_apart_by_evidence_alone(vlm: Personal, monkeypatch: pytest.MonkeyPatch) -> None:
     things = [vlm.enroll(name, pattern(2)) for name in ("rex", "rover")]
     vlm.calibration = everybody(vlm)

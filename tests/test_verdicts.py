@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from plvm.errors import CheckpointError
 from plvm.presence.calibration import Calibration, load_calibration, save_calibration
-from plvm.presence.key_reader import Reader, fit_reader, near
+from plvm.presence.key_reader import Reader, fit_reader, near, side_of
 from plvm.presence.roll import RIVALS, Likenesses, candidates, contested, winners
 from plvm.presence.verdicts import FALSE_NAMES, RARE, Sightings, Verdicts, fit_thresholds, fit_weights
 
@@ -112,6 +112,7 @@ def test_one_place_is_won_by_whoever_has_the_most_evidence_there() -> None:
     assert winners([1.0, 3.0, 2.0, -1.0], [0, 1, 5, 15], 4) == {1, 3}  # 4 x 4: 0, 1 and 5 are neighbours
     assert winners([3.0, 2.0, 1.0], [0, 2, 1], 4) == {0, 1}, "a loser keeps nobody away"
     assert winners([3.0, 2.0, 1.0], [7, 7, 8], 0, said={1}) == {1, 2}, "who is said to be there wins, whatever the evidence"
+    assert [side_of(tokens) for tokens in (16, 15, 1)] == [4, 0, 1]
     assert near([3, 4], 4).tolist() == [[True, False], [False, True]], "the end of a row and the start of the next"
     assert near([3, 4, 4], 0).tolist() == [[True, False, False], [False, True, True], [False, True, True]]
 
