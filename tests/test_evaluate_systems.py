@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,20 @@ def test_another_aligner_has_another_fingerprint(vlm: Personal, tmp_path: Path) 
     other = an_aligner(vlm.backbone, "paper")
     second = Personal(vlm.backbone, vlm.encoder, other, vlm.prompt, fingerprint(other, vlm.prompt.template))
     assert Plvm(vlm).fingerprint == Plvm(vlm).fingerprint != Plvm(second).fingerprint
+
+
+def test_a_change_anywhere_in_backbone_encoder_or_verdicts_gives_another_fingerprint(vlm: Personal) -> None:
+    seen = {Plvm(vlm).fingerprint, Plvm(vlm).fingerprint}
+    for part in (vlm.backbone.model, vlm.encoder.model):
+        weight = [p for p in part.parameters() if p.ndim == 2][1]  # neither the first, nor words or heads
+        before = weight.detach().clone()
+        weight.data.mul_(1.01)
+        seen.add(Plvm(vlm).fingerprint)
+        weight.data.copy_(before)
+    judged = Personal(vlm.backbone, vlm.encoder, vlm.aligner, vlm.prompt, vlm.fingerprint)
+    judged.calibration = replace(vlm.calibration, verdicts=replace(vlm.calibration.verdicts, offset=0.5))
+    seen.add(Plvm(judged).fingerprint)
+    assert len(seen) == 4
 
 
 def test_a_description_is_cut_at_a_comma_within_its_tokens(vlm: Personal) -> None:

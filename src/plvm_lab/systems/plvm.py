@@ -21,6 +21,7 @@ from plvm.engine.request import Request, Session
 from plvm.engine.score import choose, yes_of
 from plvm.personal import Personal
 from plvm.presence.verdicts import YES
+from plvm.train.features import fingerprint_of
 from plvm.types import Concept, SamplingParams
 from plvm_lab.evaluate.system import Ask, Complete, System, Turn
 
@@ -48,12 +49,11 @@ class Plvm(System, Complete):
 
     @cached_property
     def fingerprint(self) -> str:
-        """The Aligner's fingerprint with a digest of what surrounds it."""
-        backbone = self.vlm.backbone
-        digest = hashlib.sha256()
-        for rows in (backbone.word_rows, backbone.head_rows, next(self.vlm.encoder.model.parameters())):
-            digest.update(rows.detach().float().cpu().numpy().tobytes())
-        return f"{self.vlm.fingerprint}-{digest.hexdigest()[:12]}-{self.params.max_tokens}"
+        """The Aligner's fingerprint with a digest of what surrounds it: backbone, encoder, verdicts."""
+        vlm = self.vlm
+        parts = [fingerprint_of(part.model, part.image_processor) for part in (vlm.backbone, vlm.encoder)]
+        digest = hashlib.sha256("-".join([*parts, repr(vlm.calibration.verdicts)]).encode())
+        return f"{vlm.fingerprint}-{digest.hexdigest()[:12]}-{self.params.max_tokens}"
 
     @property
     def facts(self) -> dict[str, Any]:
