@@ -53,8 +53,7 @@ class Likenesses:
 def tokens_of(engine: Engine, image: Source) -> ImageTokens:
     """The picture's tokens as the backbone has them. Raises ImageError."""
     with torch.inference_mode():
-        (tokens,) = engine.backbone.image_tokens(engine.backbone.pixels([open_image(image)]))
-    return tokens
+        return engine.backbone.image_tokens(engine.backbone.pixels([open_image(image)]))[0]
 
 
 def likenesses(engine: Engine, calibration: Calibration, image: Source, concepts: Sequence[Concept]) -> Likenesses | None:
@@ -82,9 +81,9 @@ def call_roll(
     engine.check(concepts)
     alike = likenesses(engine, calibration, image, concepts)
     asked = candidates(alike, len(concepts))
+    some = [concepts[i] for i in asked]
     if chances is None:
-        some = engine.recognize([image], [concepts[i] for i in asked], None, namespace=namespace)[0]
-        known = dict(zip(asked, some, strict=True))
+        known = dict(zip(asked, engine.recognize([image], some, None, namespace=namespace)[0], strict=True))
     else:
         known = dict(enumerate(chances))
     likeness = torch.zeros(len(asked)) if alike is None else alike.best[asked]
@@ -92,11 +91,8 @@ def call_roll(
     standing = set(range(len(asked)))
     if alike is not None:
         places, least = alike.places[asked].tolist(), calibration.verdicts.thresholds(len(concepts))[1]
-        rivals = [rows for token, rows in contested(evidence, places, least).items() if token < len(alike.asks)]
-        said = {
-            rows[told_apart(engine, image, alike.asks[places[rows[0]]], [concepts[asked[r]] for r in rows], namespace)]
-            for rows in rivals
-        }
+        rivals = {place: rows for place, rows in contested(evidence, places, least).items() if place < len(alike.asks)}
+        said = {rows[named(engine, image, alike.asks[p], [some[r] for r in rows], namespace)] for p, rows in rivals.items()}
         standing = winners(evidence, places, alike.side, said)
     found = [Presence(c.name, probability=known.get(i)) for i, c in enumerate(concepts)]
     for row, i in enumerate(asked):
@@ -114,8 +110,8 @@ def contested(evidence: Sequence[float], places: Sequence[int], least: float) ->
     return {place: rows[:RIVALS] for place, rows in found.items() if len(rows) > 1}
 
 
-def told_apart(engine: Engine, image: Source, question: str, rivals: Sequence[Concept], namespace: str) -> int:
-    """Which of `rivals`, all in the prompt, the model answers with."""
+def named(engine: Engine, image: Source, question: str, rivals: Sequence[Concept], namespace: str) -> int:
+    """The number of the one among `rivals`, all of whom are in the prompt, whom the model likeliest answers `question` with."""
     (request,) = engine.requests([(image, question, rivals)], strict_names=True, namespace=namespace)
     answers = [engine.backbone.family.names.replace("{name}", f"<{c.name}>") for c in rivals]
     return int(choose(engine.backbone, engine.prompt, request, answers).argmax())
