@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
@@ -100,7 +100,7 @@ def _people(
     named earlier may be there, too; where nobody is named now and nobody comes with the request, everybody may."""
     must: list[str] = []
 
-    def choice(people: dict[str, str]) -> list[str] | None:
+    def choice(people: Mapping[str, str]) -> list[str] | None:
         def named(text: str) -> list[str]:
             return [name for name in names_in(marked(text, people)) if name in people]
 

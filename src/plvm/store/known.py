@@ -30,18 +30,33 @@ class Roster:
     rows: int
 
     @cached_property
+    def displays(self) -> dict[str, str]:
+        """Name -> display name, "" where there is none, sorted by name."""
+        return {name: display for name, (_, display) in self.people.items()}
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Name -> row's number."""
+        return {name: number for name, (number, _) in self.people.items()}
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Row's number -> name."""
+        return {number: name for name, (number, _) in self.people.items()}
+
+    @cached_property
     def _forms(self) -> list[tuple[str, str]]:
         """(name, what a search looks in)."""
         return [(name, f"{key(name)}\n{key(display)}") for name, (_, display) in self.people.items()]
 
     @cached_property
-    def _names(self) -> list[str]:
+    def _sorted(self) -> list[str]:
         return list(self.people)
 
     def matching(self, search: str) -> list[str]:
         """The names of those whose name or display name contains `search`, whatever its case; all for ""."""
         wanted = key(search)
-        return self._names if not wanted else [name for name, forms in self._forms if wanted in forms]
+        return self._sorted if not wanted else [name for name, forms in self._forms if wanted in forms]
 
 
 def behind(names: list[str], after: str | None) -> list[str]:
@@ -51,12 +66,13 @@ def behind(names: list[str], after: str | None) -> list[str]:
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of one Aligner in one edition of a namespace: row numbers int64[N] and keys float32[N, E]; `seals` are those of
-    the tokens that each is of, by row number."""
+    """The keys of one Aligner in one edition of a namespace: row numbers int64[N], keys float32[N, E] and their lengths
+    float32[N]; `seals` are those of the tokens that each is of, by row number."""
 
     edition: str | None
     numbers: np.ndarray
     rows: np.ndarray
+    lengths: np.ndarray
     seals: dict[int, bytes | None]
 
 

@@ -25,8 +25,7 @@ def nearest(
     if postgresql.compares(connection, len(key)):
         return postgresql.nearest(connection, namespace, aligner, key, count)
     found, wanted = keys_of(connection, namespace, aligner, len(key)), np.asarray(key, np.float32)
-    lengths = np.linalg.norm(found.rows, axis=1) * np.linalg.norm(wanted)
-    likeness = found.rows @ wanted / np.maximum(lengths, 1e-12)
+    likeness = found.rows @ wanted / np.maximum(found.lengths * np.linalg.norm(wanted), 1e-12)
     best = np.lexsort((found.numbers, -likeness))[:count]
     return [(int(found.numbers[i]), float(likeness[i])) for i in best]
 
@@ -45,7 +44,7 @@ def _read(connection: Connection, edition: str | None, place: tuple[str, str], w
     own = (concepts.c.namespace == place[0]) & (concepts.c.aligner == place[1])
     there = {row[0]: row[1] for row in connection.execute(select(concepts.c.id, concepts.c.tokens_seal).where(own))}
     if held is None or held.rows.shape[1] != width:
-        held = Keys(None, np.zeros(0, np.int64), np.zeros((0, width), np.float32), {})
+        held = Keys(None, np.zeros(0, np.int64), np.zeros((0, width), np.float32), np.zeros(0, np.float32), {})
     stay = np.array([held.seals[number] == there.get(number, b"") for number in held.numbers.tolist()], bool)
     numbers, rows = held.numbers[stay], held.rows[stay]
     missing = sorted(set(there) - set(numbers.tolist()))
@@ -55,7 +54,8 @@ def _read(connection: Connection, edition: str | None, place: tuple[str, str], w
     more = np.frombuffer(b"".join(new[number] for number in fitting), "<f4").reshape(-1, width)
     numbers = np.concatenate([numbers, np.array(fitting, np.int64)])
     rows = np.concatenate([rows, more])
-    return Keys(edition, numbers, rows, {number: there[number] for number in numbers.tolist()})
+    lengths = np.linalg.norm(rows, axis=1)
+    return Keys(edition, numbers, rows, lengths, {number: there[number] for number in numbers.tolist()})
 
 
 def _keys_in(connection: Connection, numbers: Sequence[int], own: Any, *, whole: bool) -> dict[int, bytes]:

@@ -7,7 +7,7 @@ taken as bytes and numbers whatever a damaged row calls them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -64,13 +64,13 @@ class Reader:
             held = self._known.rosters[self.namespace] = Roster(edition, people, len(rows))
         return held
 
-    def people(self) -> dict[str, str]:
+    def people(self) -> Mapping[str, str]:
         """Name -> display name, "" where there is none, sorted by name."""
-        return {name: display for name, (_, display) in self.roster().people.items()}
+        return self.roster().displays
 
-    def ids(self) -> dict[str, int]:
+    def ids(self) -> Mapping[str, int]:
         """Name -> its row's number."""
-        return {name: number for name, (number, _) in self.roster().people.items()}
+        return self.roster().numbers
 
     def missing(self) -> int:
         """How many concepts there should be more than there are: their rows are damaged beyond being found."""
@@ -139,7 +139,7 @@ class Reader:
         return entry, record
 
     def _name_of(self, number: int) -> str:
-        return next((name for name, (own, _) in self.roster().people.items() if own == number), "")
+        return self.roster().names.get(number, "")
 
     def _read(self, numbers: Sequence[int] | None, *, indexed: bool = True) -> dict[int, Record]:
         """The rows with these numbers, None: all, with their pictures, by number; {} where damage in the file is in the way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace as with_fields
 from datetime import UTC, datetime
@@ -121,7 +121,7 @@ class ConceptStore:
         Aligner made it that is not the one with the fingerprint `aligner`; StoreError if it is damaged."""
         return self.chosen(lambda _: [name], aligner=aligner)[0]
 
-    def chosen(self, choice: Callable[[dict[str, str]], Iterable[str] | None], *, aligner: str | None = None) -> Concepts:
+    def chosen(self, choice: Callable[[Mapping[str, str]], Iterable[str] | None], *, aligner: str | None = None) -> Concepts:
         """Those who are called by the names that `choice` gives, in its order, each once; `choice` is given `people`. None: all,
         as `list` has them. All is read at one moment. Raises as `get` and `list` do."""
         with self._database.transaction(write=False) as connection:
@@ -140,7 +140,7 @@ class ConceptStore:
     def people(self) -> dict[str, str]:
         """{name: display name, or "" where that is the name} of all concepts, sorted by name."""
         with self._database.transaction(write=False) as connection:
-            return self._reader(connection).people()
+            return dict(self._reader(connection).people())
 
     def entries(self) -> Sequence[Entry]:
         """What is known of all concepts but their tokens, sorted by name; damaged ones are marked. It needs no torch."""
@@ -164,7 +164,7 @@ class ConceptStore:
             roster = reader.roster()
             names = roster.matching(search)
             rest = behind(names, after)
-            entries, fewer = reader.entries([roster.people[name][0] for name in rest[:count]]), reader.missing()
+            entries, fewer = reader.entries([reader.ids()[name] for name in rest[:count]]), reader.missing()
         self._tell(Found([], [entry for entry in entries if entry.damage], fewer))
         return Page(entries, len(names), len(rest) > count)
 
@@ -174,7 +174,7 @@ class ConceptStore:
         from plvm.store.nearest import nearest
 
         with self._database.transaction(write=False) as connection:
-            names = {number: name for name, (number, _) in self._reader(connection).roster().people.items()}
+            names = self._reader(connection).roster().names
             found = nearest(connection, self.namespace, aligner, key.tolist(), count)
         return [(names[number], likeness) for number, likeness in found if number in names]
 

@@ -63,7 +63,7 @@ def _write(connection: Connection, new: NewRow) -> None:
         )
     row: Row = {**new.texts, "pictures": len(new.pictures), "tokens": b""}
     try:  # the seals cover the row's number, which is not known before
-        made = connection.execute(insert(concepts).values(row))
+        made = connection.execute(insert(concepts), row)
     except IntegrityError:  # another program came between; plvm's own writers wait in line
         raise duplicate([shown_names(cipher, namespace, new.texts["name"], "")[0]]) from None
     row |= {"id": (made.inserted_primary_key or (None,))[0], "tokens": new.tokens}
@@ -71,16 +71,16 @@ def _write(connection: Connection, new: NewRow) -> None:
     connection.execute(update(concepts).where(concepts.c.id == row["id"]).values(values))
     for position, picture in enumerate(new.pictures):
         own = {"concept_id": row["id"], "position": position, "picture": picture}
-        connection.execute(insert(references).values(own | {"seal": seal(picture_values(own))}))
+        connection.execute(insert(references), own | {"seal": seal(picture_values(own))})
     write_key(connection, namespace, row["id"], key)
-    connection.execute(insert(uses).values(concept_id=row["id"], day=new.day or retention.today().isoformat()))
+    connection.execute(insert(uses), {"concept_id": row["id"], "day": new.day or retention.today().isoformat()})
 
 
 def write_key(connection: Connection, namespace: str, number: int, key: bytes) -> None:
     """Keep the key of the concept in row `number`, for retrieval; b"" is none."""
     if key:
         hidden = known_of(connection).cipher.hide(key, f"{namespace}\nkey")
-        connection.execute(insert(keys).values(concept_id=number, key=hidden))
+        connection.execute(insert(keys), {"concept_id": number, "key": hidden})
         if compares(connection, len(key) // 4):
             keep_vector(connection, number, key)
 

@@ -13,6 +13,9 @@ export function h(tag, given = {}, ...inside) {
   return made;
 }
 
+// Let go of a picture's address, once an image that is just loading it has it.
+export const letGo = (address) => setTimeout(() => URL.revokeObjectURL(address), 1000);
+
 // Tell those who listen rather than look.
 export function announce(text) {
   $("live").textContent = "";

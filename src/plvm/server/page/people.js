@@ -1,7 +1,7 @@
 // Who is known: the row of faces, and what is done with them.
 
 import { call, json, release, withPictures } from "./api.js";
-import { $, announce, complain, droppable, h, tell } from "./dom.js";
+import { $, announce, complain, droppable, h, letGo, tell } from "./dom.js";
 import { dropHue, hueOf, known, renameHue } from "./names.js";
 
 const SHOWN = 200; // faces in the row
@@ -49,7 +49,8 @@ export function face(person, { size = 160, number = 0, kind = "face", alt = "" }
       faces.set(place, call(path).then((found) => found.blob()).then((blob) => URL.createObjectURL(blob)));
     }
     try {
-      image.src = await faces.get(place);
+      const address = await faces.get(place);
+      if (faces.has(place)) image.src = address; // or they were forgotten meanwhile
     } catch {
       faces.delete(place); // somebody whose picture is damaged has a ring and no face
     }
@@ -61,7 +62,7 @@ export function face(person, { size = 160, number = 0, kind = "face", alt = "" }
 function dropFaces(word) {
   for (const [place, address] of faces) {
     if (!place.startsWith(`${word}/`)) continue;
-    address.then(URL.revokeObjectURL, () => {});
+    address.then(letGo, () => {});
     faces.delete(place);
   }
 }
@@ -116,7 +117,7 @@ function takeShots(files) {
 function drawShots() {
   $("add-shots").replaceChildren(...shots.map((shot, number) => {
     const away = () => {
-      URL.revokeObjectURL(shot.address);
+      letGo(shot.address);
       shots = shots.filter((one) => one !== shot);
       drawShots();
       $("add-files").focus();
@@ -127,7 +128,7 @@ function drawShots() {
 }
 
 function clearShots() {
-  shots.forEach((shot) => URL.revokeObjectURL(shot.address));
+  shots.forEach((shot) => letGo(shot.address));
   shots = [];
   drawShots();
 }
