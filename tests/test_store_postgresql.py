@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,32 @@ def test_a_busy_store_is_an_error_and_a_reader_does_not_wait(full: str, monkeypa
             with pytest.raises(StoreError, match="busy"):
                 second.add(concept("kim", 5))
         second.add(concept("kim", 5))
+
+
+@pytest.mark.slow
+def test_the_servers_own_housekeeping_does_not_keep_what_is_forgotten(
+    full: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 5.0)
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'autovacuum: ANALYZE public.plvm_concepts%%'"
+    with ConceptStore.open(full) as store:
+        store.add_all([concept(f"p{number}", number) for number in range(300)])
+        server.run_sql("ALTER SYSTEM SET autovacuum_naptime = '1s'", "SELECT pg_reload_conf()")
+        try:
+            server.run_sql(  # a look at the table takes it a minute
+                "ALTER TABLE plvm_concepts SET (autovacuum_analyze_threshold = 1, autovacuum_analyze_scale_factor = 0, "
+                "autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_threshold = 1000000, "
+                "autovacuum_vacuum_insert_threshold = -1)",
+                "UPDATE plvm_concepts SET notes = repeat('x', 1500) WHERE name LIKE 'p%%'",
+            )
+            until = time.monotonic() + 60
+            while server.run_sql(busy) == [(0,)]:
+                assert time.monotonic() < until, "or this test shows nothing"
+                time.sleep(0.05)
+            store.forget("billie")
+        finally:
+            server.run_sql("ALTER SYSTEM RESET autovacuum_naptime", "SELECT pg_reload_conf()")
+        assert "billie" not in store.names()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from PIL import Image
 from plvm.errors import CheckpointError
 from plvm.vision.face_chip import UPRIGHT, face_chip, fitted
 from plvm.vision.face_code import FaceCode, weights_of
-from plvm.vision.face_finder import Face, FaceFinder, suppress
+from plvm.vision.face_finder import Face, FaceFinder, max_pooled, suppress
 from plvm.vision.photo_reader import PhotoReader
 from plvm.vision.thing_code import ThingCode, pooled, windows
 
@@ -107,6 +107,29 @@ def test_a_finder_that_takes_all_for_faces_stays_about_the_picture() -> None:
 
 def test_a_picture_smaller_than_any_face_has_none() -> None:
     assert FaceFinder().find(Image.new("RGB", (8, 8))) == []
+
+
+@pytest.mark.parametrize("side", [2, 3])
+@pytest.mark.parametrize("size", [(2, 2), (3, 8), (6, 5), (9, 13)])
+def test_the_largest_of_slices_are_what_torch_pools(side: int, size: tuple[int, int]) -> None:
+    x = torch.randn(2, 5, *size)
+    before = x.clone()
+    assert torch.equal(max_pooled(x, side), torch.nn.functional.max_pool2d(x, side, stride=2, ceil_mode=True))
+    assert torch.equal(x, before), "what came in is left as it was"
+
+
+def test_norms_folded_into_filters_compute_the_same() -> None:
+    torch.manual_seed(4)
+    net, picture = ThingCode(), 255 * torch.rand(1, 3, 64, 96)
+    for norm in (part for part in net.modules() if isinstance(part, torch.nn.BatchNorm2d)):
+        norm.running_mean.normal_(0, 0.1)
+        norm.running_var.uniform_(0.5, 2)
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.normal_(0, 0.1)
+    plain = net(picture)
+    assert plain.std() > 0.1
+    assert torch.allclose(net.folded()(picture), plain, rtol=1e-3, atol=1e-4)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in net.modules())
 
 
 def test_windows_are_pooled_as_cutting_the_map_would() -> None:

@@ -93,15 +93,26 @@ def rewrite_tables(engine: Engine, seconds: float) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         until = time.monotonic() + seconds
         horizon = connection.exec_driver_sql("SELECT CAST(pg_snapshot_xmax(pg_current_snapshot()) AS xid)").scalar_one()
-        while connection.execute(_READING, {"horizon": str(horizon)}).scalar_one():
-            if time.monotonic() > until:
-                raise StoreError("another program is reading it.", "Close that program, then try again.")
-            time.sleep(0.05)
         connection.exec_driver_sql(f"SET lock_timeout = {int(seconds * 1000)}")
         try:
+            _end_housekeeping(connection, names)
+            _await_readers(connection, str(horizon), until)
             connection.exec_driver_sql(f"VACUUM (FULL) {names}")
         finally:
             connection.exec_driver_sql("RESET lock_timeout")
+
+
+def _end_housekeeping(connection: Connection, names: str) -> None:
+    """The server's own housekeeping, which may look at large tables for minutes, gives way to whoever wants to lock them."""
+    connection.exec_driver_sql(f"DO $$ BEGIN LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE; END $$")
+
+
+def _await_readers(connection: Connection, horizon: str, until: float) -> None:
+    """Wait until nobody sees what was there before the transaction `horizon`. Raises StoreError after the time `until`."""
+    while connection.execute(_READING, {"horizon": horizon}).scalar_one():
+        if time.monotonic() > until:
+            raise StoreError("another program is reading it.", "Close that program, then try again.")
+        time.sleep(0.05)
 
 
 def explain(error: BaseException | None, label: str, seconds: float) -> StoreError:

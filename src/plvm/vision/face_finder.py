@@ -64,7 +64,7 @@ class FaceFinder(nn.Module):
         """The faces of an RGB picture, from left to right."""
         scale = min(1.0, self.longest / max(image.size))
         seen = image if scale == 1 else image.resize([max(1, round(s * scale)) for s in image.size], Image.Resampling.BOX)
-        x = torch.from_numpy(np.array(seen, dtype=np.float32)).permute(2, 0, 1).sub_(127.5).div_(128)
+        x = torch.from_numpy(np.array(seen, dtype=np.float32)).permute(2, 0, 1).contiguous().sub_(127.5).div_(128)
         boxes, points, sure = self._third(x, self._second(x, self._first(x)))
         order = boxes[:, 0].add(boxes[:, 2]).argsort().tolist()
         whole = boxes.div(scale).tolist()
@@ -144,7 +144,22 @@ def _convolved(net: nn.ModuleDict, x: Tensor, pools: tuple[int, ...]) -> Tensor:
     for i, side in enumerate(pools, 1):
         x = net[f"prelu{i}"](net[f"conv{i}"](x))
         if side:
-            x = functional.max_pool2d(x, side, stride=2, ceil_mode=True)
+            x = max_pooled(x, side)
+    return x
+
+
+def max_pooled(x: Tensor, side: int) -> Tensor:
+    """What max_pool2d(x, side, stride=2, ceil_mode=True) gives of `x [N, C, H, W]`: slices are compared, which on a CPU is many
+    times as fast."""
+    for axis in (2, 3):
+        parts = [x.narrow(axis, first, x.shape[axis] - first) for first in range(min(side, x.shape[axis]))]
+        parts = [part[:, :, ::2] if axis == 2 else part[..., ::2] for part in parts]
+        count = -(-max(x.shape[axis] - side, 0) // 2) + 1
+        x = parts[0].narrow(axis, 0, count).clone(memory_format=torch.contiguous_format)
+        for part in parts[1:]:
+            shared = min(count, part.shape[axis])  # a window may reach beyond the edge
+            own = x.narrow(axis, 0, shared)
+            torch.maximum(own, part.narrow(axis, 0, shared), out=own)
     return x
 
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 WIDTH = 1280
 SHORT = 320  # pixels of the picture's shorter side, as it is looked at
@@ -17,6 +18,10 @@ PARTS = (1, 2)  # the whole, and halves
 _CLASSES = 1000
 _STRIDE = 32  # pixels between two places of the map
 _POWER = 3.0  # of the mean over a window: between the average and the maximum
+_FOLDED = (
+    ("_conv_stem", "_bn0"), ("_conv_head", "_bn1"),
+    ("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"),
+)  # fmt: skip  # filters and the norm behind them
 _STAGES = (  # blocks, side of the filter, stride of the first, widening, width
     (1, 3, 1, 1, 16), (3, 3, 2, 6, 24), (3, 5, 2, 6, 48), (4, 3, 2, 6, 88), (4, 5, 1, 6, 120), (5, 5, 2, 6, 208),
     (1, 3, 1, 6, 352),
@@ -40,6 +45,15 @@ class ThingCode(nn.Module):
         self._conv_head, self._bn1 = nn.Conv2d(before, WIDTH, 1, bias=False), _norm(WIDTH)
         self._fc = nn.Linear(WIDTH, _CLASSES)
         self.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def folded(self) -> ThingCode:
+        """Itself, each norm folded into the filters before it: what it computes is the same to rounding, and quicker."""
+        for part in (self, *self._blocks):
+            for convolution, norm in _FOLDED:
+                if isinstance(getattr(part, norm, None), nn.BatchNorm2d) and hasattr(part, convolution):
+                    setattr(part, convolution, fuse_conv_bn_eval(getattr(part, convolution), getattr(part, norm)))
+                    setattr(part, norm, nn.Identity())
+        return self
 
     def directions(self, width: int) -> Tensor:
         """The `width` directions `[1280, width]` in which the classes of its training differ most, as far as a code shows them:
@@ -138,4 +152,6 @@ def _convolved(layer: nn.Conv2d, x: Tensor) -> Tensor:
     for size, side, stride in zip(x.shape[:1:-1], layer.kernel_size[::-1], layer.stride[::-1]):
         whole = max((-(-size // stride) - 1) * stride + side - size, 0)
         pads += [whole // 2, whole - whole // 2]
+    if pads[::2] == pads[1::2]:  # without a copy
+        return functional.conv2d(x, layer.weight, layer.bias, layer.stride, (pads[2], pads[0]), groups=layer.groups)
     return layer(functional.pad(x, pads))

@@ -98,7 +98,7 @@ def load_thing_code(folder: Path) -> ThingCode:
     """The descriptor of things. Raises CheckpointError where the folder lacks it."""
     net = ThingCode()
     net.load_state_dict(load_file(_there(folder / THINGS)))
-    return net
+    return net.folded()
 
 
 def load_language(folder: Path) -> tuple[Any, Any]:
