@@ -13,7 +13,7 @@ from PIL import Image
 from plvm.errors import CheckpointError
 from plvm.vision.face_chip import UPRIGHT, face_chip, fitted
 from plvm.vision.face_code import FaceCode, weights_of
-from plvm.vision.face_finder import Face, FaceFinder, max_pooled, suppress
+from plvm.vision.face_finder import Face, FaceFinder, suppress
 from plvm.vision.photo_reader import PhotoReader
 from plvm.vision.thing_code import ThingCode, pooled, windows
 
@@ -107,15 +107,6 @@ def test_a_finder_that_takes_all_for_faces_stays_about_the_picture() -> None:
 
 def test_a_picture_smaller_than_any_face_has_none() -> None:
     assert FaceFinder().find(Image.new("RGB", (8, 8))) == []
-
-
-@pytest.mark.parametrize("side", [2, 3])
-@pytest.mark.parametrize("size", [(2, 2), (3, 8), (6, 5), (9, 13)])
-def test_the_largest_of_slices_are_what_torch_pools(side: int, size: tuple[int, int]) -> None:
-    x = torch.randn(2, 5, *size)
-    before = x.clone()
-    assert torch.equal(max_pooled(x, side), torch.nn.functional.max_pool2d(x, side, stride=2, ceil_mode=True))
-    assert torch.equal(x, before), "what came in is left as it was"
 
 
 def test_norms_folded_into_filters_compute_the_same() -> None:

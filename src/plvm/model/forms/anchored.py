@@ -21,7 +21,7 @@ class AnchoredAligner(Aligner):
 
     word_supervision = True
     word_rows: Tensor
-    directions: Tensor
+    lengths: Tensor
     _given = False  # whether the backbone says how a code is read
 
     def __init__(self, config: AlignerConfig) -> None:
@@ -38,7 +38,7 @@ class AnchoredAligner(Aligner):
         self.free_scale = nn.Parameter(torch.tensor(c.row_rms))
         self.tag = nn.Parameter(torch.tensor(0.5))
         self.register_buffer("word_rows", torch.zeros(1, c.width), persistent=False)
-        self.register_buffer("directions", torch.zeros(1, c.width), persistent=False)
+        self.register_buffer("lengths", torch.ones(1), persistent=False)
 
     @property
     def reads_references(self) -> bool:
@@ -73,7 +73,7 @@ class AnchoredAligner(Aligner):
 
     def use_words(self, word_rows: Tensor) -> None:
         self.word_rows = word_rows.detach().float()
-        self.directions = F.normalize(self.word_rows, dim=-1)
+        self.lengths = self.word_rows.norm(dim=-1).clamp(min=1e-12)
 
     def word_logits(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """patches [N, L, E] -> logits [N, K - free, V] over the backbone's words, and the resampler's output [N, K, W], or
@@ -81,7 +81,7 @@ class AnchoredAligner(Aligner):
         h = self.resampler(patches)
         anchored = h[:, : self.config.context_tokens - self.config.free_tokens]
         pointer = F.normalize(self.point(anchored), dim=-1)
-        return self.sharpness * pointer @ self.directions.to(h).T, h
+        return self.sharpness * pointer @ self.word_rows.to(h).T / self.lengths.to(h), h
 
     def rows(self, z: Tensor, logits: Tensor, h: Tensor) -> Rows:
         """What the code is made of ([N, E], or [N, W] without a global token) and `word_logits` -> rows."""

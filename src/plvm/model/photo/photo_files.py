@@ -15,10 +15,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from safetensors.torch import save
@@ -37,6 +38,7 @@ CONFIG, PROCESSOR, THINGS, HEADS, NAMES, SPACE = (
     "config.json", "preprocessor_config.json", "things_config.json", "heads.safetensors", "names.safetensors",
     "space.safetensors",
 )  # fmt: skip
+_SHARED: WeakValueDictionary[Any, Any] = WeakValueDictionary()  # frozen parts that are in use
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,5 +141,14 @@ def load_photo_encoder(folder: Path, dtype: torch.dtype) -> tuple[PhotoReference
 
 def load_processor(parts: Path, spaces: Spaces, settings: PhotoSettings) -> PhotoProcessor:
     """The frozen parts at work. Raises CheckpointError where one is missing."""
-    faces = FaceProcessor(load_finder(parts), load_face_code(parts), spaces.face, settings.faces)
-    return PhotoProcessor(faces, ThingProcessor(load_thing_code(parts), spaces.thing, settings.things))
+    finder, face_code, thing_code = load_finder(parts), _shared(parts, load_face_code), _shared(parts, load_thing_code)
+    faces = FaceProcessor(finder, face_code, spaces.face, settings.faces)
+    return PhotoProcessor(faces, ThingProcessor(thing_code, spaces.thing, settings.things))
+
+
+def _shared(parts: Path, load: Callable[[Path], Any]) -> Any:
+    """What `load` gives, once for all processors that are in use."""
+    net = _SHARED.get((parts, load))
+    if net is None:
+        net = _SHARED[parts, load] = load(parts)
+    return net
