@@ -115,9 +115,8 @@ def save_parts(
 ) -> None:
     """Write frozen parts as they are loaded."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(finder.state_dict(), folder / FINDER)
-    save_file(face_code.state_dict(), folder / DESCRIPTOR)
-    save_file({k: v.contiguous() for k, v in thing_code.state_dict().items()}, folder / THINGS)
+    for net, name in ((finder, FINDER), (face_code, DESCRIPTOR), (thing_code, THINGS)):
+        save_file({k: v.contiguous() for k, v in net.state_dict().items()}, folder / name)
     tokenizer.save_pretrained(folder / LANGUAGE)
     language.save_pretrained(folder / LANGUAGE)
 
