@@ -29,7 +29,7 @@ test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: $(READY)  ## run the slow tests
-	$(BIN)/python -m pytest -m slow || [ $$? -eq 5 ]  # 5: there are none
+	$(BIN)/python -m pytest -m slow -n auto --dist loadfile || [ $$? -eq 5 ]  # 5: there are none
 
 lint: $(READY)  ## check the style
 	$(BIN)/ruff check .

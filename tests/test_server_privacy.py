@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,7 @@ from plvm.errors import RequestError
 from plvm.personal import Personal
 from plvm.server.audit import AuditLog
 from plvm.server.keys import KeyFile
+from plvm.store import ConceptStore
 from serving import a_service, asked, running, uri
 from toys import picture
 
@@ -63,6 +65,28 @@ def test_an_audit_log_that_cannot_be_written_stops_the_start(tmp_path: Path) -> 
     for place in (tmp_path, tmp_path / "file" / "audit.jsonl"):
         with pytest.raises(RequestError, match="cannot be written"):
             AuditLog(place)
+
+
+def test_who_is_used_is_noted_once_a_day_and_again_after_a_change(
+    vlm: Personal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(ConceptStore, "used", lambda store, names: noted.append((store.namespace, list(names))))
+    monkeypatch.setattr("plvm.store.retention.today", lambda: date(2026, 1, 2))
+    service = a_service(vlm, tmp_path)
+
+    def used(namespace: str, *names: str) -> list[tuple[str, list[str]]]:
+        noted.clear()
+        asyncio.run(service.note_use(namespace, names))
+        return list(noted)
+
+    assert used("a", "anna") == [("a", ["anna"])] and used("b", "anna") == [("b", ["anna"])]
+    assert used("a", "anna") == [] and used("a", "anna", "kim") == [("a", ["anna", "kim"])]
+    service.left("a", "kim", ())  # forgotten, or called otherwise: somebody else may have the name
+    assert used("a", "anna") == [("a", ["anna"])] and used("b", "anna") == []
+    monkeypatch.setattr("plvm.store.retention.today", lambda: date(2026, 1, 3))
+    assert used("b", "anna") == [("b", ["anna"])]
+    service.stop(1)
 
 
 def test_a_server_forgets_in_every_namespace_whom_nobody_uses_and_notes_it(

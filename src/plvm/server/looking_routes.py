@@ -119,7 +119,7 @@ async def _seen(
     were used."""
     picture, visitors, stored = await asyncio.to_thread(_read, service, namespace, body)
     seen = await service.compute(lambda vlm: work(vlm, picture, _everybody(service, vlm, visitors, stored)))
-    await asyncio.to_thread(service.store(namespace).used, [p.name for p in seen.people if p.verdict == YES])
+    await service.note_use(namespace, [p.name for p in seen.people if p.verdict == YES])
     return seen
 
 

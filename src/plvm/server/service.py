@@ -29,7 +29,7 @@ from plvm.server.sessions import Sessions
 from plvm.server.uploads import Uploads
 from plvm.server.visitors import Visitor, Visitors
 from plvm.server.worker import Job, Worker
-from plvm.store import ConceptStore
+from plvm.store import ConceptStore, retention
 from plvm.store.database import Database
 from plvm.store.reader import namespaces
 from plvm.store.store_tables import editions
@@ -57,6 +57,8 @@ class Service:
         self.visitors = Visitors(limits.guests)
         self.worker = Worker(vlm, batch=limits.batch, queue=limits.queue, look=self._look)
         self._digests: OrderedDict[tuple[str, str], str] = OrderedDict()  # namespace, digest of a file -> that of its pixels
+        self._day = retention.today()
+        self._noted: dict[str, set[str]] = {}  # by namespace: of whom the store knows that they were used that day
         self._editions: dict[str, str] = {}  # of the namespaces of the store, when `follow` looked last
         self.created = int(time.time())
 
@@ -137,12 +139,22 @@ class Service:
                 if what is None:
                     return
                 if isinstance(what, Completion):
-                    await asyncio.to_thread(self.store(question.namespace).used, [c.name for c in question.concepts])
+                    await self.note_use(question.namespace, [c.name for c in question.concepts])
                     yield what
                     return
                 yield what
         finally:
             self.worker.leave(job)
+
+    async def note_use(self, namespace: str, names: Sequence[str]) -> None:
+        """Have the store note who was used today, of each once a day."""
+        day = retention.today()
+        if day != self._day:
+            self._day, self._noted = day, {}
+        noted = self._noted.setdefault(namespace, set())
+        if not noted.issuperset(names):
+            await asyncio.to_thread(self.store(namespace).used, names)
+            noted.update(names)
 
     async def compute(self, what: Callable[[Personal], T]) -> T:
         """What a function of the model gives, run in its thread. Raises PlvmError."""
@@ -200,12 +212,14 @@ class Service:
             before, self._editions = self._editions, editions(connection)
         for namespace, edition in self._editions.items():
             if before.get(namespace) != edition:
+                self._noted.pop(namespace, None)
                 self.sessions.forget(namespace)
                 self.visitors.forget(namespace)
                 self.vlm.engine.prefixes.forget(namespace=namespace)
 
     def left(self, namespace: str, word: str, pictures: Sequence[bytes]) -> None:
         """Drop what was computed of somebody who is not known any more by these pictures."""
+        self._noted.pop(namespace, None)
         self.sessions.forget(namespace, word)
         self.visitors.forget(namespace)
         for picture in pictures:
