@@ -64,11 +64,13 @@ def test_a_crowd_is_the_same_every_time_and_says_who_is_in_its_pictures() -> Non
     assert not {crowd.person(i) for i in range(30)} & {Crowd(30, 3, "test").person(i) for i in range(30)}
 
 
+@pytest.mark.slow
 def test_a_build_of_the_smallest_scale_has_people_and_pictures_enough(own: Path) -> None:
     found = calibrate(plvm.load(own), people=80, pictures=120)
     assert found.verdicts.pictures >= 40 and found.verdicts.people >= 35
 
 
+@pytest.mark.slow
 def test_scripts_calibrate_and_measure(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(script: str, *words: Any) -> None:
         monkeypatch.setattr(sys, "argv", [script, "--model", str(own), *map(str, words)])

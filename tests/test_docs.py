@@ -58,11 +58,15 @@ def table_under(words: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for i, line in enumerate(table) if i != 1]
 
 
+@pytest.fixture(scope="module")
+def plvm_command() -> Any:
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("page", sorted(page for page in PAGES if commands(page)))
-def test_the_commands_have_the_options_that_they_are_given(page: str) -> None:
+def test_the_commands_have_the_options_that_they_are_given(plvm_command: Any, page: str) -> None:
     for words in commands(page):
-        command: Any = typer.main.get_command(app)
-        rest = list(words)
+        command, rest = plvm_command, list(words)
         while rest and rest[0] in getattr(command, "commands", {}):  # a group may do something itself
             command = command.commands[rest.pop(0)]
         command.make_context("plvm", rest, resilient_parsing=False).close()

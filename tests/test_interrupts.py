@@ -165,6 +165,7 @@ def test_a_second_ends_at_once_whatever_the_first_waits_for(tmp_path: Path) -> N
         assert process.wait(timeout=10) == 130
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_synthesis_goes_on_where_it_was_interrupted(times: int, tmp_path: Path) -> None:
     """The first Ctrl-C lets workers finish their shards, the second ends everything; started again, the data are the same."""

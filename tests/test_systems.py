@@ -327,6 +327,7 @@ def tiny() -> Benchmark:
 FAST: dict[str, Any] = QUICK | {"epochs": 1, "steps": 0, "head_steps": 2, "negatives": 4, "max_tokens": 2}
 
 
+@pytest.mark.slow
 def test_every_system_runs_names_what_it_lacks_and_resumes(vlm: Personal, tiny: Benchmark, tmp_path: Path) -> None:
     names = [name for name in SYSTEMS if name not in NO_MODEL | set(SUITE_ONLY)]
     parts = ["recognition", "text_qa", "visual_qa", "who", "dialogue"]

@@ -94,6 +94,7 @@ def test_accumulated_in_pieces_it_has_the_same_loss_curve(data: Path, whole: Pat
     assert curve(tmp_path / "out") == pytest.approx(curve(whole), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard", ["", "shard"], ids=["whole backbones", "a backbone spread over both"])
 def test_two_processes_have_the_loss_curve_of_one(data: Path, whole: Path, tmp_path: Path, shard: str) -> None:
     with socket.socket() as free:
