@@ -15,7 +15,7 @@ from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.turns import ANSWER, IGNORED, VERDICT, Tokens
 from plvm.prompt.vocabulary import ConceptVocabulary, vocabulary_of
-from plvm.train.loss import answer_loss
+from plvm.train.loss import answer_logits, answer_loss
 from toys import a_concept
 
 V = 23
@@ -43,6 +43,19 @@ def batch(seed: int, rows: int = 5, length: int = 30) -> tuple[Tensor, Tensor, T
     return logits, ids, marks, answers
 
 
+def loss_of(logits: Tensor, ids: Tensor, marks: Tensor, w: float) -> Tensor:
+    """`answer_loss`, which is given the logits of answers alone, from the logits of everything."""
+    return answer_loss(logits[:, :-1][marks[:, 1:] > 0], ids, marks, w)
+
+
+def concepts_and_states(marks: Tensor, width: int = 7) -> tuple[ConceptVocabulary, Tensor, Tensor]:
+    """A vocabulary with one or two concepts a row, frozen head rows and hidden states of the rows of `marks`."""
+    head = torch.randn(V, width, generator=torch.Generator().manual_seed(1))
+    hidden = torch.randn(*marks.shape, width, generator=torch.Generator().manual_seed(2))
+    rows = [[a_concept(str(n), n, width) for n in range(1 + row % 2)] for row in range(len(marks))]
+    return vocabulary_of(rows, head), head, hidden
+
+
 def naive(logits: Tensor, ids: Tensor, marks: Tensor, answers: list[tuple[int, int, int]], w: float) -> float:
     """The same number from the formula, answer by answer and token by token."""
     means = []
@@ -62,13 +75,13 @@ def naive(logits: Tensor, ids: Tensor, marks: Tensor, answers: list[tuple[int, i
 def test_the_loss_is_equation_2_answer_by_answer(seed: int, w: float) -> None:
     logits, ids, marks, answers = batch(seed)
     assert len(answers) > 5 and (marks == VERDICT).any()
-    assert answer_loss(logits, ids, marks, w).item() == pytest.approx(naive(logits, ids, marks, answers, w), rel=1e-5)
+    assert loss_of(logits, ids, marks, w).item() == pytest.approx(naive(logits, ids, marks, answers, w), rel=1e-5)
 
 
 def test_with_w_1_it_is_the_plain_cross_entropy_averaged_per_answer() -> None:
     logits, ids, marks, answers = batch(7)
     plain = [F.cross_entropy(logits[r, a - 1 : b - 1], ids[r, a:b]).item() for r, a, b in answers]
-    assert answer_loss(logits, ids, marks, 1.0).item() == pytest.approx(sum(plain) / len(plain), rel=1e-5)
+    assert loss_of(logits, ids, marks, 1.0).item() == pytest.approx(sum(plain) / len(plain), rel=1e-5)
 
 
 def test_a_long_answer_weighs_as_much_as_a_short_one() -> None:
@@ -77,7 +90,7 @@ def test_a_long_answer_weighs_as_much_as_a_short_one() -> None:
     marks[0, 1] = ANSWER  # one token, all but certain
     marks[0, 3:12] = ANSWER  # nine tokens, no idea
     logits[0, 0, 0] = 100
-    assert answer_loss(logits, ids, marks, 20.0).item() == pytest.approx(math.log(V) / 2, rel=1e-5)
+    assert loss_of(logits, ids, marks, 20.0).item() == pytest.approx(math.log(V) / 2, rel=1e-5)
 
 
 def test_the_weight_moves_the_loss_towards_the_yes_or_no_word() -> None:
@@ -85,18 +98,27 @@ def test_the_weight_moves_the_loss_towards_the_yes_or_no_word() -> None:
     ids, marks = torch.zeros(1, 6, dtype=torch.long), torch.tensor([[0, 0, VERDICT, ANSWER, ANSWER, 0]])
     logits[0, 1, 0] = 100  # the verdict is certain, the two other tokens are not
     for w in (1.0, 4.0, 20.0):
-        assert answer_loss(logits, ids, marks, w).item() == pytest.approx(2 * math.log(V) / (w + 2), rel=1e-5)
+        assert loss_of(logits, ids, marks, w).item() == pytest.approx(2 * math.log(V) / (w + 2), rel=1e-5)
 
 
 def test_tokens_that_are_not_marked_have_no_say_and_get_no_gradient() -> None:
-    logits, ids, marks, _ = batch(3)
-    logits.requires_grad_()
-    answer_loss(logits, ids, marks, 20.0).backward()
-    assert logits.grad is not None
+    _, ids, marks, _ = batch(3)
+    vocabulary, head, hidden = concepts_and_states(marks)
+    hidden.requires_grad_()
+    answer_loss(answer_logits(vocabulary, hidden, marks, head), ids, marks, 20.0).backward()
+    assert hidden.grad is not None
     predicts = torch.zeros(marks.shape, dtype=torch.bool)
     predicts[:, :-1] = marks[:, 1:] != IGNORED
-    assert (logits.grad[~predicts] == 0).all()
-    assert (logits.grad[predicts].abs().sum(-1) > 0).all()
+    assert (hidden.grad[~predicts] == 0).all()
+    assert (hidden.grad[predicts].abs().sum(-1) > 0).all()
+
+
+def test_the_logits_of_answers_are_those_of_the_whole_rows_each_with_its_own_concepts() -> None:
+    _, _, marks, _ = batch(5)
+    vocabulary, head, hidden = concepts_and_states(marks)
+    whole = vocabulary.logits(hidden, head)[:, :-1][marks[:, 1:] > 0]
+    assert whole.isneginf().any(), "a row with fewer concepts"
+    torch.testing.assert_close(answer_logits(vocabulary, hidden, marks, head), whole)
 
 
 def test_answers_of_neighbouring_rows_are_two_answers() -> None:
@@ -105,7 +127,7 @@ def test_answers_of_neighbouring_rows_are_two_answers() -> None:
     ids = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
     marks = torch.tensor([[0, 0, VERDICT, ANSWER], [0, ANSWER, 0, 0]])
     expected = naive(logits, ids, marks, [(0, 2, 4), (1, 1, 2)], 20.0)
-    assert answer_loss(logits, ids, marks, 20.0).item() == pytest.approx(expected, rel=1e-5)
+    assert loss_of(logits, ids, marks, 20.0).item() == pytest.approx(expected, rel=1e-5)
 
 
 # ---- which token is the Yes/No word

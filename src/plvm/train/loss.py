@@ -12,10 +12,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.prompt.turns import VERDICT
+from plvm.prompt.vocabulary import ConceptVocabulary
+
+
+def answer_logits(vocabulary: ConceptVocabulary, hidden: Tensor, supervise: Tensor, head_rows: Tensor) -> Tensor:
+    """hidden [N, T, D], supervise int64[N, T], frozen head rows [V, D] -> logits [A, V+C] of the A tokens of answers, in their
+    order: the columns of nothing else are computed, and a suffix is mostly definitions and questions."""
+    request, before = (supervise[:, 1:] > 0).nonzero(as_tuple=True)
+    return vocabulary.select(request).logits(hidden[request, before].unsqueeze(1), head_rows).squeeze(1)
 
 
 def answer_loss(logits: Tensor, ids: Tensor, supervise: Tensor, w: float) -> Tensor:
-    """logits [N, T, V+C] that predict the next token, ids and supervise int64[N, T] -> the mean loss over all answers.
+    """logits [A, V+C] of the tokens of answers (`answer_logits`), ids and supervise int64[N, T] -> the mean loss over all answers.
 
     `supervise` marks answer tokens (1), Yes/No words (2) and all others (0); every unbroken run of marked tokens is one answer.
     """
@@ -23,7 +31,7 @@ def answer_loss(logits: Tensor, ids: Tensor, supervise: Tensor, w: float) -> Ten
     begins = (kind > 0) & (supervise[:, :-1] == 0)
     chosen = kind > 0
     answer = begins.flatten().cumsum(0).view_as(kind)[chosen] - 1
-    losses = F.cross_entropy(logits[:, :-1][chosen].float(), target[chosen], reduction="none")
+    losses = F.cross_entropy(logits.float(), target[chosen], reduction="none")
     weight = torch.where(kind[chosen] == VERDICT, w, 1.0)
     count = int(begins.sum())
     zero = losses.new_zeros(count)

@@ -19,6 +19,7 @@ from plvm.model.backbone import Backbone
 from plvm.model.backbone_family import ImageTokens, Pixels
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary
+from plvm.train.loss import answer_logits
 
 Pictures = Pixels | Tensor | Sequence[ImageTokens]
 
@@ -67,14 +68,14 @@ def vocabulary_from(rows: Rows, base: int, batch: int, images: Tensor | None = N
 
 
 def suffix_logits(backbone: Backbone, prefix: Prefixes, packed: Packed, rows: Rows) -> Tensor:
-    """Logits [N, T, V+C] of the packed suffixes after their pictures' prefixes."""
+    """Logits [A, V+C] of the answers in the packed suffixes, after their pictures' prefixes."""
     vocabulary = vocabulary_from(rows, backbone.vocabulary_size, len(packed.ids), packed.images)
     embeddings = vocabulary.embed(packed.ids, backbone.word_rows)
     times = packed.packs if packed.pixels is not None else len(packed.ids)
     first = torch.tensor(prefix.nexts, device=packed.ids.device).repeat_interleave(times)
     positions = first[:, None] + torch.arange(packed.ids.shape[1], device=packed.ids.device)
     hidden, _ = backbone.hidden(embeddings, prefix.shared(times), positions)
-    return vocabulary.logits(hidden, backbone.head_rows)
+    return answer_logits(vocabulary, hidden, packed.supervise, backbone.head_rows)
 
 
 def rows_of(aligner: Aligner, packed: Packed) -> Rows:

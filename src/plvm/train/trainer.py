@@ -121,9 +121,9 @@ class Trainer:
             if packed.anchors is not None:
                 own, read = self.aligner.extra_loss(packed.z_ref.flatten(0, 1), packed.anchors.flatten(0, 1))
                 loss = loss + weight * own
-        marked = packed.supervise[:, 1:] == VERDICT
-        said = logits[:, :-1][marked].detach()
-        yes = packed.ids[:, 1:][marked] == self.prompt.yes_id
+        kinds = packed.supervise[:, 1:]
+        said = logits[kinds[kinds > 0] == VERDICT].detach()
+        yes = packed.ids[:, 1:][kinds == VERDICT] == self.prompt.yes_id
         right = (said[:, self.prompt.yes_id] > said[:, self.prompt.no_id]) == yes
         return loss, right.float(), yes.tolist(), read
 

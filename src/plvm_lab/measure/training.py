@@ -59,7 +59,7 @@ def naive_loss(backbone: Backbone, prompt: Prompt, aligner: Aligner, packed: Pac
     suffix = vocabulary.embed(packed.ids, backbone.word_rows)
     hidden, _ = backbone.hidden(torch.cat([before, features, after, suffix], 1))
     logits = vocabulary.logits(hidden[:, -suffix.shape[1] :], backbone.head_rows)
-    return answer_loss(logits, packed.ids, packed.supervise, W)
+    return answer_loss(logits[:, :-1][packed.supervise[:, 1:] > 0], packed.ids, packed.supervise, W)
 
 
 def bench_train(

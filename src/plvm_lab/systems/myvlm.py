@@ -34,7 +34,7 @@ from plvm.model.photo.photo_processor import PhotoProcessor
 from plvm.personal import Personal
 from plvm.prompt.turns import Tokens, UserTurn
 from plvm.prompt.vocabulary import ConceptVocabulary
-from plvm.train.loss import answer_loss
+from plvm.train.loss import answer_logits, answer_loss
 from plvm_lab.evaluate.benchmark_scenes import NAMES
 from plvm_lab.evaluate.suite import Pictures
 from plvm_lab.evaluate.system import Answers, Ask, Chooses, Recognizes, System, Verifies
@@ -195,7 +195,8 @@ class MyVlm(System, Recognizes, Verifies, Chooses, Answers):
         )
         at = packed.past[0][0].shape[2]  # the vector is the first thing after the picture
         drawn = torch.stack([layer[..., at].float().square().mean() for layer in attention]).sum()
-        answers = answer_loss(vocabulary.logits(hidden, backbone.head_rows), packed.ids, packed.supervise, 1.0)
+        logits = answer_logits(vocabulary, hidden, packed.supervise, backbone.head_rows)
+        answers = answer_loss(logits, packed.ids, packed.supervise, 1.0)
         return answers + self.tuning.attention * drawn
 
     def _linear_head(self, images: Sequence[Image.Image], generator: torch.Generator) -> Tensor:

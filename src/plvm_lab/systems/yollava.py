@@ -28,7 +28,7 @@ from plvm.engine.score import yes_of
 from plvm.personal import Personal
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary
-from plvm.train.loss import answer_loss
+from plvm.train.loss import answer_logits, answer_loss
 from plvm.types import Concept, ConceptTokens
 from plvm_lab.evaluate.suite import Pictures
 from plvm_lab.systems.plain_names import with_prompt
@@ -162,7 +162,8 @@ class YoLlava(Plvm):
             torch.ones(n, count, dtype=torch.bool, device=rows.device),
         )  # fmt: skip
         hidden, _ = backbone.hidden(packed.embedded(self.vlm, vocabulary), packed.past, packed.positions, packed.mask)
-        return answer_loss(vocabulary.logits(hidden, backbone.head_rows), packed.ids, packed.supervise, 1.0)
+        logits = answer_logits(vocabulary, hidden, packed.supervise, backbone.head_rows)
+        return answer_loss(logits, packed.ids, packed.supervise, 1.0)
 
     def score(self, own: Sequence[Image.Image], others: Sequence[Image.Image], tokens: ConceptTokens) -> float:
         """The mean of the shares of Yes on its own pictures and of No on others', in the protocol's wording."""
