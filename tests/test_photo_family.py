@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn import functional
+from transformers import LlamaForCausalLM
 from typer.testing import CliRunner
 
 import plvm
@@ -308,6 +309,22 @@ def test_a_face_that_is_turned_away_is_refused(vlm: Personal, monkeypatch: pytes
     monkeypatch.setattr(FaceFinder, "find", lambda *_: [Face((10, 20, 70, 80), points, 1.0)])
     with pytest.raises(ImageError, match="turned away"):
         vlm.enroll("anna", drawn(0))
+
+
+def test_the_language_model_is_what_transformers_reads(photo: Path, tmp_path: Path) -> None:
+    ours, tokenizer = photo_parts.load_language(photo / "parts")
+    ours.half().save_pretrained(tmp_path / photo_parts.LANGUAGE)
+    tokenizer.save_pretrained(tmp_path / photo_parts.LANGUAGE)
+    again, _ = photo_parts.load_language(tmp_path)
+    stock = LlamaForCausalLM.from_pretrained(tmp_path / photo_parts.LANGUAGE, dtype=torch.float32)
+    ids = torch.arange(12)[None]
+    assert again.dtype == torch.float32 and torch.equal(again(ids).logits, stock.eval()(ids).logits)
+    assert again.get_input_embeddings().weight is again.get_output_embeddings().weight
+
+
+def test_encoder_and_backbone_share_what_describes_faces_and_things_in_the_memory(vlm: Personal) -> None:
+    people, things = vlm.backbone.family.image_processor.people, vlm.backbone.family.image_processor.things
+    assert vlm.encoder.model.face_code is people.face_code and vlm.encoder.model.thing_code is things.thing_code
 
 
 def test_a_damaged_or_foreign_folder_is_refused_in_words(photo: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from PIL import Image
 from plvm.errors import CheckpointError
 from plvm.vision.face_chip import UPRIGHT, face_chip, fitted
 from plvm.vision.face_code import FaceCode, weights_of
-from plvm.vision.face_finder import Face, FaceFinder, suppress
+from plvm.vision.face_finder import Face, FaceFinder, in_strips, suppress
 from plvm.vision.photo_reader import PhotoReader
-from plvm.vision.thing_code import ThingCode, pooled, windows
+from plvm.vision.thing_code import ThingCode, convolved, pooled, windows
 
 RNG = np.random.default_rng(0)
 
@@ -107,6 +108,31 @@ def test_a_finder_that_takes_all_for_faces_stays_about_the_picture() -> None:
 
 def test_a_picture_smaller_than_any_face_has_none() -> None:
     assert FaceFinder().find(Image.new("RGB", (8, 8))) == []
+
+
+def test_a_picture_searched_in_strips_has_the_same_places_as_one_searched_whole() -> None:
+    torch.manual_seed(5)
+    net = FaceFinder().pnet
+    for height in (12, 13, 73, 74, 75, 76, 200):
+        picture = torch.rand(1, 3, height, 40)
+        whole = net["conv1"](picture)
+        whole = torch.nn.functional.max_pool2d(net["prelu1"](whole), 2, stride=2, ceil_mode=True)
+        for layer in "23":
+            whole = net[f"prelu{layer}"](net[f"conv{layer}"](whole))
+        torch.testing.assert_close(in_strips(net, picture), whole)
+
+
+@pytest.mark.parametrize("side", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(16, 24), (17, 24), (16, 25)])
+def test_filters_look_beyond_the_edges_as_tensorflow_pads(side: int, stride: int, size: tuple[int, int]) -> None:
+    """SAME: the result has a place for every stride begun; of an odd number of zeros there is one more behind than before."""
+    torch.manual_seed(6)
+    layer, x, padded = torch.nn.Conv2d(4, 4, side, stride, groups=4), torch.randn(2, 4, *size), []
+    for n in reversed(size):
+        zeros = max((math.ceil(n / stride) - 1) * stride + side - n, 0)
+        padded += [zeros // 2, zeros - zeros // 2]
+    torch.testing.assert_close(convolved(layer, x), layer(torch.nn.functional.pad(x, padded)))
 
 
 def test_norms_folded_into_filters_compute_the_same() -> None:

@@ -42,9 +42,12 @@ KNOWN, ROUNDS = 10, 5
 READ = """
 import sys, torch
 from plvm import personal
+from plvm.cli.quick import quick
 from plvm.images import open_image
 torch.set_num_threads(1)
-personal.load(sys.argv[1], device="cpu").backbone.pixels([open_image(sys.argv[2])])
+with quick():
+    vlm = personal.load(sys.argv[1], device="cpu")
+vlm.backbone.pixels([open_image(sys.argv[2])])
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 Box = tuple[float, float, float, float]
@@ -92,7 +95,7 @@ def main() -> None:
 
 
 def memory_of_reading(model: Path, picture: Path) -> float:
-    """GiB that a process takes at most which loads the model and reads one photograph."""
+    """GiB that a process takes at most which loads the model as the command line does, and reads one photograph."""
     told = subprocess.run([sys.executable, "-c", READ, model, picture], capture_output=True, text=True, check=True)
     return int(told.stdout.split()[-1]) / 2**20
 

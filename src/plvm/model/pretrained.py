@@ -121,8 +121,7 @@ def load_encoder(
     with _reading(folder, ENCODER):
         kind = _known_type(folder, {**KINDS, PHOTOS: None}, ENCODER)
         if kind == PHOTOS:
-            photos, photo_processor = load_photo_encoder(folder, dtype)
-            return Encoder(photos.to(device), photo_processor, str(place))
+            return Encoder(*load_photo_encoder(folder, dtype, device), str(place))
         name, options = KINDS[kind]
         _check_memory(folder, str(device), dtype)
         model = _filled(folder, getattr(transformers, name), dtype, options)

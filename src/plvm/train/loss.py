@@ -23,7 +23,7 @@ def answer_logits(vocabulary: ConceptVocabulary, hidden: Tensor, supervise: Tens
 
 
 def answer_loss(logits: Tensor, ids: Tensor, supervise: Tensor, w: float) -> Tensor:
-    """logits [A, V+C] of the tokens of answers (`answer_logits`), ids and supervise int64[N, T] -> the mean loss over all answers.
+    """logits [A, V+C] of the tokens of answers (`answer_logits`), ids and supervise int64[N, T] -> the mean over all answers.
 
     `supervise` marks answer tokens (1), Yes/No words (2) and all others (0); every unbroken run of marked tokens is one answer.
     """

@@ -63,7 +63,7 @@ class ThingCode(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pictures `[N, 3, H, W]` (RGB, 0..255) -> maps `[N, 1280, H/32, W/32]`, rounded up; no number is below 0."""
-        x = functional.relu6(self._bn0(_convolved(self._conv_stem, (pixels - 127) / 128)))
+        x = functional.relu6(self._bn0(convolved(self._conv_stem, (pixels - 127) / 128)), inplace=True)
         for block in self._blocks:
             x = block(x)
         return functional.relu6(self._bn1(self._conv_head(x)))
@@ -136,8 +136,8 @@ class _Block(nn.Module):
         self._project_conv, self._bn2 = nn.Conv2d(wide, width, 1, bias=False), _norm(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
-        y = functional.relu6(self._bn1(_convolved(self._depthwise_conv, y)))
+        y = functional.relu6(self._bn0(self._expand_conv(x)), inplace=True) if self.widens else x
+        y = functional.relu6(self._bn1(convolved(self._depthwise_conv, y)), inplace=True)
         y = self._bn2(self._project_conv(y))
         return x + y if self.adds else y
 
@@ -146,12 +146,14 @@ def _norm(width: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(width, eps=1e-3)
 
 
-def _convolved(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """`x` through `layer` with zeros around it, so that a stride of s divides its size by s, rounded up."""
-    pads: list[int] = []
-    for size, side, stride in zip(x.shape[:1:-1], layer.kernel_size[::-1], layer.stride[::-1]):
-        whole = max((-(-size // stride) - 1) * stride + side - size, 0)
-        pads += [whole // 2, whole - whole // 2]
-    if pads[::2] == pads[1::2]:  # without a copy
-        return functional.conv2d(x, layer.weight, layer.bias, layer.stride, (pads[2], pads[0]), groups=layer.groups)
-    return layer(functional.pad(x, pads))
+def convolved(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """`x` through `layer` with zeros around it, so that a stride of s divides its size by s, rounded up. Where one more is needed
+    behind than before, there is a stride too much before, and its first result is left out: that saves a copy of `x`."""
+    pads, kept = [], [slice(None)] * 2
+    for size, side, stride in zip(x.shape[2:], layer.kernel_size, layer.stride, strict=True):
+        count = -(-size // stride)
+        whole = max((count - 1) * stride + side - size, 0)
+        uneven = whole % 2
+        pads.append(whole // 2 + uneven * stride)
+        kept.append(slice(uneven, uneven + count))
+    return functional.conv2d(x, layer.weight, layer.bias, layer.stride, pads, groups=layer.groups)[tuple(kept)]

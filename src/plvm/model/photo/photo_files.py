@@ -126,8 +126,8 @@ def save_photo_encoder(folder: Path, config: PhotoReferenceConfig, spaces: Space
     write_whole(folder / CONFIG, as_json(config.to_dict()))
 
 
-def load_photo_encoder(folder: Path, dtype: torch.dtype) -> tuple[PhotoReference, PhotoProcessor]:
-    """(model, image processor) of the folder of a reference encoder, on the CPU. Raises CheckpointError."""
+def load_photo_encoder(folder: Path, dtype: torch.dtype, device: str | torch.device) -> tuple[PhotoReference, PhotoProcessor]:
+    """(model, image processor) of the folder of a reference encoder. Raises CheckpointError."""
     check_files(folder, (CONFIG, PROCESSOR, THINGS, SPACE), "an encoder of photographs")
     config, settings = read_value(PhotoReferenceConfig, folder / CONFIG), PhotoSettings.read(folder)
     weights, parts = read_weights(folder / SPACE), parts_folder(folder, config.parts)
@@ -135,8 +135,11 @@ def load_photo_encoder(folder: Path, dtype: torch.dtype) -> tuple[PhotoReference
     check_weights(folder / SPACE, {k: tuple(v.shape) for k, v in empty.weights().items()}, weights)
     spaces = Spaces.of(weights)
     processor = load_processor(parts, spaces, settings)
-    model = PhotoReference(config, load_face_code(parts), load_thing_code(parts), (spaces.face, spaces.thing))
-    return model.to(dtype), processor
+    if dtype == torch.float32 and str(device) == "cpu":
+        face_code, thing_code = processor.people.face_code, processor.things.thing_code
+    else:  # the processor's stay as they are
+        face_code, thing_code = load_face_code(parts), load_thing_code(parts)
+    return PhotoReference(config, face_code, thing_code, (spaces.face, spaces.thing)).to(device, dtype), processor
 
 
 def load_processor(parts: Path, spaces: Spaces, settings: PhotoSettings) -> PhotoProcessor:
