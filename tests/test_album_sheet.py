@@ -9,12 +9,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from plvm.engine.prefix import ImagePrefix, digest_of
+from plvm.errors import RequestError
+from plvm.personal import Personal
 from plvm.sidecars.album_sheet import write_contact_sheet
 from plvm.sidecars.caption import Caption, Seen
 from plvm.sidecars.json_sidecar import JsonSidecar
@@ -105,9 +110,22 @@ def test_a_folder_is_captioned_once_and_again_when_asked(friends: Shell) -> None
     friends.refuses("caption", ".", "--sheet", "nowhere/sheet.html")
 
 
+def test_a_picture_that_is_refused_leaves_the_others_their_captions(friends: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    describe_many, party = Personal.describe_many, digest_of(Image.open("party.png"))
+
+    def refusing(self: Personal, images: Sequence[ImagePrefix], *given: Any, **named: Any) -> Any:
+        if any(image.digest == party for image in images):
+            raise RequestError("The prompt is too long.", "Ask about fewer people.")
+        return describe_many(self, images, *given, **named)
+
+    monkeypatch.setattr(Personal, "describe_many", refusing)
+    assert len(friends("caption", ".").splitlines()) == 2
+    assert "party.png: The prompt is too long." in friends.err and "2 captions written, 1 left out" in friends.err
+
+
 @pytest.mark.slow
 def test_killed_it_goes_on_where_it_was_and_loses_nothing(friends: Shell) -> None:
-    for seed in range(10, 16):
+    for seed in range(10, 26):
         picture(seed).save(f"{seed}.png")
     code = "import sys; from plvm.cli.program import run; sys.argv = ['plvm'] + sys.argv[1:]; run()"
     words = ["caption", ".", "--json", "--xmp", "--sheet", "sheet.html", "--model", str(friends.family)]
@@ -119,7 +137,7 @@ def test_killed_it_goes_on_where_it_was_and_loses_nothing(friends: Shell) -> Non
     assert process.wait(60) == -signal.SIGKILL and not Path("sheet.html").exists()
     after = friends("caption", ".", "--json", "--xmp", "--sheet", "sheet.html").splitlines()
     told = [line.partition(":")[0] for line in (*before, *after)]
-    names = {f"{n}.png" for n in ("avril", "billie", "party", *range(10, 16))}
+    names = {f"{n}.png" for n in ("avril", "billie", "party", *range(10, 26))}
     assert set(told) == names and len(told) <= len(names) + 1 and len(after) < len(names)
     assert all(json.loads(Path(f"{name}.plvm.json").read_text())["caption"] for name in names)
     assert len(Page(Path("sheet.html").read_text()).figures) == len(names)

@@ -202,7 +202,7 @@ def test_keys_are_read_off_faces_and_windows_as_their_codes_are_alike(vlm: Perso
     image, keys = with_thing(2, 0), torch.stack([c.tokens.key for c in concepts])
     codes = vlm.backbone.family.pixels([image]).inputs
     expected = torch.cat([codes["codes"] @ keys[:, :WIDTH].T, codes["windows"][0] @ keys[:, WIDTH:].T])
-    found = Reader.known(vlm.backbone.family.key_weight()).likeness(roll.tokens_of(vlm.engine, image).rows, keys)
+    found = Reader.known(vlm.backbone.family.key_weight()).likeness(vlm.look(image).seen.rows, keys)
     assert torch.allclose(found, expected, atol=2e-3) and found[0, 0] > found[0, 1] and found[1:, 2].max() > 0.5
 
 
@@ -231,9 +231,9 @@ def test_of_rivals_for_one_face_the_model_says_who_it_is(vlm: Personal, monkeypa
 
 def test_faces_beside_each_other_are_two_places_however_many_tokens_a_photograph_has(vlm: Personal) -> None:
     people, row = [vlm.enroll("anna", drawn(0)), vlm.enroll("tom", drawn(1))], drawn(0, 1, 2, 3, 4, 5)
-    alike = roll.likenesses(vlm.engine, everybody(vlm), row, people)
+    alike = roll.likenesses(vlm.engine, everybody(vlm), vlm.look(row), people)
     assert alike is not None and alike.places.tolist() == [0, 1]
-    assert len(roll.tokens_of(vlm.engine, row).rows) == 16, "a square number, of tokens that lie in no square"
+    assert len(vlm.look(row).seen.rows) == 16, "a square number, of tokens that lie in no square"
     assert roll.winners([1.0, 2.0], alike.places.tolist(), alike.side) == {0, 1}
 
 

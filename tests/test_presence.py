@@ -82,7 +82,7 @@ def test_where_keys_do_not_judge_evidence_is_what_the_model_answers_alone(
 
 def test_without_a_calibration_everybody_is_asked_about(vlm: plvm.Personal) -> None:
     concepts = [vlm.enroll(name, picture(i)) for i, name in enumerate(("billie", "avril", "zoë"))]
-    found = call_roll(vlm.engine, vlm.calibration, picture(7), concepts)
+    found = call_roll(vlm.engine, vlm.calibration, vlm.look(picture(7)), concepts)
     assert [p.probability for p in found] == pytest.approx(vlm.recognize([picture(7)], concepts)[0])
     assert vlm.calibration.note
 

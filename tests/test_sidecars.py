@@ -118,14 +118,27 @@ def test_json_keeps_the_fields_of_others_and_leaves_their_files_alone(tmp_path: 
 
 def test_a_caption_is_the_models_sentence_and_who_is_there(vlm: Any) -> None:
     people = [vlm.enroll("Anna Maria", picture(3)), vlm.enroll("kim", picture(4))]
-    found = describe(vlm, picture(3), people)
+    (found,) = describe(vlm, [picture(3)], people)
     roll = vlm.who(picture(3), people)
     assert [s.word for s in found.people] == [p.name for p in roll if p.verdict == "yes"]
     assert [s.word for s in found.unsure] == [p.name for p in roll if p.verdict == "unsure"]
     there = [person for person in people if person.name in {s.word for s in found.people}]
     said = vlm.ask(picture(3), "Describe the picture.", there, SamplingParams(max_tokens=96)).shown(people)
     assert found.text.split() == "".join(c if c.isprintable() else " " for c in said).split()
-    assert describe(vlm, picture(3), []).people == ()
+    assert describe(vlm, [picture(3)], [])[0].people == ()
+
+
+def test_pictures_described_side_by_side_have_the_captions_that_each_has_alone(
+    vlm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people, read = [vlm.enroll("anna", picture(3)), vlm.enroll("kim", picture(4))], []
+    pixels = type(vlm.backbone).pixels
+    monkeypatch.setattr(type(vlm.backbone), "pixels", lambda self, images: (read.extend(images), pixels(self, images))[1])
+    pictures = [picture(number) for number in (3, 4, 5)]
+    together = describe(vlm, pictures, people)
+    assert len(read) == 3, "each picture is looked at once, whatever is asked of it"
+    assert together == [describe(vlm, [image], people)[0] for image in pictures]
+    assert any(found.people or found.unsure for found in together)
 
 
 def test_a_name_that_the_caption_says_is_not_said_again() -> None:

@@ -61,7 +61,7 @@ def recognize(
             seen = vlm.engine.look(some, namespace=opened.namespace)
             unlike += [prefix.unlike for prefix in seen]
             chances += vlm.recognize(seen, concepts, namespace=opened.namespace)
-            found = vlm.verdicts(some, concepts, chances=chances[i:], namespace=opened.namespace)
+            found = vlm.verdicts(seen, concepts, chances=chances[i:], namespace=opened.namespace)
             verdicts += [{p.name: p.verdict for p in row} for row in found]
             advance("pictures", min(i + 8, len(images)), len(images))
     warn(vlm, dict(zip(images, unlike, strict=True)))

@@ -37,7 +37,8 @@ class ImagePrefix:
     """Keys and values [1, heads, length, width] per layer of `length` tokens, and the digest of the picture's
     pixels; `features` [P, D] are the picture's tokens where they are not among those keys and values. The next token's
     position is `length + shift`. `computed` tokens of it were computed for whoever got this value first; 0 once they are
-    counted, or where it was there already. `unlike`: how unlike the training the picture is, None where that is not known."""
+    counted, or where it was there already. `unlike`: how unlike the training the picture is, None where that is not known.
+    `seen`: what the backbone saw of the picture, None where that was elsewhere."""
 
     past: KeyValues
     length: int
@@ -46,6 +47,7 @@ class ImagePrefix:
     shift: int = 0
     computed: int = 0
     unlike: float | None = None
+    seen: ImageTokens | None = None
 
     @property
     def settled(self) -> ImagePrefix:
@@ -56,6 +58,7 @@ class ImagePrefix:
     def bytes(self) -> int:
         """How much memory it holds."""
         tensors = [t for pair in self.past for t in pair] + ([] if self.features is None else [self.features])
+        tensors += [] if self.seen is None else [self.seen.rows]
         return sum(t.numel() * t.element_size() for t in tensors)
 
 
@@ -125,11 +128,11 @@ def compute_prefixes(
         unlike = _unlike(familiarity, tokens)
         if prompt.definitions_first:
             for i, image, own, score in zip(rows, pictures, tokens, unlike, strict=True):
-                found[i] = replace(bare, digest=digest_of(image), features=backbone.features(own), unlike=score)
+                found[i] = replace(bare, digest=digest_of(image), features=backbone.features(own), unlike=score, seen=own)
             continue
         prefixes = prefill(backbone, prompt, tokens)
-        for row, (i, image, score) in enumerate(zip(rows, pictures, unlike, strict=True)):
-            found[i] = replace(_single(prefixes, row, digest_of(image)), unlike=score)
+        for row, (i, image, own, score) in enumerate(zip(rows, pictures, tokens, unlike, strict=True)):
+            found[i] = replace(_single(prefixes, row, digest_of(image)), unlike=score, seen=own)
     return [found[i] for i in range(len(images))]
 
 

@@ -14,15 +14,17 @@ import torch
 
 from plvm.engine.engine import Engine
 from plvm.errors import RequestError
-from plvm.images import Source
+from plvm.images import Source, open_image
+from plvm.model.backbone_family import ImageTokens
 from plvm.presence.calibration import Calibration
 from plvm.presence.key_reader import Reader, fit_reader, near
-from plvm.presence.roll import Likenesses, candidates, likenesses, tokens_of
+from plvm.presence.roll import Likenesses, candidates, likenesses
 from plvm.presence.verdicts import Sightings, Verdicts, fit_thresholds, fit_weights
 from plvm.types import Concept
 
 OTHERS = 8  # people asked about in a picture who are not among the likest: they stand for all those
 LEAST = 20  # pictures of either half
+SPACE = "calibration"  # the namespace of prefixes
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +77,15 @@ def _fitted(engine: Engine, pictures: Sequence[Labelled], people: Sequence[Conce
     keys = {c.name: c.tokens.key.float() for c in people}
     tokens, shown = [], []
     for i, picture in enumerate(pictures):
-        tokens.append(tokens_of(engine, picture.open()).rows.float().cpu())
+        tokens.append(_tokens_of(engine, picture.open()).rows.float().cpu())
         shown += [(i, keys[name]) for name in picture.present]
         tell("pictures read", i + 1, len(pictures))
     return fit_reader(tokens, shown)
+
+
+def _tokens_of(engine: Engine, image: Source) -> ImageTokens:
+    with torch.inference_mode():
+        return engine.backbone.image_tokens(engine.backbone.pixels([open_image(image)]))[0]
 
 
 def halves(people: Sequence[Concept], pictures: Sequence[Labelled]) -> tuple[set[str], set[str]]:
@@ -94,7 +101,7 @@ def _look(
     engine: Engine, read: Calibration, picture: Labelled, crowd: Sequence[Concept], rng: random.Random
 ) -> tuple[Sightings, Likenesses, list[int]]:
     """What is seen of one picture: those who are there, the likest, and a few others who stand for the rest."""
-    image = picture.open()
+    (image,) = engine.look([picture.open()], namespace=SPACE)
     alike = likenesses(engine, read, image, crowd)
     assert alike is not None
     present = {i for i, c in enumerate(crowd) if c.name in picture.present}
@@ -102,7 +109,7 @@ def _look(
     rest = [i for i in range(len(crowd)) if i not in likest and i not in present]
     others = rng.sample(rest, min(OTHERS, len(rest)))
     asked = [*sorted(present | likest), *others]
-    chances = engine.recognize([image], [crowd[i] for i in asked], None, namespace="calibration")[0]
+    chances = engine.recognize([image], [crowd[i] for i in asked], None, namespace=SPACE)[0]
     weight = len(rest) / len(others) if others else 1.0
     weights = [1.0] * (len(asked) - len(others)) + [weight] * len(others)
     there = torch.tensor([i in present for i in asked])

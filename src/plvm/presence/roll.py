@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from plvm.engine.engine import Engine
+from plvm.engine.prefix import ImagePrefix
 from plvm.engine.score import choose
-from plvm.images import Source, open_image
-from plvm.model.backbone_family import ImageTokens
 from plvm.presence.calibration import Calibration
 from plvm.presence.key_reader import near, side_of
 from plvm.presence.verdicts import ASKED, NO, YES
@@ -50,17 +49,11 @@ class Likenesses:
     asks: tuple[str, ...] = ()
 
 
-def tokens_of(engine: Engine, image: Source) -> ImageTokens:
-    """The picture's tokens as the backbone has them. Raises ImageError."""
-    with torch.inference_mode():
-        return engine.backbone.image_tokens(engine.backbone.pixels([open_image(image)]))[0]
-
-
-def likenesses(engine: Engine, calibration: Calibration, image: Source, concepts: Sequence[Concept]) -> Likenesses | None:
+def likenesses(engine: Engine, calibration: Calibration, picture: ImagePrefix, concepts: Sequence[Concept]) -> Likenesses | None:
     """How alike everyone is to the picture, by their keys; None where the calibration has no reader."""
-    if calibration.reader is None or not concepts:
+    tokens = picture.seen
+    if calibration.reader is None or tokens is None or not concepts:
         return None
-    tokens = tokens_of(engine, image)
     found = calibration.reader.likeness(tokens.rows, torch.stack([c.tokens.key for c in concepts])).max(0)
     side = side_of(len(tokens.rows)) if engine.backbone.family.grid else 0
     return Likenesses(found.values, found.indices, side, tokens.asks)
@@ -72,18 +65,18 @@ def candidates(alike: Likenesses | None, count: int, most: int = ASKED) -> list[
 
 
 def call_roll(
-    engine: Engine, calibration: Calibration, image: Source, concepts: Sequence[Concept],
+    engine: Engine, calibration: Calibration, picture: ImagePrefix, concepts: Sequence[Concept],
     *, namespace: str = "default", chances: Sequence[float] | None = None,
 ) -> list[Presence]:  # fmt: skip
     """A verdict about everyone, in order, without places. `chances` are P(Yes) of all, where they are known already.
 
-    Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
+    Raises AlignerMismatchError, DuplicateConceptError."""
     engine.check(concepts)
-    alike = likenesses(engine, calibration, image, concepts)
+    alike = likenesses(engine, calibration, picture, concepts)
     asked = candidates(alike, len(concepts))
     some = [concepts[i] for i in asked]
     if chances is None:
-        known = dict(zip(asked, engine.recognize([image], some, None, namespace=namespace)[0], strict=True))
+        known = dict(zip(asked, engine.recognize([picture], some, None, namespace=namespace)[0], strict=True))
     else:
         known = dict(enumerate(chances))
     likeness = torch.zeros(len(asked)) if alike is None else alike.best[asked]
@@ -92,7 +85,7 @@ def call_roll(
     if alike is not None:
         places, least = alike.places[asked].tolist(), calibration.verdicts.thresholds(len(concepts))[1]
         rivals = {place: rows for place, rows in contested(evidence, places, least).items() if place < len(alike.asks)}
-        said = {rows[named(engine, image, alike.asks[p], [some[r] for r in rows], namespace)] for p, rows in rivals.items()}
+        said = {rows[named(engine, picture, alike.asks[p], [some[r] for r in rows], namespace)] for p, rows in rivals.items()}
         standing = winners(evidence, places, alike.side, said)
     found = [Presence(c.name, probability=known.get(i)) for i, c in enumerate(concepts)]
     for row, i in enumerate(asked):
@@ -110,9 +103,9 @@ def contested(evidence: Sequence[float], places: Sequence[int], least: float) ->
     return {place: rows[:RIVALS] for place, rows in found.items() if len(rows) > 1}
 
 
-def named(engine: Engine, image: Source, question: str, rivals: Sequence[Concept], namespace: str) -> int:
+def named(engine: Engine, picture: ImagePrefix, question: str, rivals: Sequence[Concept], namespace: str) -> int:
     """The number of the one among `rivals`, all of whom are in the prompt, whom the model likeliest answers `question` with."""
-    (request,) = engine.requests([(image, question, rivals)], strict_names=True, namespace=namespace)
+    (request,) = engine.requests([(picture, question, rivals)], strict_names=True, namespace=namespace)
     answers = [engine.backbone.family.names.replace("{name}", f"<{c.name}>") for c in rivals]
     return int(choose(engine.backbone, engine.prompt, request, answers).argmax())
 
@@ -128,12 +121,17 @@ def winners(evidence: Sequence[float], places: Sequence[int], side: int, said: C
 
 
 def with_places(
-    engine: Engine, image: Source, concepts: Sequence[Concept], found: Sequence[Presence], *, namespace: str = "default"
-) -> list[Presence]:
-    """Those who are not a no, surest first, yes before unsure, each with what the model says of where they are."""
+    engine: Engine, pictures: Sequence[ImagePrefix], concepts: Sequence[Concept], found: Sequence[Sequence[Presence]],
+    *, namespace: str = "default",
+) -> list[list[Presence]]:  # fmt: skip
+    """Of each picture those who are not a no, surest first, yes before unsure, each with what the model says of where that is."""
     known = {c.name: c for c in concepts}
-    there = sorted((p for p in found if p.verdict != NO), key=lambda p: (p.verdict != YES, -p.evidence))
-    asked = [(image, WHERE.replace("{name}", f"<{p.name}>"), (known[p.name],)) for p in there]
+    there = [sorted((p for p in own if p.verdict != NO), key=lambda p: (p.verdict != YES, -p.evidence)) for own in found]
+    asked = [
+        (picture, WHERE.replace("{name}", f"<{p.name}>"), (known[p.name],))
+        for picture, own in zip(pictures, there, strict=True)
+        for p in own
+    ]
     requests = engine.requests(asked, strict_names=True, namespace=namespace)
-    answers = engine.answer(requests, SamplingParams(max_tokens=ANSWER))
-    return [replace(p, place=answer.shown([known[p.name]])) for p, answer in zip(there, answers, strict=True)]
+    answers = iter(engine.answer(requests, SamplingParams(max_tokens=ANSWER)))
+    return [[replace(p, place=next(answers).shown([known[p.name]])) for p in own] for own in there]

@@ -82,9 +82,10 @@ async def recognize(body: RecognizeIn, request: Request, namespace: Caller) -> A
 
     def work(vlm: Personal, picture: Any, concepts: list[Concept]) -> Recognized:
         seen = vlm.look(picture, namespace=namespace)
-        found = vlm.verdicts([picture], concepts, namespace=namespace)[0] if concepts else []
+        found = vlm.verdicts([seen], concepts, namespace=namespace)[0] if concepts else []
         if body.places:
-            there = {p.name: p for p in with_places(vlm.engine, picture, concepts, found, namespace=namespace)}
+            (placed,) = with_places(vlm.engine, [seen], concepts, [found], namespace=namespace)
+            there = {p.name: p for p in placed}
             found = [there.get(p.name, p) for p in found]
         ranks = {YES: 0, NO: 2}
         found = sorted(found, key=lambda p: (ranks.get(p.verdict, 1), -p.evidence))

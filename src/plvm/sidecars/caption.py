@@ -1,4 +1,4 @@
-"""What is said of one picture: a sentence of the model's, and who of those who are enrolled is there."""
+"""What is said of a picture: a sentence of the model's, and who of those who are enrolled is there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from plvm.images import Source
 from plvm.types import Concept
 
 if TYPE_CHECKING:
+    from plvm.engine.prefix import ImagePrefix
     from plvm.personal import Personal
     from plvm.presence.roll import Presence
 
@@ -42,12 +43,15 @@ class Caption:
         return f"{self.text} In the picture: {names}.".strip() if names else self.text
 
 
-def describe(vlm: Personal, image: Source, concepts: Sequence[Concept], *, namespace: str = "default") -> Caption:
-    """The caption of a picture, with those of `concepts` who are in it. Raises ImageError, AlignerMismatchError."""
-    answer, found = vlm.describe(image, concepts, namespace=namespace)
-    shown = {concept.name: concept.shown for concept in concepts}
-    people, unsure = (tuple(_seen(p, shown[p.name]) for p in found if p.verdict == v) for v in ("yes", "unsure"))
-    return Caption(_plain(answer.shown(concepts)), people, unsure, answer.unlike, vlm.fingerprint)
+def describe(
+    vlm: Personal, images: Sequence[Source | ImagePrefix], concepts: Sequence[Concept], *, namespace: str = "default"
+) -> list[Caption]:
+    """The captions of pictures, with those of `concepts` who are in each. Raises ImageError, AlignerMismatchError."""
+    shown, captions = {concept.name: concept.shown for concept in concepts}, []
+    for answer, found in vlm.describe_many(images, concepts, namespace=namespace):
+        people, unsure = (tuple(_seen(p, shown[p.name]) for p in found if p.verdict == v) for v in ("yes", "unsure"))
+        captions.append(Caption(_plain(answer.shown(concepts)), people, unsure, answer.unlike, vlm.fingerprint))
+    return captions
 
 
 def _seen(presence: Presence, name: str) -> Seen:
