@@ -37,6 +37,8 @@ from plvm.presence.calibration import Calibration
 from plvm.presence.key_reader import Reader
 from plvm.presence.verdicts import Verdicts
 from plvm.prompt.image_first import Prompt
+from plvm.train.initialization import read_names, untrained
+from plvm.train.settings import Shape
 from plvm.types import SamplingParams
 from plvm.vision.face_chip import UPRIGHT
 from plvm.vision.face_code import FaceCode
@@ -137,6 +139,23 @@ def test_an_aligner_begins_with_the_rows_that_the_language_model_was_pretrained_
     tokens = vlm.enroll("anna", picture).tokens
     for ours, wanted in ((tokens.word, word), (tokens.head, head), (tokens.context[-1:], context)):
         torch.testing.assert_close(ours, wanted.squeeze(0) if ours.ndim == 1 else wanted, rtol=0, atol=2e-3)
+
+
+def test_a_paper_aligner_begins_with_rows_that_are_read_as_concepts(photo: Path, vlm: Personal) -> None:
+    from_nothing = untrained(Shape(architecture="paper", K=2, blocks=1), vlm.aligner.config, vlm.backbone, vlm.encoder, 0)
+    names, rows = read_names(photo / "backbone"), vlm.backbone.model.decoder.rows
+    fitted = untrained(Shape(architecture="paper", K=2, blocks=1), vlm.aligner.config, vlm.backbone, vlm.encoder, 0, names)
+    assert fitted.reads_references and not from_nothing.reads_references
+    references = functional.normalize(torch.randn(40, WIDTH, generator=torch.Generator().manual_seed(3)), dim=-1)
+    z = rows.of_faces(references)
+    fitted.see_references(z[:20])
+    with torch.no_grad():
+        word, _, context = fitted(z[20:], z[20:, None])
+        names_read, context_read = rows.kinds(word[:, None]), rows.kinds(context)
+        nothing = rows.kinds(from_nothing(z[20:], z[20:, None]).context)
+    assert context_read.context.min() > 0.9 > 0.1 > names_read.context.max()
+    assert (context_read.code @ z[20:, :, None]).min() > 0.99 and (names_read.code @ z[20:, :, None]).mean() > 0.9
+    assert (nothing.code @ z[20:, :, None]).abs().mean() < 0.5
 
 
 def test_a_person_found_among_faces_changes_what_is_answered(vlm: Personal) -> None:
