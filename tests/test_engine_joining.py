@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from plvm.engine.decoding import Completion, Decoding
-from plvm.engine.generate import complete
+from plvm.engine.generate import complete, generate
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request
-from plvm.engine.steps import ROOM
+from plvm.engine.steps import ROOM, Steps
 from plvm.errors import RequestError
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
@@ -52,6 +52,14 @@ def test_who_joins_while_others_are_written_gets_the_answer_it_gets_alone(
         assert done[i].ids == alone.ids and done[i].answer.finish == alone.answer.finish
         for (k, v), (own_k, own_v) in zip(done[i].session.past, alone.session.past, strict=True):
             assert torch.allclose(k, own_k, atol=1e-9) and torch.allclose(v, own_v, atol=1e-9)
+
+
+def test_where_nobody_goes_on_no_keys_and_values_are_copied(
+    backbone: Backbone, prompt: Prompt, asked: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = [complete(backbone, prompt, request, params).answer.text for request, params in zip(asked, PARAMS, strict=True)]
+    monkeypatch.setattr(Steps, "row", lambda *_: pytest.fail("a copy of a row"))
+    assert [answer.text for answer in generate(backbone, prompt, asked, PARAMS)] == expected
 
 
 def test_who_is_sent_away_changes_nothing_for_the_others(

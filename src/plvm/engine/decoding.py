@@ -30,7 +30,8 @@ from plvm.types import Answer, SamplingParams
 @dataclass(frozen=True, eq=False)
 class Completion:
     """An answer, and the state of the dialogue after it: what a next turn continues. `ids` were chosen, the end token apart;
-    the first of them from the logits `first` [V+C]. Of an answer that was written elsewhere neither is known."""
+    the first of them from the logits `first` [V+C]. Of an answer that was written elsewhere neither is known. The session has no
+    past then, nor where nobody goes on from it."""
 
     answer: Answer
     session: Session
@@ -65,10 +66,11 @@ class Writing(Protocol):
 
 
 class Decoding:
-    """The answers that are being written now. `join` lets requests in, `step` writes a token of every one, `drop` sends away."""
+    """The answers that are being written now. `join` lets requests in, `step` writes a token of every one, `drop` sends away.
+    `going_on`: whether anybody goes on from their sessions, each of which is a copy of all keys and values of a row."""
 
-    def __init__(self, backbone: Backbone, prompt: Prompt) -> None:
-        self.backbone, self.prompt = backbone, prompt
+    def __init__(self, backbone: Backbone, prompt: Prompt, *, going_on: bool = True) -> None:
+        self.backbone, self.prompt, self.going_on = backbone, prompt, going_on
         self._banned = never_chosen(backbone, prompt)
         self._rows: dict[int, _Row] = {}  # by ticket, in the order of the batch
         self._next = 0
@@ -108,7 +110,7 @@ class Decoding:
         written = []
         for i, (ticket, row) in enumerate(self._rows.items()):
             chunk = row.choose(logits[i])
-            done = row.complete(self._steps.row(i), self._steps.lasting) if row.finish is not None else None
+            done = self._completed(i, row) if row.finish is not None else None
             if chunk or done is not None:
                 written.append(Written(ticket, chunk, done))
         self.drop([w.ticket for w in written if w.completion is not None])
@@ -130,6 +132,11 @@ class Decoding:
             keep = torch.tensor(order, device=self._last.device)
             self._vocabulary = self._vocabulary.select(keep)
             self._last = self._last[keep]
+
+    def _completed(self, i: int, row: _Row) -> Completion:
+        if not self.going_on:
+            return Completion(row.answer(), Session((), 0, concepts=row.request.everyone), tuple(row.ids), row.first)
+        return row.complete(self._steps.row(i), self._steps.lasting)
 
     def _advance(self) -> None:
         """Put the tokens that were chosen last behind the others, if they are not there yet."""
@@ -193,22 +200,8 @@ class _Row:
 
     def complete(self, past: KeyValues, room: RoomyCache | None) -> Completion:
         """The result; `past` [1, heads, .., width] holds everything but the last chosen id, in `room` if there is one."""
-        session, text = self.request.session, self.text.text
-        start = self.request.state.length + self.written
-        kept = self.text.kept
+        session, start, kept = self.request.session, self.request.state.length + self.written, self.text.kept
         cached = min(kept, past[0][0].shape[2] - start)
-        answer = Answer(
-            text,
-            finish=self.finish or "length",
-            prompt_tokens=start,
-            computed_tokens=self.written + self.request.owed,
-            new_tokens=len(self.ids),
-            seconds=time.perf_counter() - self.begun,
-            names=tuple(
-                sorted((n for n in self.request.names if f"<{n}>" in text), key=lambda n: text.index(f"<{n}>"))
-            ),
-            unlike=session.unlike,
-        )
         after = Session(
             tuple((k[:, :, : start + cached], v[:, :, : start + cached]) for k, v in past),
             start + cached,
@@ -221,4 +214,20 @@ class _Row:
         )
         if room is not None:
             room.release(after.length)
-        return Completion(answer, after, tuple(self.ids), self.first)
+        return Completion(self.answer(), after, tuple(self.ids), self.first)
+
+    def answer(self) -> Answer:
+        """What has been written, as an answer."""
+        text = self.text.text
+        return Answer(
+            text,
+            finish=self.finish or "length",
+            prompt_tokens=self.request.state.length + self.written,
+            computed_tokens=self.written + self.request.owed,
+            new_tokens=len(self.ids),
+            seconds=time.perf_counter() - self.begun,
+            names=tuple(
+                sorted((n for n in self.request.names if f"<{n}>" in text), key=lambda n: text.index(f"<{n}>"))
+            ),
+            unlike=self.request.session.unlike,
+        )

@@ -30,7 +30,7 @@ def generate(
     answers: dict[int, Answer] = {}
     for start in range(0, len(requests), batch):
         rows = slice(start, start + batch)
-        for written in _decode(backbone, prompt, requests[rows], many[rows]):
+        for written in _decode(backbone, prompt, requests[rows], many[rows], going_on=False):
             if written.completion is not None:
                 answers[start + written.ticket] = written.completion.answer
     return [answers[i] for i in range(len(requests))]
@@ -62,10 +62,10 @@ def complete(backbone: Backbone, prompt: Prompt, request: Request, params: Sampl
 
 
 def _decode(
-    backbone: Backbone, prompt: Prompt, requests: Sequence[Request], params: Sequence[SamplingParams]
+    backbone: Backbone, prompt: Prompt, requests: Sequence[Request], params: Sequence[SamplingParams], *, going_on: bool = True
 ) -> Iterator[Written]:
     """What every step writes; the tickets count the requests from 0."""
-    decoding = Decoding(backbone, prompt)
+    decoding = Decoding(backbone, prompt, going_on=going_on)
     decoding.join(requests, params)
     while len(decoding):
         yield from decoding.step()
