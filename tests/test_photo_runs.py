@@ -108,6 +108,19 @@ def paper_form(photo: Path) -> Path:
 
 
 @pytest.mark.slow
+def test_an_album_is_captioned_to_its_end_whoever_kills_the_command(
+    photo: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ["--model", photo / "aligner", "--photos", photos, "--count", 20, "--known", 1, "--several", 2, "--kills", 1]
+    told += ["--work", tmp_path / "work", "--out", tmp_path / "o.json"]
+    monkeypatch.setattr(sys, "argv", ["photo_captions.py", *map(str, told)])
+    runpy.run_path(str(RESEARCH / "benchmarks" / "photo_captions.py"), run_name="__main__")
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert (found["captions"], found["missing"], found["damaged"]) == (20, 0, 0) and found["twice"] <= found["together"]
+    assert (tmp_path / "work" / "album.html").is_file() and "secret" not in json.dumps(found)
+
+
+@pytest.mark.slow
 def test_reading_photographs_is_measured_and_no_face_is_found_where_nobody_is(
     photo: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=SYSTEMS, help="which of them (default: all)")
     parser.add_argument("--set", nargs="*", action="extend", default=[], help="settings, NAME=VALUE")
     parser.add_argument("--identities", type=int, default=34, help="at most so many people")
+    parser.add_argument("--rows", type=int, default=40, help="rows of people of each kind")
     parser.add_argument("--small", action="store_true", help="a few items of everything, to see that it runs")
     parser.add_argument("--people", type=int, nargs=3, metavar=("TEST", "VAL", "STRANGERS"),
                         help="how the people were split, if not as usual")  # fmt: skip
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "table_photo.json")
     arguments = parser.parse_args()
 
-    size = SMALL if arguments.small else FacesSize(identities=arguments.identities, drawn=DRAWN)
+    size = SMALL if arguments.small else FacesSize(identities=arguments.identities, rows=arguments.rows, drawn=DRAWN)
     if arguments.people:
         size = replace(size, **dict(zip(("test", "val", "strangers"), arguments.people, strict=True)))
     vlm = personal.load(arguments.model)

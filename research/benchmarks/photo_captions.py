@@ -1,0 +1,131 @@
+"""An album captioned by `plvm caption` alone, which gets kill -9 several times and is started again by the same command.
+
+    python research/benchmarks/photo_captions.py --model FAMILY/aligner --photos PHOTOS    # research/results/photo_captions.json
+
+The photographs are copied under numbers; people with several of them are enrolled from one each. Twice and missing are counted
+over all runs: a caption that was said again, and a photograph that has none in the end. What is in the captions is not measured
+here. Claim: nothing missing, nothing damaged, and twice at most what is written side by side, for each kill. Half an hour on two
+cores. No name and no picture goes into the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from plvm.cli.captions import TOGETHER
+from plvm.sidecars.json_sidecar import JsonSidecar
+from plvm.sidecars.watch import Watched
+from plvm.sidecars.xmp import XmpSidecar
+from plvm_lab.evaluate.photo_people import SEED, people_in
+from plvm_lab.evaluate.result_table import Table, lasting
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from result import RESULTS, Shown, progress, write_result
+
+PLVM = [sys.executable, "-c", "from plvm.cli.program import run; run()"]
+SEVERAL = 10  # photographs that somebody has who is enrolled
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="the Aligner's folder of a photo family")
+    parser.add_argument("--photos", type=Path, required=True, help="PHOTOS/NAME/picture.jpg")
+    parser.add_argument("--count", type=int, default=1000, help="photographs")
+    parser.add_argument("--known", type=int, default=5, help="people who are enrolled")
+    parser.add_argument("--several", type=int, default=SEVERAL, help="photographs that each of them has in the album")
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--work", type=Path, default=Path("build/photo_captions"), help="the album and the store")
+    parser.add_argument("--out", type=Path, default=RESULTS / "photo_captions.json")
+    chosen = parser.parse_args()
+    album, options = chosen.work / "album", ["--model", str(chosen.model), "--store", str(chosen.work / "store.db")]
+    shutil.rmtree(chosen.work, ignore_errors=True)
+    album.mkdir(parents=True)
+    references, pictures = chosen_from(people_in(chosen.photos), chosen.count, chosen.known, chosen.several)
+    for number, file in enumerate(pictures):
+        shutil.copy(file, album / f"{number:05}{file.suffix}")
+    known = sum(enrolled(f"friend{number}", file, options) for number, file in enumerate(references))
+    words = ["caption", str(album), "--json", "--xmp", "--sheet", str(chosen.work / "album.html"), *options]
+    stops = [chosen.count * (n + 1) // (chosen.kills + 1) for n in range(chosen.kills)]
+    begun = time.perf_counter()
+    said = [line for stop in (*stops, None) for line in captioned(words, album, stop, chosen.count)]
+    seconds = time.perf_counter() - begun
+    damaged: list[Path] = []
+    missing = Watched(album, [JsonSidecar(), XmpSidecar()]).waiting(lambda file, _: damaged.append(file), all_=True)
+    captions = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(album.glob("*.plvm.json"))]
+    figures = {
+        "count": chosen.count, "known": known, "kills": chosen.kills, "together": TOGETHER, "threads": torch.get_num_threads(),
+        "seconds": seconds, "captions": len(captions), "missing": len(missing), "damaged": len(damaged),
+        "twice": len(said) - len(set(said)), "named": sum(bool(caption["people"]) for caption in captions),
+    }  # fmt: skip
+    write_result(chosen.out, SEED, figures, shown(figures))
+    print({name: figures[name] for name in ("seconds", "captions", "missing", "damaged", "twice", "named")})
+
+
+def chosen_from(
+    people: Mapping[str, Sequence[Path]], count: int, known: int, several: int
+) -> tuple[list[Path], list[Path]]:
+    """A reference of each of `known` people, and `count` other photographs, `several` of each of these people among them."""
+    rng = random.Random("plvm-photo-captions")
+    friends = rng.sample(sorted(name for name, files in people.items() if len(files) > several), known)
+    references = [people[name][0] for name in friends]
+    pictures = [file for name in friends for file in people[name][1 : several + 1]]
+    others = [file for name in sorted(people) if name not in friends for file in people[name]]
+    pictures += rng.sample(others, count - len(pictures))
+    rng.shuffle(pictures)
+    return references, pictures
+
+
+def enrolled(name: str, file: Path, options: Sequence[str]) -> bool:
+    """Whether a photograph could be somebody's reference."""
+    return subprocess.run([*PLVM, "add", name, str(file), *options], capture_output=True, check=False).returncode == 0
+
+
+def captioned(words: Sequence[str], album: Path, stop: int | None, count: int) -> list[str]:
+    """Run the command, to its end or until `stop` photographs have captions; then it gets kill -9. The photographs it told of."""
+    with subprocess.Popen([*PLVM, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        told: list[str] = []
+        for line in process.stdout:
+            told.append(line.partition(":")[0])
+            done = sum(1 for _ in album.glob("*.plvm.json"))
+            progress("captions", done, count)
+            if stop is not None and done >= stop:
+                process.send_signal(signal.SIGKILL)
+                told += [rest.partition(":")[0] for rest in process.stdout]
+        status = process.wait()
+    if status not in (0, -signal.SIGKILL):
+        raise SystemExit(f"plvm caption ended with {status}.")
+    return told
+
+
+def shown(figures: Mapping[str, Any]) -> Shown:
+    """What the report shows of the result file."""
+    per = figures["seconds"] / figures["count"]
+    header = (
+        "photographs", "people enrolled", "kill -9", "whole time", "a photograph", "1,000 photographs", "missing", "damaged", "twice",
+    )  # fmt: skip
+    row = (
+        f"{figures['count']:,}", figures["known"], figures["kills"], lasting(figures["seconds"]), lasting(per),
+        lasting(1000 * per), figures["missing"], figures["damaged"], figures["twice"],
+    )  # fmt: skip
+    note = (
+        f"Photographs of 250 pixels, on {figures['threads']} threads, {figures['together']} captions written side by side; JSON, "
+        f"XMP and a sheet. {figures['named']} captions have somebody by name. Every start loads the model again; that is counted."
+    )
+    return Shown((Table("An album captioned, killed and taken up again", header, (row,), note),))
+
+
+if __name__ == "__main__":
+    main()
