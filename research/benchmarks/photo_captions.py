@@ -114,7 +114,8 @@ def shown(figures: Mapping[str, Any]) -> Shown:
     """What the report shows of the result file."""
     per = figures["seconds"] / figures["count"]
     header = (
-        "photographs", "people enrolled", "kill -9", "whole time", "a photograph", "1,000 photographs", "missing", "damaged", "twice",
+        "photographs", "people enrolled", "kill -9", "whole time", "a photograph", "1,000 photographs", "missing", "damaged",
+        "twice",
     )  # fmt: skip
     row = (
         f"{figures['count']:,}", figures["known"], figures["kills"], lasting(figures["seconds"]), lasting(per),
