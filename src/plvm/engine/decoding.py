@@ -14,6 +14,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from plvm.engine.gathered import gather
 from plvm.engine.request import Request, Session
@@ -143,8 +144,10 @@ class Decoding:
         rows = list(self._rows.values())
         if not any(row.ahead for row in rows):
             return
-        ids = torch.tensor([[row.ids[-1]] for row in rows], device=self._last.device)
-        self._last = self._steps.take(self._vocabulary.embed(ids, self.backbone.word_rows))[:, -1]
+        last = [[row.ids[-1]] for row in rows]
+        ids, table = torch.tensor(last, device=self._last.device), self.backbone.word_rows
+        names = max(last)[0] >= self._vocabulary.base
+        self._last = self._steps.take(self._vocabulary.embed(ids, table) if names else F.embedding(ids, table))[:, -1]
         for row in rows:
             row.ahead = False
 

@@ -27,8 +27,7 @@ def steps_after(backbone: Backbone, g: Gathered, cache: RoomyCache) -> Steps:
 
 
 class Steps:
-    """`cache` holds B rows of P columns, `mask` bool[B, P] which of them a row sees; the next token of a row has its `position`
-    int64[B]."""
+    """`cache` holds B rows of P columns; the next token of a row has its `position` int64[B]."""
 
     joined = False  # whether rows came together that began apart
 
@@ -38,12 +37,21 @@ class Steps:
         self.padded = mask is not None
         self.mask = mask if mask is not None else g.ids.new_ones(len(g.ids), cache.length, dtype=torch.bool)
 
+    @property
+    def mask(self) -> Tensor:
+        """bool[B, P]: which of the columns that are in use a row sees."""
+        return self._seen[:, : self.cache.length]
+
+    @mask.setter
+    def mask(self, seen: Tensor) -> None:
+        self._seen = F.pad(seen, (0, self.cache.end - seen.shape[1]), value=True)  # whatever is written from now on
+
     def take(self, embeddings: Tensor) -> Tensor:
         """One more token a row, [B, 1, D] -> its hidden state [B, 1, D], valid until the next step."""
         if self.cache.length == self.cache.end:
             self._make_room()
-        self.mask = F.pad(self.mask, (0, 1), value=True)
-        hidden, _ = self.backbone.hidden(embeddings, self.cache, self.position[:, None], self.mask if self.padded else None)
+        seen = self._seen[:, : self.cache.length + 1] if self.padded else None
+        hidden, _ = self.backbone.hidden(embeddings, self.cache, self.position[:, None], seen)
         self.cache.length += 1
         self.position = self.position + 1
         return hidden
@@ -60,11 +68,12 @@ class Steps:
         lengths = [columns_in(spans) for _, spans in joining]
         count, longest = len(self.mask) + len(joining), max(lengths)
         both = self if type(self) is Steps and self._has_room(count, longest) else self._moved(count, longest)
+        own = both.mask
         for past, spans in joining:
             both.cache.put(past, spans)
         columns = torch.arange(both.cache.length, device=self.mask.device)
         theirs = columns < torch.tensor(lengths, device=columns.device)[:, None]
-        own = F.pad(both.mask, (0, both.cache.length - both.mask.shape[1]))
+        own = F.pad(own, (0, both.cache.length - own.shape[1]))
         both.mask, both.padded, both.joined = torch.cat([own, theirs]), True, True
         both.position = torch.cat([both.position, other.position])
         return both
@@ -74,9 +83,10 @@ class Steps:
             moved = self._moved(self.cache.most, 0)
             self.cache, self.mask = moved.cache, moved.mask
             return
-        past = self.cache.past
+        past, seen = self.cache.past, self.mask
         self.cache = RoomyCache(past, len(past[0][0]), self.cache.length + ROOM)
         self.cache.put(past)
+        self.mask = seen
 
     def _has_room(self, rows: int, length: int) -> bool:
         return rows <= self.cache.most and max(length, self.cache.length) < self.cache.end

@@ -77,6 +77,11 @@ class ConceptVocabulary:
         parts = [self.word, self.context.flatten(1, 2), *([] if self.image is None else [self.image])]
         return torch.cat(parts, dim=1)
 
+    @cached_property
+    def _absent(self) -> Tensor:
+        """Which names are not there to be said, bool[B, 1, C]."""
+        return ~self.present.unsqueeze(1)
+
     def embed(self, ids: Tensor, table: Tensor) -> Tensor:
         """ids int64[B, T] -> embeddings [B, T, D]; base ids from `table` [V, D], the others from the rows of their request."""
         base = F.embedding(ids.clamp(max=self.base - 1), table)
@@ -91,8 +96,7 @@ class ConceptVocabulary:
         base = hidden @ head_rows.T
         if self.concepts == 0:
             return base
-        own = torch.einsum("btd,bcd->btc", hidden, self.head.to(hidden))
-        own = own.masked_fill(~self.present.unsqueeze(1).to(hidden.device), float("-inf"))
+        own = (hidden @ self.head.to(hidden).mT).masked_fill_(self._absent.to(hidden.device), float("-inf"))
         return torch.cat([base, own], dim=-1)
 
     def beside(self, other: ConceptVocabulary) -> ConceptVocabulary:
