@@ -12,6 +12,8 @@ from plvm.model.aligner import Aligner, AlignerConfig, FrozenRows, Rows
 from plvm.model.heads import BoundedRow, bounded
 from plvm.model.resampler import Resampler
 
+WORDS = 1024  # read at a time: their rows fit into a processor's caches
+
 
 class AnchoredAligner(Aligner):
     """Context tokens anchored in the frozen word embeddings, a few free ones, bounded name rows.
@@ -79,21 +81,31 @@ class AnchoredAligner(Aligner):
         """patches [N, L, E] -> logits [N, K - free, V] over the backbone's words, and the resampler's output [N, K, W], or
         [N, K+1, W] without a global token."""
         h = self.resampler(patches)
-        anchored = h[:, : self.config.context_tokens - self.config.free_tokens]
-        pointer = F.normalize(self.point(anchored), dim=-1)
-        return self.sharpness * pointer @ self.word_rows.to(h).T / self.lengths.to(h), h
+        return self._pointers(h) @ self.word_rows.to(h).T / self.lengths.to(h), h
 
-    def rows(self, z: Tensor, logits: Tensor, h: Tensor) -> Rows:
-        """What the code is made of ([N, E], or [N, W] without a global token) and `word_logits` -> rows."""
-        code = bounded(self.code(z), 1.0)
-        word, head = self.word(code), self.head(code)
-        words = logits.softmax(-1) @ self.word_rows.to(h)
-        free = bounded(self.free(h[:, logits.shape[1] :]), self.free_scale)
-        return Rows(word, head, torch.cat([words, free], 1) + self.tag * word.unsqueeze(1))
+    def _pointers(self, h: Tensor) -> Tensor:
+        """The resampler's output -> where anchored tokens point [N, K - free, D], of the length `sharpness`."""
+        anchored = h[:, : self.config.context_tokens - self.config.free_tokens]
+        return self.sharpness * F.normalize(self.point(anchored), dim=-1)
+
+    def _mixed(self, pointers: Tensor) -> Tensor:
+        """The words' rows mixed by the softmax of the logits of pointers [N, A, D]: [N, A, D]. No logit is above `sharpness`, so
+        the words can be read some at a time, and once."""
+        total, mixed = pointers.new_zeros(()), torch.zeros_like(pointers)
+        for rows, lengths in zip(self.word_rows.split(WORDS), self.lengths.split(WORDS), strict=True):
+            own = rows.to(pointers)
+            weights = (pointers @ own.T / lengths.to(pointers) - self.sharpness.abs()).exp()
+            total, mixed = total + weights.sum(-1, keepdim=True), mixed + weights @ own
+        return mixed / total
 
     def forward(self, z: Tensor | None, patches: Tensor) -> Rows:
-        logits, h = self.word_logits(patches)
-        return self.rows(h[:, -1], logits, h[:, :-1]) if z is None else self.rows(z, logits, h)
+        h = self.resampler(patches)
+        z, h = (h[:, -1], h[:, :-1]) if z is None else (z, h)
+        code = bounded(self.code(z), 1.0)
+        word, head = self.word(code), self.head(code)
+        words = self._mixed(self._pointers(h))
+        free = bounded(self.free(h[:, words.shape[1] :]), self.free_scale)
+        return Rows(word, head, torch.cat([words, free], 1) + self.tag * word.unsqueeze(1))
 
 
 FORM = AnchoredAligner
