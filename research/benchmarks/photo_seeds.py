@@ -82,10 +82,10 @@ def shown(figures: Mapping[str, Any]) -> Shown:
     )
     where = figures["where_there"]
     note = (
-        f"Percent, 95 % intervals over identities; single photographs of people of the split {figures['split']}, the same people in "
-        f"all draws. The means are {100 * figures['mean']:.1f} on average and {100 * figures['spread']:.1f} points apart. Then, in rows "
-        f"of people: where somebody is, {100 * where['value']:.1f} right of all {where['n']} asked about in these draws, and that "
-        "somebody is not there."
+        f"Percent, 95 % intervals over identities; single photographs of people of the split {figures['split']}, the same people "
+        f"in all draws. The means are {100 * figures['mean']:.1f} on average and {100 * figures['spread']:.1f} points apart. "
+        f"Then, in rows of people: where somebody is, {100 * where['value']:.1f} right of all {where['n']} asked about in these "
+        "draws, and that somebody is not there."
     )
     header = ("draw", *SHARES.values(), "where", "not there")
     return Shown((Table("Photographs of people in other draws", header, rows, note),))
