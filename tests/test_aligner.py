@@ -16,6 +16,7 @@ from plvm.errors import CheckpointError
 from plvm.model.aligner import Aligner, AlignerConfig, Rows, build_aligner
 from plvm.model.backbone import Backbone, repeat
 from plvm.model.encoder import Encoder, key_of
+from plvm.model.forms import anchored
 from plvm.model.heads import bounded
 from plvm.prompt.image_first import Prompt
 from plvm.prompt.vocabulary import ConceptVocabulary
@@ -109,6 +110,22 @@ def test_bounded_rows_keep_the_size_of_the_frozen_rows(backbone: Backbone, z_ref
     for rows in (make(backbone, "bounded").tokens_from_features(50 * z_ref),):
         for row in rows:
             torch.testing.assert_close(row.square().mean(-1).sqrt(), torch.full(row.shape[:-1], 0.5), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 16.0, 500.0])
+def test_words_read_some_at_a_time_are_mixed_as_by_one_softmax(
+    single: Backbone, z_ref: Tensor, sharpness: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anchored, "WORDS", 37)
+    aligner = make(single, "anchored").requires_grad_(True)
+    aligner.sharpness.data.fill_(sharpness)
+    words = single.word_rows
+    logits, h = aligner.word_logits(z_ref[:, 1:])
+    naive = logits.softmax(-1) @ words
+    assert len(words) > 100 and torch.allclose(aligner._mixed(aligner._pointers(h)), naive, atol=1e-6)
+    (expected,) = torch.autograd.grad(naive.square().sum(), aligner.point.weight, retain_graph=True)
+    (found,) = torch.autograd.grad(aligner._mixed(aligner._pointers(h)).square().sum(), aligner.point.weight)
+    assert expected.abs().max() > 0 and (found - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
 def test_anchored_context_tokens_are_mixtures_of_frozen_words(backbone: Backbone, z_ref: Tensor) -> None:

@@ -89,13 +89,16 @@ class AnchoredAligner(Aligner):
         return self.sharpness * F.normalize(self.point(anchored), dim=-1)
 
     def _mixed(self, pointers: Tensor) -> Tensor:
-        """The words' rows mixed by the softmax of the logits of pointers [N, A, D]: [N, A, D]. No logit is above `sharpness`, so
-        the words can be read some at a time, and once."""
-        total, mixed = pointers.new_zeros(()), torch.zeros_like(pointers)
+        """The words' rows mixed by the softmax of the logits of pointers [N, A, D]: [N, A, D]. The words are read once, some at a
+        time; whenever a larger logit is met, what was mixed before weighs less."""
+        largest = pointers.new_full((*pointers.shape[:-1], 1), float("-inf"), dtype=self.word_rows.dtype)
+        total, mixed = torch.zeros_like(largest), pointers.new_zeros(())
         for rows, lengths in zip(self.word_rows.split(WORDS), self.lengths.split(WORDS), strict=True):
             own = rows.to(pointers)
-            weights = (pointers @ own.T / lengths.to(pointers) - self.sharpness.abs()).exp()
-            total, mixed = total + weights.sum(-1, keepdim=True), mixed + weights @ own
+            logits = (pointers @ own.T / lengths.to(pointers)).to(torch.promote_types(pointers.dtype, largest.dtype))
+            before, largest = largest, torch.maximum(largest, logits.detach().amax(-1, keepdim=True))
+            weights, less = (logits - largest).exp(), (before - largest).exp()
+            total, mixed = less * total + weights.sum(-1, keepdim=True), less * mixed + weights.to(own) @ own
         return mixed / total
 
     def forward(self, z: Tensor | None, patches: Tensor) -> Rows:
