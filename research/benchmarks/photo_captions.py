@@ -65,7 +65,8 @@ def main() -> None:
     missing = Watched(album, [JsonSidecar(), XmpSidecar()]).waiting(lambda file, _: damaged.append(file), all_=True)
     captions = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(album.glob("*.plvm.json"))]
     figures = {
-        "count": chosen.count, "known": known, "kills": chosen.kills, "together": TOGETHER, "threads": torch.get_num_threads(),
+        "count": chosen.count, "known": known, "several": chosen.several, "kills": chosen.kills, "together": TOGETHER,
+        "threads": torch.get_num_threads(),
         "seconds": seconds, "captions": len(captions), "missing": len(missing), "damaged": len(damaged),
         "twice": len(said) - len(set(said)), "named": sum(bool(caption["people"]) for caption in captions),
     }  # fmt: skip
@@ -110,6 +111,11 @@ def captioned(words: Sequence[str], album: Path, stop: int | None, count: int) -
     return told
 
 
+def minutes(seconds: float) -> str:
+    """How long that is, to the minute."""
+    return f"{seconds / 60:.0f} minutes"
+
+
 def shown(figures: Mapping[str, Any]) -> Shown:
     """What the report shows of the result file."""
     per = figures["seconds"] / figures["count"]
@@ -118,12 +124,14 @@ def shown(figures: Mapping[str, Any]) -> Shown:
         "twice",
     )  # fmt: skip
     row = (
-        f"{figures['count']:,}", figures["known"], figures["kills"], lasting(figures["seconds"]), lasting(per),
-        lasting(1000 * per), figures["missing"], figures["damaged"], figures["twice"],
+        f"{figures['count']:,}", str(figures["known"]), str(figures["kills"]), minutes(figures["seconds"]), lasting(per),
+        minutes(1000 * per), *(str(figures[what]) for what in ("missing", "damaged", "twice")),
     )  # fmt: skip
+    there = figures["known"] * figures["several"]
     note = (
         f"Photographs of 250 pixels, on {figures['threads']} threads, {figures['together']} captions written side by side; JSON, "
-        f"XMP and a sheet. {figures['named']} captions have somebody by name. Every start loads the model again; that is counted."
+        f"XMP and a sheet. {figures['named']} captions have somebody by name; {there} photographs show somebody who is enrolled. "
+        "Every start loads the model again; that is counted."
     )
     return Shown((Table("An album captioned, killed and taken up again", header, (row,), note),))
 
