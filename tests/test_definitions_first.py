@@ -277,7 +277,7 @@ def test_pictures_are_kept_by_their_features_and_share_their_beginning(
     assert one.length == none.length == len(writer.prefix()[0]) and one.past is other.past
     assert none.features is None and one.features is not None and other.features is not None
     assert one.features.shape == (llava.model.config.image_seq_length, llava.width)
-    assert one.bytes == none.bytes + one.features.numel() * one.features.element_size()
+    assert one.seen is not None and one.bytes == none.bytes + one.features.nbytes + one.seen.rows.nbytes
     cache = PrefixCache(one.bytes)
     cache.put("default", one)
     kept = cache.get("default", one.digest)

@@ -89,14 +89,14 @@ def test_five_draws_stand_in_one_file_with_their_spread(run: Run) -> None:
 @pytest.mark.slow
 def test_every_system_that_can_run_has_its_row_on_photographs(run: Run, photo: Path, tmp_path: Path) -> None:
     found = run("runs/table_photo.py", "--paper", paper_form(photo), "--set", *QUICK)
-    assert list(found["rows"]) == [
+    assert list(found["systems"]) == [
         "plvm", "plvm-paper", "face-codes", "in-context-plain", "llava-prompt-plain", "myvlm", "yollava", "yollava-5",
     ]  # fmt: skip
-    assert not [row["cannot"] for row in found["rows"].values() if "cannot" in row]
-    assert found["rows"]["myvlm"]["recognition"] == found["rows"]["face-codes"]["recognition"]
-    assert found["rows"]["plvm-paper"]["facts"]["architecture"] == "paper" and len(found["tables"][0]["rows"]) == 8
+    assert not [row["cannot"] for row in found["systems"].values() if "cannot" in row]
+    assert found["systems"]["myvlm"]["recognition"] == found["systems"]["face-codes"]["recognition"]
+    assert found["systems"]["plvm-paper"]["facts"]["architecture"] == "paper" and len(found["tables"][0]["rows"]) == 8
     again = run("runs/table_photo.py", "--systems", "plvm")
-    assert again["rows"].keys() == found["rows"].keys() and again["rows"]["yollava"] == found["rows"]["yollava"]
+    assert again["systems"].keys() == found["systems"].keys() and again["systems"]["yollava"] == found["systems"]["yollava"]
 
 
 def paper_form(photo: Path) -> Path:

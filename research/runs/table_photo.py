@@ -82,13 +82,13 @@ def main() -> None:
     rows: dict[str, Any] = {}
     if arguments.out.exists():
         before = json.loads(arguments.out.read_text(encoding="utf-8"))
-        rows = before["rows"] if before["benchmark"] == bench.key else {}
+        rows = before["systems"] if before["benchmark"] == bench.key else {}
     for system in arguments.systems:
         if system == PAPER and arguments.paper is None:
             continue
         own = load_paper(arguments.paper, arguments.kept) if system == PAPER else vlm
         rows[system] = measured(system, own, bench, arguments.work / bench.key / system, settings_in(arguments.set))
-        figures = {"benchmark": bench.key, "split": arguments.split, "n": pairs_of(bench), "rows": rows}
+        figures = {"benchmark": bench.key, "split": arguments.split, "n": pairs_of(bench), "systems": rows}
         write_result(arguments.out, bench.seed, figures, shown(figures))
         print(system, rows[system].get("cannot") or f"{rows[system]['recognition']['mean']['value']:.4f}", flush=True)
 
@@ -135,13 +135,13 @@ def shown(figures: Mapping[str, Any]) -> Shown:
     """Every system with the published figures, and why some cannot run."""
     kinds = [f"{count} in a row" for count in ROWS]
     kinds += [f"{kind}, strangers" for kind in kinds]
-    ran = {system: row for system, row in figures["rows"].items() if "cannot" not in row}
+    ran = {system: row for system, row in figures["systems"].items() if "cannot" not in row}
     rows = tuple(
         (system, *(row["recognition"][k] for k in SHARES), *(row["rows"][kind]["mean"] for kind in kinds), _published(row))
         for system, row in ran.items()
     )
     notes = "".join(f" {system}: {NOTES[system]}." for system in ran if system in NOTES)
-    cannot = "".join(f" {system} cannot run: {row['cannot']}" for system, row in figures["rows"].items() if "cannot" in row)
+    cannot = "".join(f" {system} cannot run: {row['cannot']}" for system, row in figures["systems"].items() if "cannot" in row)
     note = (
         f"Percent, 95 % intervals over identities; people of the split {figures['split']}, {figures['n']:,} pairs. Single "
         f"photographs, then the mean in rows of people, with strangers among them or without. {OTHER_PICTURES}{notes}{cannot}"
