@@ -80,7 +80,7 @@ def after(
     row["doubted"] += [(name in unsure, str(at)) for name in places]
     row["doubts"].append(len(unsure - set(places)))
     row["placed"] += [(place in yes[name].place, str(at)) for name, place in places.items() if name in yes]
-    likest = {crowd[i].name for i in candidates(likenesses(vlm.engine, vlm.calibration, image, crowd), len(crowd))}
+    likest = {crowd[i].name for i in candidates(likenesses(vlm.engine, vlm.calibration, vlm.look(image), crowd), len(crowd))}
     row["candidates"] += [(name in likest, str(at)) for name in places]
 
 
