@@ -330,7 +330,7 @@ class Personal:
     def describe_many(
         self, images: Sequence[Source | ImagePrefix], concepts: Sequence[Concept] = (), *, namespace: str = "default"
     ) -> list[tuple[Answer, list[Presence]]]:
-        """`describe` of several pictures, whose answers are written side by side: of eight, a CPU writes three times as fast.
+        """`describe` of several pictures, whose answers are written side by side, which takes less time than one after the other.
         Raises ImageError, AlignerMismatchError, DuplicateConceptError."""
         pictures = [picture.settled for picture in self.engine.look(images, namespace=namespace)]
         found = self._who(pictures, concepts, namespace)
