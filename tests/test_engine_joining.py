@@ -54,6 +54,31 @@ def test_who_joins_while_others_are_written_gets_the_answer_it_gets_alone(
             assert torch.allclose(k, own_k, atol=1e-9) and torch.allclose(v, own_v, atol=1e-9)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["to the end", "till another picture's joins"])
+def test_answers_about_one_picture_hold_it_once_and_are_those_they_get_alone(
+    backbone: Backbone, prompt: Prompt, prefixes: list[ImagePrefix], people: list[Concept], asked: list[Request], late: bool
+) -> None:
+    decoding, texts, done = Decoding(backbone, prompt), dict[int, str](), dict[int, Completion]()
+    requests = [asked[1], asked[3], Request(prefixes[1], "How many people are there, and who of them is <my-cat>?", (people[2],))]
+    params = [SamplingParams(max_tokens=ROOM + 9, temperature=0.9, seed=i) for i in range(2)] + [SamplingParams(max_tokens=7)]
+    decoding.join(requests, params)
+    run(decoding, texts, done)
+    assert decoding._steps.cache.shared is prefixes[1].past
+    own = max(len(r.write(prompt, decoding._vocabulary)) for r in requests)
+    assert decoding._steps.cache.end == own + ROOM, "of the picture no row has a column of its own"
+    if late:
+        requests.append(asked[2])
+        params.append(PARAMS[2])
+        decoding.join(requests[3:], params[3:])
+    while len(decoding):
+        run(decoding, texts, done)
+    assert decoding._steps.joined == late
+    for i, request in enumerate(requests):
+        alone = complete(backbone, prompt, request, params[i])
+        assert texts[i] == done[i].answer.text == alone.answer.text and done[i].ids == alone.ids
+        torch.testing.assert_close(done[i].session.past, alone.session.past, rtol=0, atol=1e-9)
+
+
 def test_where_nobody_goes_on_no_keys_and_values_are_copied(
     backbone: Backbone, prompt: Prompt, asked: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:

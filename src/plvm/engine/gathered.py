@@ -48,9 +48,17 @@ class Gathered:
         return backbone.hidden(self._embeddings(backbone), cache, self.layout.positions)[0]
 
     def continued(self, backbone: Backbone, room: int = 0) -> tuple[Tensor, RoomyCache]:
-        """Hidden states [B, T, D] of the suffixes, and the keys and values of everything, with room for so many more tokens."""
-        cache = self._room(self.ids.shape[1], room)
-        hidden, _ = backbone.hidden(self._embeddings(backbone), cache, self.layout.positions, self.layout.mask)
+        """Hidden states [B, T, D] of the suffixes, and the keys and values of everything, with room for so many more tokens. What
+        several requests continue together is not copied for each."""
+        own, mask = self.ids.shape[1], self.layout.mask
+        together = len({id(r.state.past) for r in self.requests}) == 1 < len(self.requests)
+        if together and backbone.family.shares:
+            past = self.requests[0].state.past
+            cache, mask = RoomyCache(past, len(self.requests), own + room, past), None
+            cache.rows = len(self.requests)
+        else:
+            cache = self._room(own, room)
+        hidden, _ = backbone.hidden(self._embeddings(backbone), cache, self.layout.positions, mask)
         cache.length += self.ids.shape[1]
         return hidden, cache
 

@@ -32,7 +32,8 @@ class Steps:
     joined = False  # whether rows came together that began apart
 
     def __init__(self, backbone: Backbone, g: Gathered, cache: RoomyCache) -> None:
-        self.backbone, self.cache, mask = backbone, cache, g.layout.mask
+        self.backbone, self.cache = backbone, cache
+        mask = g.layout.mask[:, -cache.length :] if g.layout.mask is not None else None  # what is shared is seen by all
         self.position = torch.tensor(g.nexts, device=g.ids.device)
         self.padded = mask is not None
         self.mask = mask if mask is not None else g.ids.new_ones(len(g.ids), cache.length, dtype=torch.bool)
@@ -67,7 +68,8 @@ class Steps:
         joining = [other.seen(i) for i in range(len(other.mask))]
         lengths = [columns_in(spans) for _, spans in joining]
         count, longest = len(self.mask) + len(joining), max(lengths)
-        both = self if type(self) is Steps and self._has_room(count, longest) else self._moved(count, longest)
+        apart = type(self) is Steps and self.cache.shared is None
+        both = self if apart and self._has_room(count, longest) else self._moved(count, longest)
         own = both.mask
         for past, spans in joining:
             both.cache.put(past, spans)
@@ -84,7 +86,7 @@ class Steps:
             self.cache, self.mask = moved.cache, moved.mask
             return
         past, seen = self.cache.past, self.mask
-        self.cache = RoomyCache(past, len(past[0][0]), self.cache.length + ROOM)
+        self.cache = RoomyCache(past, len(past[0][0]), self.cache.length + ROOM, self.cache.shared)
         self.cache.put(past)
         self.mask = seen
 
@@ -117,9 +119,15 @@ class Steps:
         return tuple((_columns(k, spans), _columns(v, spans)) for k, v in past)
 
     def seen(self, i: int) -> tuple[KeyValues, Spans]:
-        """One row, as views, and which of its columns it sees."""
+        """One row and which of its columns it sees: views, but where it shares some with others."""
         ends = F.pad(self.mask[i].byte(), (1, 1)).diff().nonzero().flatten().tolist()
-        return self.cache.row(i), list(zip(ends[::2], ends[1::2], strict=True))
+        own, spans = self.cache.row(i), list(zip(ends[::2], ends[1::2], strict=True))
+        if self.cache.shared is None:
+            return own, spans
+        both = zip(self.cache.shared, own, strict=True)
+        past = tuple((torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)) for before, (k, v) in both)
+        length = past[0][0].shape[2] - self.cache.end
+        return past, [(0, length), *((length + start, length + end) for start, end in spans)]
 
 
 class RecordedSteps(Steps):

@@ -3,6 +3,8 @@
     row 0   x x x x x x o o - -      x what was there, o written since, - room
     row 1   x x x 0 0 0 o o - -      0 columns that this row does not see
     room    - - - - - - - - - -
+
+What all rows go on from may stand before them, held once (`shared_cache.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from plvm.model.shared_cache import Behind
 from plvm.model.static_cache import KeyValues
 
 Spans = Sequence[tuple[int, int]]  # columns from .. up to, in order
@@ -20,10 +23,11 @@ Spans = Sequence[tuple[int, int]]  # columns from .. up to, in order
 
 class RoomyCache:
     """At most `most` rows of at most `end` columns, shaped as those of `like`. The first `rows` rows and `length` columns are in
-    use; what a row does not see of them is finite. A language model takes it as its cache; whoever runs it adds to `length`."""
+    use; what a row does not see of them is finite. A language model takes it as its cache; whoever runs it adds to `length`.
+    `shared` [1, heads, P, width]: what all rows see before their columns."""
 
-    def __init__(self, like: KeyValues, most: int, end: int) -> None:
-        self.most, self.end = most, end
+    def __init__(self, like: KeyValues, most: int, end: int, shared: KeyValues | None = None) -> None:
+        self.most, self.end, self.shared = most, end, shared
         self.rows = self.length = 0
         self._free: int | None = None
         self._lock = Lock()
@@ -78,12 +82,13 @@ class RoomyCache:
 
     # ---- called by transformers
 
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        """Write T tokens' keys and values [rows, heads, T, width] behind `length`; all columns of the layer."""
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor | Behind, Tensor]:
+        """Write T tokens' keys and values [rows, heads, T, width] behind `length`; all its columns, with what is shared."""
         end = self.length + keys.shape[2]
         k, v = (t[: self.rows] for t in self._layers[layer])
         k[:, :, self.length : end], v[:, :, self.length : end] = keys, values
-        return k[:, :, :end], v[:, :, :end]
+        k, v = k[:, :, :end], v[:, :, :end]
+        return (k if self.shared is None else Behind(k, [(*self.shared[layer], self.rows)])), v
 
     def get_seq_length(self, *_: Any) -> int:
         """How many columns are in use."""

@@ -69,7 +69,7 @@ class SharedCache:
 
 @dataclass(frozen=True, eq=False)
 class Behind:
-    """Rows' own keys [B, heads, T, width], and what they share."""
+    """Rows' own keys [B, heads, columns, width], the last of which are those of the tokens that ask, and what they share."""
 
     keys: Tensor
     shared: Sequence[Shared]
@@ -90,7 +90,8 @@ def attend(
         keys, values = keys.repeat_interleave(times, 1), values.repeat_interleave(times, 1)
     formats = {t.dtype for t in (query, key.keys, value, *(t for k, v, _ in key.shared for t in (k, v)))}
     both = _flash if query.device.type == "cpu" and len(formats) == 1 else _plain  # mixed precision leaves several
-    return both(query, keys, values, key.shared, scaling).transpose(1, 2).contiguous(), None
+    seen = _seen(query, keys, attention_mask)
+    return both(query, keys, values, key.shared, scaling, seen).transpose(1, 2).contiguous(), None
 
 
 def register() -> None:
@@ -100,6 +101,13 @@ def register() -> None:
 
     AttentionInterface.register(ATTENTION, attend)
     AttentionMaskInterface.register(ATTENTION, sdpa_mask)
+
+
+def _seen(query: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor | None:
+    """What is added to the scores of a row's own keys; None: a token sees those up to its own."""
+    if mask is not None:
+        return torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill_(~mask, float("-inf"))
+    return None if query.shape[2] == keys.shape[2] else query.new_zeros(1, 1, query.shape[2], keys.shape[2])
 
 
 def _each(shared: Sequence[Shared]) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -123,32 +131,42 @@ def _unfolded(folded: Tensor, like: Tensor) -> Tensor:
     return folded.unflatten(2, shape).transpose(1, 2).flatten(2, 3).flatten(0, 1)
 
 
-def _plain(query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float) -> Tensor:
+def _plain(
+    query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float, seen: Tensor | None = None
+) -> Tensor:
     """Attention [B, heads, T, width] by matrix products and one softmax over both, on any device."""
-    causal = torch.ones(query.shape[2], query.shape[2], dtype=torch.bool, device=query.device).tril()
     query = query * scaling
-    own = (query @ keys.transpose(2, 3)).masked_fill(~causal, float("-inf"))
+    own = query @ keys.transpose(2, 3)
+    if seen is None:
+        later = torch.ones(own.shape[2:], dtype=torch.bool, device=own.device).triu(1)
+        own = own.masked_fill(later, float("-inf"))
+    else:
+        own = own + seen
     precise = torch.float32 if query.dtype.itemsize < 4 else query.dtype
     found = []
     for rows, k, v in _each(shared):
         scores = _unfolded(_folded(query[rows], k) @ k.transpose(2, 3), query[rows])
         weights = torch.cat([scores, own[rows]], -1).softmax(-1, precise).to(query.dtype)
-        past, new = weights.split([k.shape[2], query.shape[2]], -1)
+        past, new = weights.split([k.shape[2], keys.shape[2]], -1)
         found.append(_unfolded(_folded(past, k) @ v, query[rows]) + new @ values[rows])
     return torch.cat(found)
 
 
-def _flash(query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float) -> Tensor:
+def _flash(
+    query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float, seen: Tensor | None = None
+) -> Tensor:
     """The same on a CPU, without scores in memory. What is shared gets no gradients."""
-    found: Tensor = _Flash.apply(query, keys, values, shared, scaling)
+    found: Tensor = _Flash.apply(query, keys, values, shared, scaling, seen)
     return found
 
 
 class _Flash(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float, seen: Tensor | None
+    ) -> Tensor:
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-        out, sums = flash(query, keys, values, 0.0, True, scale=scaling)
+        out, sums = flash(query, keys, values, 0.0, seen is None, attn_mask=seen, scale=scaling)
         for rows, k, v in _each(shared):
             past, past_sums = (_unfolded(t, query[rows]) for t in flash(_folded(query[rows], k), k, v, scale=scaling))
             share = (past_sums - sums[rows]).sigmoid().unsqueeze(-1)
@@ -156,7 +174,7 @@ class _Flash(torch.autograd.Function):
             sums[rows] = torch.logaddexp(sums[rows], past_sums)
         if any(t.requires_grad for t in (query, keys, values)):
             ctx.save_for_backward(query, keys, values, out, sums)
-            ctx.shared, ctx.scaling = shared, scaling
+            ctx.shared, ctx.scaling, ctx.seen = shared, scaling, seen
         return out
 
     @staticmethod
@@ -164,9 +182,9 @@ class _Flash(torch.autograd.Function):
         """With the sums over both, each part's weights are those of the whole: its share of the gradients is its own."""
         flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
         query, keys, values, out, sums = ctx.saved_tensors
-        own = flash(gradient, query, keys, values, out, sums, 0.0, True, scale=ctx.scaling)
+        own = flash(gradient, query, keys, values, out, sums, 0.0, ctx.seen is None, attn_mask=ctx.seen, scale=ctx.scaling)
         for rows, k, v in _each(ctx.shared):
             g, q, o, s = (_folded(t[rows], k) for t in (gradient, query, out, sums.unsqueeze(-1)))
             past = flash(g, q, k, v, o, s.squeeze(-1), 0.0, False, scale=ctx.scaling)
             own[0][rows] += _unfolded(past[0], query[rows])
-        return *own, None, None
+        return *own, None, None, None
