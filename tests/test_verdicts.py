@@ -25,7 +25,7 @@ def strangers(count: int = 200_000) -> torch.Tensor:
 
 def fitted(people: int = 1000) -> Verdicts:
     evidence = strangers()
-    return fit_thresholds(Verdicts(), MISSABLE, evidence, torch.ones_like(evidence), people, 200)
+    return fit_thresholds(Verdicts(), MISSABLE, (evidence, torch.ones_like(evidence)), people, 200)
 
 
 def test_what_a_yes_needs_grows_with_those_enrolled_and_unsure_needs_less() -> None:
@@ -47,14 +47,14 @@ def test_strangers_get_no_more_false_names_a_picture_than_allowed(enrolled: int)
 
 def test_where_both_are_far_apart_a_yes_needs_more_than_any_stranger_has() -> None:
     evidence = strangers(20_000)
-    verdicts = fit_thresholds(Verdicts(), torch.linspace(6, 9, 200), evidence, torch.ones_like(evidence), 1000, 200)
+    verdicts = fit_thresholds(Verdicts(), torch.linspace(6, 9, 200), (evidence, torch.ones_like(evidence)), 1000, 200)
     assert float(evidence.max()) - 0.1 <= verdicts.thresholds(1000)[0] <= 6
 
 
 def test_a_stranger_with_a_weight_counts_as_so_many() -> None:
     evidence = strangers(2000)
-    twice = fit_thresholds(Verdicts(), MISSABLE, evidence.repeat_interleave(2), torch.ones(4000), 300, 5)
-    weighted = fit_thresholds(Verdicts(), MISSABLE, evidence, torch.full((2000,), 2.0), 300, 5)
+    twice = fit_thresholds(Verdicts(), MISSABLE, (evidence.repeat_interleave(2), torch.ones(4000)), 300, 5)
+    weighted = fit_thresholds(Verdicts(), MISSABLE, (evidence, torch.full((2000,), 2.0)), 300, 5)
     assert weighted.yes == pytest.approx(twice.yes, abs=0.1)
 
 

@@ -22,12 +22,15 @@ def calibrate(
     *,
     model: o.ModelOptions,
     split: Annotated[str, Option("--split", metavar="NAME", help="Whose people: never those of the training.")] = "val",
+    rare: Annotated[
+        float, Option("--rare", metavar="SHARE", min=0.0, max=0.5, help="With few enrolled, so many strangers may get a yes.")
+    ] = 0.01,
     json: o.Json = False,
 ) -> None:
     """Fit the verdicts of a trained Aligner: what a yes needs, by how many are enrolled.
 
     From the references and pictures of people whom the training has not seen. Written beside the weights in the
-    folder of --model.
+    folder of --model. For albums in which nearly everybody is a stranger, give a small --rare, such as 0.005.
 
     \\b
     Example:
@@ -46,7 +49,7 @@ def calibrate(
     people = dataset.split(split)
     vlm = model.load()
     with progress() as advance:
-        found = calibration_of(vlm, dataset, people, report=advance)
+        found = calibration_of(vlm, dataset, people, rare=rare, report=advance)
     save_calibration(folder, found, vlm.fingerprint)
     if json:
         out_json(dataclasses.asdict(found.verdicts))

@@ -1,7 +1,7 @@
 """Fitting a calibration: people with their keys, and pictures of which it is known who is in them.
 
-The reader is fitted on one half of the people, unless the family has it, the evidence and its thresholds on the other half, in
-pictures of theirs alone. Of a family whose keys do not judge, evidence is the model's P(Yes) alone.
+The reader is fitted on one half of the people, the evidence and its thresholds on the other half, in pictures of theirs alone.
+Where the family has the reader, the first half's pictures show nobody who is enrolled. Of a family whose keys do not judge, evidence is the model's P(Yes) alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from plvm.model.backbone_family import ImageTokens
 from plvm.presence.calibration import Calibration
 from plvm.presence.key_reader import Reader, fit_reader, near
 from plvm.presence.roll import Likenesses, candidates, likenesses
-from plvm.presence.verdicts import Sightings, Verdicts, fit_thresholds, fit_weights
+from plvm.presence.verdicts import RARE, Sightings, Verdicts, Weighed, fit_thresholds, fit_weights
 from plvm.types import Concept
 
 OTHERS = 8  # people asked about in a picture who are not among the likest: they stand for all those
@@ -36,12 +36,15 @@ class Labelled:
 
 
 Report = Callable[[str, int, int], None]  # (what, done, of)
+Look = tuple[Sightings, Likenesses, list[int]]  # what is seen of a picture, how alike all are, and who was asked about
 
 
 def fit_verdicts(
-    engine: Engine, people: Sequence[Concept], pictures: Sequence[Labelled], *, seed: int = 0, report: Report | None = None
-) -> Calibration:
-    """The calibration that `people` and `pictures` give. Raises RequestError where there are too few, ImageError.
+    engine: Engine, people: Sequence[Concept], pictures: Sequence[Labelled],
+    *, rare: float = RARE, seed: int = 0, report: Report | None = None,
+) -> Calibration:  # fmt: skip
+    """The calibration that `people` and `pictures` give; with few people at most the share `rare` of strangers gets a yes. Raises
+    RequestError where there are too few, ImageError.
 
     Pictures of nobody among `people` serve the thresholds; those in which both halves of the people meet serve nothing.
     """
@@ -59,16 +62,20 @@ def fit_verdicts(
     reader = Reader.known(weight) if weight is not None else _fitted(engine, for_reader, people, tell)
     read = Calibration(Verdicts(), reader, "")
     crowd = [c for c in people if c.name in judges]
-    rng, seen = random.Random(f"plvm-verdicts/{seed}"), []
-    for i, picture in enumerate(for_judging):
-        seen.append(_look(engine, read, picture, crowd, rng))
-        tell("pictures judged", i + 1, len(for_judging))
+    rng = random.Random(f"plvm-verdicts/{seed}")
+    nobodys = [replace(p, present=()) for p in for_reader] if weight is not None else []
+    looks = []
+    for i, picture in enumerate((*for_judging, *nobodys)):
+        looks.append(_look(engine, read, picture, crowd, rng))
+        tell("pictures judged", i + 1, len(for_judging) + len(nobodys))
+    seen, lonely = looks[: len(for_judging)], looks[len(for_judging) :]
     every = _joined(s for s, _, _ in seen)
     if not engine.backbone.family.keys_judge:
         every = replace(every, likeness=torch.zeros_like(every.likeness))
     verdicts = fit_weights(every)
     there = torch.cat([verdicts.evidence(s.chances, s.likeness)[s.present] for s, _, _ in seen])
-    verdicts = fit_thresholds(verdicts, there, *_strangers(verdicts, seen), len(crowd), len(for_judging))
+    alone = _strangers(verdicts, lonely) if lonely else None
+    verdicts = fit_thresholds(verdicts, there, _strangers(verdicts, seen), len(crowd), len(for_judging), alone=alone, rare=rare)
     return Calibration(verdicts, read.reader, "")
 
 
@@ -99,7 +106,7 @@ def halves(people: Sequence[Concept], pictures: Sequence[Labelled]) -> tuple[set
 
 def _look(
     engine: Engine, read: Calibration, picture: Labelled, crowd: Sequence[Concept], rng: random.Random
-) -> tuple[Sightings, Likenesses, list[int]]:
+) -> Look:
     """What is seen of one picture: those who are there, the likest, and a few others who stand for the rest."""
     (image,) = engine.look([picture.open()], namespace=SPACE)
     alike = likenesses(engine, read, image, crowd)
@@ -121,9 +128,7 @@ def _joined(seen: Iterable[Sightings]) -> Sightings:
     return Sightings(*(torch.cat([getattr(s, f) for s in rows]) for f in ("chances", "likeness", "present", "weights")))
 
 
-def _strangers(
-    verdicts: Verdicts, seen: Sequence[tuple[Sightings, Likenesses, list[int]]]
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _strangers(verdicts: Verdicts, seen: Sequence[Look]) -> Weighed:
     """The evidence that those have who are not in a picture, and their weights. Who is beaten at their place by somebody who is
     there gets no name, and counts as the least."""
     evidence, weights = [], []

@@ -20,7 +20,8 @@ FALSE_NAMES = 0.4  # a picture, expected of those who get a yes
 FALSE_DOUBTS = 1.0  # likewise, of those who get at least unsure
 MISSED = 5.0  # somebody who gets no yes weighs as much as so many strangers who get one
 OVERLOOKED = 20.0  # likewise, not even unsure
-RARE, RARELY = 0.01, 0.04  # with few people: the share of strangers who may get a yes, and at least unsure
+RARE = 0.01  # with few people: the share of strangers who may get a yes
+RARELY = 4  # times as many may get at least unsure
 MOST = 1 - 1e-6  # P(Yes) is no surer than this
 
 
@@ -97,30 +98,42 @@ def fit_weights(seen: Sightings) -> Verdicts:
     return Verdicts(offset, by_odds, by_likeness)
 
 
+Weighed = tuple[Tensor, Tensor]  # evidence [M], and of how many pairs each one stands for [M]
+
+
 def fit_thresholds(
-    verdicts: Verdicts, present: Tensor, strangers: Tensor, weights: Tensor, people: int, pictures: int
-) -> Verdicts:
-    """`verdicts` with thresholds from the evidence of all who are there, and of `strangers` [M], each standing for weights [M].
+    verdicts: Verdicts, present: Tensor, strangers: Weighed, people: int, pictures: int,
+    *, alone: Weighed | None = None, rare: float = RARE,
+) -> Verdicts:  # fmt: skip
+    """`verdicts` with thresholds from the evidence of all who are there, and of `strangers` in the same pictures.
 
     A threshold makes the fewest mistakes a picture: those who are there and missed, weighed, and strangers who reach it, of N
-    enrolled.
-    Whatever that would be, strangers are at most as many as is allowed. What needs more people than there were goes on rising.
+    enrolled. Whatever that would be, the share of strangers is at most `rare`, in pictures of nobody who is enrolled if there are
+    such (`alone`), for there nobody beats them. What needs more people than there were goes on rising.
     """
-    order = strangers.double().argsort(descending=True)
-    values, share = strangers.double()[order], weights.double()[order].cumsum(0) / weights.double().sum()
+    values, share = _ordered(strangers)
+    most = _ordered(alone if alone is not None else strangers)
     over = torch.cat([torch.zeros(1), share[:-1]])  # the strangers that reach more than values[i]
     there = present.double().sort().values
     counts = [n for n in COUNTS if n <= people] or [1]
     needs: list[tuple[float, ...]] = []
-    for allowed, rare, missed in ((FALSE_NAMES, RARE, MISSED), (FALSE_DOUBTS, RARELY, OVERLOOKED)):
+    for allowed, few, missed in ((FALSE_NAMES, rare, MISSED), (FALSE_DOUBTS, RARELY * rare, OVERLOOKED)):
         found: list[float] = []
         for n in counts:
             cost = missed * torch.searchsorted(there, values, right=True) / pictures + n * over
-            best = max(float(values[int(cost.argmin())]) + 1e-4, _reached_by(values, share, min(rare, allowed / n)))
-            found.append(round(max(best, *found[-1:], -20.0), 5))
+            best = float(values[int(cost.argmin())]) + 1e-4
+            least = max(_reached_by(values, share, allowed / n), _reached_by(*most, few))
+            found.append(round(max(best, least, *found[-1:], -20.0), 5))
         needs.append(tuple(found))
     unsure = tuple(min(pair) for pair in zip(*needs, strict=True))
     return replace(verdicts, counts=tuple(counts), yes=needs[0], unsure=unsure, people=people, pictures=pictures)
+
+
+def _ordered(strangers: Weighed) -> Weighed:
+    """Their evidence, most first, and the share of them that has as much or more."""
+    evidence, weights = (t.double() for t in strangers)
+    order = evidence.argsort(descending=True)
+    return evidence[order], weights[order].cumsum(0) / weights.sum()
 
 
 def _reached_by(values: Tensor, share: Tensor, most: float) -> float:

@@ -9,13 +9,17 @@ from plvm.data.shards import REFERENCE
 from plvm.personal import Personal
 from plvm.presence.calibration import Calibration
 from plvm.presence.fit_verdicts import Labelled, Report, fit_verdicts
+from plvm.presence.verdicts import RARE
 from plvm.types import Concept
 
 AT_ONCE = 32  # references in memory together
 
 
-def calibration_of(vlm: Personal, dataset: Dataset, split: Split, *, report: Report | None = None) -> Calibration:
-    """The calibration that the people and pictures of a split give. Raises RequestError where they are too few.
+def calibration_of(
+    vlm: Personal, dataset: Dataset, split: Split, *, rare: float = RARE, report: Report | None = None
+) -> Calibration:
+    """The calibration that the people and pictures of a split give; `rare` as in `fit_verdicts`. Raises RequestError where they
+    are too few.
 
     The people get names of their own; in a dataset they are called by keys.
     """
@@ -31,4 +35,4 @@ def calibration_of(vlm: Personal, dataset: Dataset, split: Split, *, report: Rep
         Labelled(partial(dataset.image, key), tuple(names[person] for person in present))
         for key, present in split.pictures
     ]
-    return fit_verdicts(vlm.engine, people, pictures, report=report)
+    return fit_verdicts(vlm.engine, people, pictures, rare=rare, report=report)
