@@ -13,14 +13,19 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
+import torch
+
 import plvm
+from plvm.data.dataset import Dataset
 from plvm.data.spec import Spec
+from plvm.train.calibrating import calibration_of
 from plvm_lab.families.mini.crowd import Crowd, calibrate
 from plvm_lab.synth.pipeline import synthesize
 from shell import Shell
 from shell import friends as friends
 from shell import load_once as load_once
 from shell import shell as shell
+from toys import picture
 
 pytest_plugins = ["family"]
 RUNS = Path(__file__).parents[1] / "research" / "runs"
@@ -45,6 +50,20 @@ def test_calibrate_writes_verdicts_beside_the_weights_and_the_fingerprint_stays(
     assert vlm.fingerprint == before and vlm.calibration.verdicts.calibrated and vlm.calibration.reader is not None
     assert json.loads(friends("who", "party.png", "--json", model=own))["calibrated"] is True
     assert "calibrated" not in friends.err
+
+
+def test_where_the_reader_is_known_thresholds_are_fitted_on_pictures_of_nobody_too(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthesize(PEOPLE, tmp_path / "data")
+    vlm, dataset = plvm.load(own), Dataset(tmp_path / "data")
+    concept = vlm.tokens_of([[picture(1)]])[0]
+    known = torch.eye(vlm.backbone.width)[:, : len(concept.key)]
+    monkeypatch.setattr(type(vlm.backbone.family), "key_weight", lambda _: known)
+    told, split = list[tuple[str, int, int]](), dataset.split("val")
+    loose, strict = (calibration_of(vlm, dataset, split, rare=rare, report=lambda *a: told.append(a)) for rare in (0.4, 0.001))
+    assert told[-1] == ("pictures judged", 84, 84) and not any(what == "pictures read" for what, _, _ in told)
+    assert strict.verdicts.pictures == 42 and strict.verdicts.yes[0] > loose.verdicts.yes[0]
 
 
 def test_calibrate_refuses_what_it_cannot_use(friends: Shell, own: Path) -> None:

@@ -112,11 +112,15 @@ def test_an_album_is_captioned_to_its_end_whoever_kills_the_command(
     photo: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = ["--model", photo / "aligner", "--photos", photos, "--count", 20, "--known", 1, "--several", 2, "--kills", 1]
-    told += ["--work", tmp_path / "work", "--out", tmp_path / "o.json"]
+    told += ["--people", 6, 6, 8, "--work", tmp_path / "work", "--out", tmp_path / "o.json"]
     monkeypatch.setattr(sys, "argv", ["photo_captions.py", *map(str, told)])
     runpy.run_path(str(RESEARCH / "benchmarks" / "photo_captions.py"), run_name="__main__")
     found = json.loads((tmp_path / "o.json").read_text())
     assert (found["captions"], found["missing"], found["damaged"]) == (20, 0, 0) and found["twice"] <= found["together"]
+    names = found["names"]["people"]
+    assert names["right"] <= 2 and sum(names.values()) == sum(
+        len(json.loads(file.read_text())["people"]) for file in (tmp_path / "work" / "album").glob("*.plvm.json")
+    )
     assert (tmp_path / "work" / "album.html").is_file() and "secret" not in json.dumps(found)
 
 

@@ -14,7 +14,7 @@ from plvm.errors import CheckpointError
 from plvm.presence.calibration import Calibration, load_calibration, save_calibration
 from plvm.presence.key_reader import Reader, fit_reader, near, side_of
 from plvm.presence.roll import RIVALS, Likenesses, candidates, contested, winners
-from plvm.presence.verdicts import FALSE_NAMES, RARE, Sightings, Verdicts, fit_thresholds, fit_weights
+from plvm.presence.verdicts import FALSE_NAMES, RARE, RARELY, Sightings, Verdicts, fit_thresholds, fit_weights
 
 MISSABLE = torch.linspace(-4, 4, 200)  # of those who are there: so many are low that no threshold is worth a false name less
 
@@ -43,6 +43,17 @@ def test_strangers_get_no_more_false_names_a_picture_than_allowed(enrolled: int)
     rate = enrolled * float((fresh >= fitted().thresholds(enrolled)[0]).float().mean())
     allowed = min(FALSE_NAMES, RARE * enrolled)
     assert rate < 1.5 * allowed
+
+
+@pytest.mark.parametrize("rare", [0.005, 0.02])
+def test_in_pictures_of_nobody_no_more_strangers_get_a_yes_than_are_rare(rare: float) -> None:
+    evidence, unbeaten = strangers(), strangers() + 1
+    ones = torch.ones_like(evidence)
+    found = fit_thresholds(Verdicts(), MISSABLE, (evidence, ones), 1000, 200, alone=(unbeaten, ones), rare=rare)
+    fresh = torch.randn(500_000, generator=torch.Generator().manual_seed(2)) + 1
+    yes, unsure = (float((fresh >= needed).float().mean()) for needed in found.thresholds(1))
+    assert yes == pytest.approx(rare, rel=0.1) and unsure == pytest.approx(RARELY * rare, rel=0.1)
+    assert found.thresholds(1000)[0] >= fitted().thresholds(1000)[0]
 
 
 def test_where_both_are_far_apart_a_yes_needs_more_than_any_stranger_has() -> None:

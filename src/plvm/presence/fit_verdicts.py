@@ -1,7 +1,8 @@
 """Fitting a calibration: people with their keys, and pictures of which it is known who is in them.
 
 The reader is fitted on one half of the people, the evidence and its thresholds on the other half, in pictures of theirs alone.
-Where the family has the reader, the first half's pictures show nobody who is enrolled. Of a family whose keys do not judge, evidence is the model's P(Yes) alone.
+Where the family has the reader, the first half's pictures show nobody who is enrolled. Of a family whose keys do not judge,
+evidence is the model's P(Yes) alone.
 """
 
 from __future__ import annotations

@@ -191,8 +191,9 @@ def _generated(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: S
     }
     times = in_turn(ways, bench.rounds, str(backbone.device))
     times["ours"] = {k: (times["long"][k] - times["short"][k]) / (words * count) for k in ("seconds", "computing")}
-    length = len(prompt) + words / 2
-    read = language_bytes(backbone) / count + length * state.bytes / state.length
+    length, held_by = len(prompt) + words / 2, count if backbone.family.shares else 1
+    own = (length - state.length) * state.bytes / state.length
+    read = language_bytes(backbone) / count + state.bytes / held_by + own
     return {
         "unit": "token", "image_tokens": bench.image_tokens, "times": times, **ratios(times, "whole"),
         "overhead": ratios(times, "forward", "ours"), "tokens": {"ours": 1, "naive": (len(prompt) + words) / words},
