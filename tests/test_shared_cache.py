@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plvm.model.backbone import Backbone, repeat
-from plvm.model.shared_cache import Behind, SharedCache, _flash, _plain, attend
+from plvm.model.shared_cache import Behind, SharedCache, _flash, _plain, _seen, attend
 from plvm.train.memory import peak_bytes
 
 T, WIDTH, HEADS = 5, 8, 4
@@ -44,6 +44,19 @@ def test_attention_and_its_gradients_are_those_of_copied_keys_and_values(
     weights = drawn(30, *ours.shape)
     a, b = (torch.autograd.grad((x * weights).sum(), (query, keys, values)) for x in (ours, naive))
     torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("way", [_flash, _plain], ids=["in a CPU's way", "in that of any device"])
+@pytest.mark.parametrize("padded", [False, True], ids=["all that was written", "what it sees of that"])
+def test_a_token_that_is_written_sees_what_is_shared_and_its_own_row(way: Callable[..., Tensor], padded: bool) -> None:
+    query, keys, values = (drawn(i, 3, HEADS, n, WIDTH) for i, n in enumerate((1, T, T)))
+    past = drawn(3, 1, HEADS, 7, WIDTH), drawn(4, 1, HEADS, 7, WIDTH)
+    mask = torch.ones(3, 1, 1, T, dtype=torch.bool)
+    mask[0, ..., 2:4], mask[2, ..., 1] = not padded, not padded
+    ours = way(query, keys, values, [(*past, 3)], WIDTH**-0.5, _seen(query, keys, mask if padded else None))
+    k, v = (torch.cat([shared.expand(3, -1, -1, -1), own], 2) for shared, own in zip(past, (keys, values), strict=True))
+    naive = F.scaled_dot_product_attention(query, k, v, attn_mask=F.pad(mask, (7, 0), value=True))
+    torch.testing.assert_close(ours, naive, rtol=0, atol=1e-12)
 
 
 def test_in_mixed_precision_a_layer_may_have_several_number_formats() -> None:

@@ -71,7 +71,6 @@ class PhotoRecipe:
     resampler_width: int = 96
     picture_size: int = 1024
     distractors: float = 0.5
-    rare: float = 0.005  # in albums nearly everybody is a stranger; mini's world knows half of the people
     align: Steps = dataclasses.field(default_factory=lambda: Steps(steps=60, w=4.0, lr=1e-4, warmup=20, trackers=""))
 
 
@@ -189,9 +188,7 @@ class PhotoBuild:
         vlm, dataset, left_out = load(self.folder / "weights" / "aligner", device="cpu"), Dataset(self.folder / "people"), ""
         try:
             people = dataset.split("val")
-            found = calibration_of(
-                vlm, dataset, people, rare=self.recipe.rare, report=lambda what, done, of: self.report(what, done, of, {})
-            )
+            found = calibration_of(vlm, dataset, people, report=lambda what, done, of: self.report(what, done, of, {}))
             save_calibration(self.folder / "weights" / "aligner", found, vlm.fingerprint)
         except RequestError as error:
             left_out = str(error)
