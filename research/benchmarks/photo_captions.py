@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "seconds": seconds, "captions": len(captions), "missing": len(missing), "damaged": len(damaged),
         "twice": len(said) - len(set(said)), "names": found,
+        "most_wrong": most_wrong(captions, pictures),
     }  # fmt: skip
     write_result(chosen.out, SEED, figures, shown(figures))
     print({name: figures[name] for name in ("seconds", "captions", "missing", "damaged", "twice", "names")})
@@ -98,6 +100,12 @@ def names_in(captions: Mapping[int, Any], pictures: Sequence[tuple[Path, str]], 
     """How many of the names in captions are of who is there, and how many are not."""
     said = [seen["word"] == pictures[number][1] for number, caption in captions.items() for seen in caption[of]]
     return {"right": sum(said), "wrong": len(said) - sum(said)}
+
+
+def most_wrong(captions: Mapping[int, Any], pictures: Sequence[tuple[Path, str]]) -> int:
+    """Of the names in captions that are of nobody there, how many are one person's."""
+    names = ((seen["word"], pictures[number][1]) for number, caption in captions.items() for seen in caption["people"])
+    return max(Counter(name for name, there in names if name != there).values(), default=0)
 
 
 def enrolled(name: str, file: Path, options: Sequence[str]) -> bool:
@@ -138,14 +146,14 @@ def shown(figures: Mapping[str, Any]) -> Shown:
     row = (
         f"{figures['count']:,}", str(figures["known"]), str(figures["kills"]), minutes(figures["seconds"]), lasting(per),
         minutes(1000 * per), *(str(figures[what]) for what in ("missing", "damaged", "twice")),
-        *(str(figures["names"]["people"][which]) for which in ("right", "wrong")),
+        str(figures["names"]["people"]["right"]), str(figures["names"]["people"]["wrong"]),
     )  # fmt: skip
     there, unsure = figures["known"] * figures["several"], figures["names"]["unsure"]
     note = (
         f"Photographs of 250 pixels, on {figures['threads']} threads, {figures['together']} captions written side by side; JSON, "
-        f"XMP and a sheet. {there} of them show somebody who is enrolled; nothing was trained on anybody in them. Of "
-        f"{unsure['right']} more who are there, and of {unsure['wrong']} who are not, captions say that they may be. Every start "
-        "loads the model again; that is counted."
+        f"XMP and a sheet. {there} of them show somebody who is enrolled; nothing was trained on anybody in them. "
+        f"{figures['most_wrong']} of the wrong names are one person's. Of {unsure['right']} more who are there, and of "
+        f"{unsure['wrong']} who are not, captions say that they may be. Every start loads the model again; that is counted."
     )
     return Shown((Table("An album captioned, killed and taken up again", header, (row,), note),))
 
