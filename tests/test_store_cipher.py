@@ -163,7 +163,7 @@ def test_what_is_no_key_is_refused(text: str) -> None:
 
 @pytest.mark.slow
 def test_nothing_of_anybody_can_be_read_in_postgresql_s_files_and_log(url: str, server: Server) -> None:
-    ford = replace(concept("ford-secret", 97, references=2), notes="a remark of this test")  # the server has plain databases too
+    ford = replace(concept("ford-secret", 4242, references=2), notes="a remark of this test")  # others are left in the clear
     with ConceptStore.open(url, secret=KEY) as store:
         store.add_all([ford, TRILLIAN])
         assert same(store.get("ford-secret"), ford) and store.check().whole
