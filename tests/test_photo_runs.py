@@ -82,7 +82,8 @@ def test_references_in_context_have_as_many_tokens_whoever_else_is_there(photo: 
 def test_five_draws_stand_in_one_file_with_their_spread(run: Run) -> None:
     found = run("benchmarks/photo_seeds.py", "--seeds", 0, 2)
     means = [row["mean"]["value"] for row in found["recognition"].values()]
-    assert list(found["recognition"]) == ["0", "2"]
+    assert list(found["recognition"]) == ["0", "2"] == list(found["where"])
+    assert found["where_there"]["n"] == sum(own["there"]["n"] for own in found["where"].values()) > 0
     assert found["spread"] == pytest.approx(max(means) - min(means), abs=1e-6) and len(found["tables"][0]["rows"]) == 2
 
 
