@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import tarfile
+import tomllib
 import zipfile
 from itertools import product
 from pathlib import Path
@@ -57,6 +58,17 @@ def exact(photo: Path) -> Backbone:
 @pytest.fixture
 def vlm(photo: Path) -> Personal:
     return plvm.load(photo / "aligner", device="cpu")
+
+
+@pytest.mark.parametrize("missing", ["gguf", "accelerate"])
+def test_the_extra_brings_what_converts_the_language_model_and_a_missing_part_of_it_is_named(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert any(own.startswith(missing) for own in project["optional-dependencies"]["photo"])
+    monkeypatch.setattr(photo_parts, "has_package", lambda name: name != missing)
+    with pytest.raises(CheckpointError, match=rf"(?s)needs {missing}\..*plvm\[photo\]"):
+        photo_parts._convert_language(tmp_path / "archive", tmp_path, tmp_path)
 
 
 def test_it_enrols_asks_chats_and_recognises_like_any_family(vlm: Personal) -> None:

