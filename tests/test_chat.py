@@ -56,7 +56,7 @@ def test_a_dialogue_is_the_token_sequence_that_training_writes(
     ]
     whole = vocabulary_of([friends], backbone.word_rows)
     said: Iterator[int] = iter(())
-    monkeypatch.setattr("plvm.engine.decoding.sample", lambda *_: next(said))
+    monkeypatch.setattr("plvm.engine.decoding.sample_all", lambda *_: [next(said)])
     chat, tokens = vlm.chat(picture(1)), Tokens()
     joined = -1
     for turn, (question, answer, last) in enumerate(script):
@@ -164,7 +164,7 @@ def test_an_error_leaves_the_chat_unchanged(
     with pytest.raises(RequestError):
         chat.ask("word " * 3000)
     with monkeypatch.context() as broken:
-        broken.setattr("plvm.engine.decoding.sample", lambda *_: 1 / 0)
+        broken.setattr("plvm.engine.decoding.sample_all", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             chat.ask("Where is <billie>?")
     assert chat.turns == ()
@@ -226,7 +226,7 @@ def test_a_stopped_or_cut_answer_stays_in_the_dialogue_as_it_was_shown(
     prompt, rows = vlm.prompt, vlm.backbone.word_rows
     letters = [i for c in " on the left" for i in prompt.text(c)]
     said = iter([*letters, prompt.end_id, prompt.end_id])
-    monkeypatch.setattr("plvm.engine.decoding.sample", lambda *_: next(said))
+    monkeypatch.setattr("plvm.engine.decoding.sample_all", lambda *_: [next(said)])
     chat = vlm.chat(picture(1))
     assert chat.ask("Where?", SamplingParams(stop=("he l",))).text == "on t"
     second = chat.ask("What?")

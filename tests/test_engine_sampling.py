@@ -10,7 +10,7 @@ import torch
 from plvm.engine.generate import generate
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request
-from plvm.engine.sampler import keep_top_k, keep_top_p, sample
+from plvm.engine.sampler import keep_top_k, keep_top_p, sample, sample_all
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
 from plvm.types import SamplingParams
@@ -43,6 +43,15 @@ def test_temperature_zero_is_greedy_and_so_is_top_k_of_one() -> None:
     assert len({sample(logits, SamplingParams(temperature=5)) for _ in range(50)}) > 5
 
 
+def test_rows_chosen_together_are_those_chosen_one_by_one() -> None:
+    logits = torch.randn(6, 30, generator=torch.Generator().manual_seed(2))
+    logits[0, [4, 9]] = 7.0  # two that are equal
+    params = [SamplingParams(temperature=t) for t in (0, 1, 0, 5, 0, 1)]
+    together = sample_all(logits, params, [torch.Generator().manual_seed(i) for i in range(6)])
+    alone = [sample(row, p, torch.Generator().manual_seed(i)) for i, (row, p) in enumerate(zip(logits, params, strict=True))]
+    assert together == alone and together[0] == 4
+
+
 def test_sampling_draws_by_probability() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.tensor([0.6, 0.3, 0.1]).log()
@@ -63,11 +72,11 @@ def test_special_tokens_are_never_said(
 ) -> None:
     seen: list[torch.Tensor] = []
 
-    def spy(logits: torch.Tensor, *_: object) -> int:
-        seen.append(logits.clone())
-        return prompt.end_id
+    def spy(logits: torch.Tensor, *_: object) -> list[int]:
+        seen.append(logits[0].clone())
+        return [prompt.end_id]
 
-    monkeypatch.setattr("plvm.engine.decoding.sample", spy)
+    monkeypatch.setattr("plvm.engine.decoding.sample_all", spy)
     generate(backbone, prompt, [Request(prefixes[0], "Hello?")])
     special = [tokenizer.convert_tokens_to_ids(t) for t in ("<image>", "<pad>", "<s>")]
     assert torch.isinf(seen[0][special]).all() and torch.isfinite(seen[0][prompt.end_id])

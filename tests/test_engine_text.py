@@ -25,7 +25,7 @@ def say(monkeypatch: pytest.MonkeyPatch, prompt: Prompt) -> Script:
 
     def use(ids: Sequence[int]) -> None:
         script = iter([*ids, *[prompt.end_id] * 99])
-        monkeypatch.setattr("plvm.engine.decoding.sample", lambda *_: next(script))
+        monkeypatch.setattr("plvm.engine.decoding.sample_all", lambda *_: [next(script)])
 
     return use
 

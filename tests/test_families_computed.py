@@ -33,8 +33,8 @@ from toys import extended
 def chosen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ids that are chosen from now on."""
     ids = list[int]()
-    sample = engine.sample
-    monkeypatch.setattr(engine, "sample", lambda *a: (ids.append(sample(*a)), ids[-1])[1])
+    sample_all = engine.sample_all
+    monkeypatch.setattr(engine, "sample_all", lambda *a: (ids.extend(sample_all(*a)), ids[-1:])[1])
     return ids
 
 

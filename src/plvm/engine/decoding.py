@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from plvm.engine.gathered import gather
 from plvm.engine.request import Request, Session
-from plvm.engine.sampler import generator_of, sample
+from plvm.engine.sampler import generator_of, sample_all
 from plvm.engine.steps import ROOM, steps_after
 from plvm.engine.text import AnswerText
 from plvm.errors import PlvmError
@@ -108,9 +108,12 @@ class Decoding:
         logits = self._vocabulary.logits(self._last.unsqueeze(1), self.backbone.head_rows)[:, 0].float()
         logits = logits.to(self.backbone.device)
         logits[:, : len(self._banned)].masked_fill_(self._banned, float("-inf"))
-        written = []
+        written, rows = [], self._rows.values()
+        tokens = sample_all(logits, [row.params for row in rows], [row.generator for row in rows])
         for i, (ticket, row) in enumerate(self._rows.items()):
-            chunk = row.choose(logits[i])
+            if row.first is None:
+                row.first = logits[i].clone()
+            chunk = row.put(tokens[i])
             done = self._completed(i, row) if row.finish is not None else None
             if chunk or done is not None:
                 written.append(Written(ticket, chunk, done))
@@ -184,11 +187,8 @@ class _Row:
         self.finish: str | None = None
         self.begun = time.perf_counter()
 
-    def choose(self, logits: Tensor) -> str:
-        """Choose the next id from logits [V+C]; returns the chunk of text that it settles."""
-        if self.first is None:
-            self.first = logits.clone()
-        token = sample(logits, self.params, self.generator)
+    def put(self, token: int) -> str:
+        """Put the id that was chosen behind the others; returns the chunk of text that it settles."""
         if token == self.end_id:
             chunk, self.finish = self.text.close(), "end"
         else:

@@ -1,6 +1,8 @@
-"""How the next token is chosen: pure functions on logits [V'] of one row, in double precision."""
+"""How the next token is chosen: pure functions on logits [V'] of one row, in double precision, or of many rows [B, V']."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -43,6 +45,15 @@ def sample(logits: Tensor, params: SamplingParams, generator: torch.Generator | 
     reached = kept.softmax(0).cumsum(0)
     drawn = torch.rand(1, dtype=torch.float64, generator=generator)  # one number, however many columns the batch has
     return int(torch.searchsorted(reached, drawn * reached[-1], right=True))
+
+
+def sample_all(
+    logits: Tensor, params: Sequence[SamplingParams], generators: Sequence[torch.Generator | None]
+) -> list[int]:
+    """The ids of the next tokens of B rows [B, V'], as `sample` chooses each of them; greedy ones are looked for together."""
+    best = logits.argmax(1).tolist() if any(p.temperature == 0 for p in params) else [0] * len(params)
+    rows = zip(logits, params, generators, best, strict=True)
+    return [greedy if p.temperature == 0 else sample(row, p, generator) for row, p, generator, greedy in rows]
 
 
 def generator_of(params: SamplingParams) -> torch.Generator | None:

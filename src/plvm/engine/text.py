@@ -18,7 +18,7 @@ class AnswerText:
     """The text of one answer. `push` ids one by one, then `close`; the chunks they return concatenate to `text`."""
 
     def __init__(self, prompt: Prompt, names: Sequence[str], base: int, stop: Sequence[str] = ()) -> None:
-        self._decode = prompt.tokenizer.decode
+        self._decode = prompt.decode
         self._cue = list(prompt.control(prompt.template.assistant))
         self._anchor = self._cue  # what stands before the open ids: decoded first, a word may lose its blank
         self._open: list[int] = []  # ids that are not whole characters yet
@@ -71,9 +71,7 @@ class AnswerText:
         """The characters of the open ids."""
         if not self._open:
             return ""
-        before = self._decode(self._anchor, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        both = self._decode(self._anchor + self._open, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return both[len(before) :]
+        return self._decode(self._anchor + self._open)[len(self._decode(self._anchor)) :]
 
     def _settle(self, piece: str) -> None:
         self._anchor = self._open if self._open else self._anchor

@@ -33,6 +33,7 @@ class Prompt:
         self._anchor = 2 if self.blanks_given and adds_blanks(tokenizer) else 0
         self._own = frozenset(self._pieces())
         self._spelled: dict[tuple[str, bool], tuple[int, ...]] = {}  # the template's own pieces, never a user's words
+        self._words: dict[int, str] = {}  # what single ids spell
         self.yes_id = _single(self.template.yes, self.text(self.template.yes))
         self.no_id = _single(self.template.no, self.text(self.template.no))
         end = self.template.end
@@ -45,6 +46,15 @@ class Prompt:
     def control(self, cue: str) -> tuple[int, ...]:
         """A cue of the template -> ids; the tokenizer's control tokens in it are control tokens."""
         return self._once(cue, control=True)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Ids of the tokenizer -> text, control tokens as they are written."""
+        if len(ids) == 1 and ids[0] in self._words:
+            return self._words[ids[0]]
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        if len(ids) == 1:
+            self._words[ids[0]] = text
+        return text
 
     def _once(self, piece: str, control: bool) -> tuple[int, ...]:
         if (piece, control) not in self._spelled:
