@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from plvm.errors import RequestError
-from plvm.runtime import Choice, choose_device, choose_dtype, home_folder
+from plvm.runtime import Choice, choose_device, choose_dtype, home_folder, keep_memory
 
 
 @pytest.fixture
@@ -79,3 +82,38 @@ def test_without_any_home_the_error_names_the_variable_to_set() -> None:
 def test_the_environment_is_read_only_through_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLVM_HOME", "/from/the/process")
     assert home_folder({"HOME": "/h"}, platform="linux").value == Path("/h/.local/share/plvm")
+
+
+STEPS = """
+import resource, torch
+from plvm.runtime import keep_memory
+print({keep} and keep_memory())
+for step in range(40):
+    if step == 20:  # by then everything has found its place
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    parts = [torch.ones(size * 2**18) for size in (3, 90)]  # 3 and 90 MiB
+    del parts
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the page faults of Linux")
+def test_memory_that_a_step_freed_is_there_for_the_next_one() -> None:
+    runs = [[sys.executable, "-c", STEPS.format(keep=keep)] for keep in (False, True)]
+    (_, without), (kept, with_it) = (subprocess.run(r, capture_output=True, text=True, check=True).stdout.split() for r in runs)
+    if kept != "True":
+        pytest.skip("this C library has no mallopt")
+    assert int(without) > 20 * 90 / 2, "given back, it comes page by page"
+    assert int(with_it) < int(without) / 20
+
+
+def test_where_the_c_library_cannot_be_told_memory_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in (object(), None):
+
+        def load(_: None, library: object = library) -> object:
+            if library is None:
+                raise OSError("no C library")
+            return library
+
+        monkeypatch.setattr(ctypes, "CDLL", load)
+        assert keep_memory() is False

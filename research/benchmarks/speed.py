@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plvm.runtime import keep_memory
 from plvm_lab.measure.asking import Bench, Row, bench_chat, bench_generate, bench_score
 from plvm_lab.measure.enrolling import bench_enroll
 from plvm_lab.measure.programs import bench_serve, bench_start
@@ -105,6 +106,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(TITLES):
         parser.error(f"there is no part {unknown.pop()}; the parts are {', '.join(TITLES)}")
+    keep_memory()  # as `plvm` does
     for name in arguments.parts or TITLES:
         file = arguments.out / f"speed_{name}.json"
         if arguments.parts or not file.exists():

@@ -18,6 +18,8 @@ def run() -> None:
     signal.signal(signal.SIGINT, lambda *_: end_at_once())
     with resting():
         from plvm.cli.main import app
+        from plvm.runtime import keep_memory
+    keep_memory()
     try:
         app()
     except SystemExit as end:
