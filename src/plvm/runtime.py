@@ -149,7 +149,7 @@ def keep_memory(most: int = KEPT) -> bool:
         tune = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library
         return False
-    return all([tune(option, value) for option, value in ((_TRIM, most), (_MMAP, most), (_ARENAS, 1))])
+    return all(tune(option, value) for option, value in ((_TRIM, most), (_MMAP, most), (_ARENAS, 1)))
 
 
 def mixed_precision() -> torch.autocast:
