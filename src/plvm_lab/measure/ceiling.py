@@ -3,12 +3,17 @@ asks for."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from plvm.model.backbone import Backbone
 from plvm_lab.measure.timing import milliseconds
+
+Work = tuple[Callable[[], Any], int]  # a call, and how many floating-point operations or bytes it is
+PRODUCTS = 3  # at a time: a single one is over before the clock has settled
 
 
 @dataclass(frozen=True)
@@ -21,16 +26,34 @@ class Ceiling:
 
 def ceiling(device: str, dtype: torch.dtype) -> Ceiling:
     """Measured now, on this device, in this number format."""
-    side = 8192 if device.startswith("cuda") else 1536
-    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    return Ceiling(2 * side**3 / milliseconds(lambda: a @ b, device, 5) * 1000, bandwidth(device))
+    step, flops = product(device, dtype)
+    return Ceiling(flops / milliseconds(step, device, 5) * 1000, bandwidth(device))
 
 
 def bandwidth(device: str) -> float:
     """Bytes a second that a copy of a large tensor reads and writes."""
+    step, moved = copy(device)
+    return moved / milliseconds(step, device, 10) * 1000
+
+
+def product(device: str, dtype: torch.dtype) -> Work:
+    """Large matrix products, in floating-point operations."""
+    side = 8192 if device.startswith("cuda") else 1536
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    out = torch.empty_like(a)
+
+    def step() -> None:
+        for _ in range(PRODUCTS):
+            torch.mm(a, b, out=out)
+
+    return step, PRODUCTS * 2 * side**3
+
+
+def copy(device: str) -> Work:
+    """A copy of a large tensor, in bytes read and written."""
     source = torch.zeros(2**30 if device.startswith("cuda") else 2**26, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    return 2 * source.numel() / milliseconds(lambda: target.copy_(source), device, 10) * 1000
+    return (lambda: target.copy_(source)), 2 * source.numel()
 
 
 def language_bytes(backbone: Backbone) -> int:
