@@ -19,7 +19,7 @@ SOURCE = Path(plvm.__file__).parents[1]
 ROWS = {
     "plvm": [
         ("errors",),
-        ("types", "runtime", "families"),
+        ("types", "runtime", "families", "products"),
         ("naming",),
         ("config", "presets"),
         ("images",),

@@ -73,8 +73,8 @@ def recognising(bench: Bench, seen: int, known: int) -> Point:
 
 def point(bench: Bench, step: Any, work: float) -> Point:
     """Seconds as measured, and as the operations say."""
-    seconds = in_turn({"ours": (step, 1)}, bench.rounds)["ours"]["seconds"]
-    return {"seconds": seconds, "predicted": work / bench.ceiling.flops}
+    times = in_turn({"ours": (step, 1), "product": bench.product}, bench.rounds)
+    return {"seconds": times["ours"]["seconds"], "predicted": work * times["product"]["seconds"]}
 
 
 def turns_of(bench: Bench, last: int) -> Iterator[Point]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from plvm.errors import CheckpointError
 from plvm.model import forms
+from plvm.products import quicken
 
 
 def known_forms() -> tuple[str, ...]:
@@ -128,4 +129,6 @@ class Aligner(nn.Module):
 
 def build_aligner(config: AlignerConfig) -> Aligner:
     """An untrained Aligner of the config's form."""
-    return form_of(config.architecture)(config)
+    aligner = form_of(config.architecture)(config)
+    quicken(aligner)
+    return aligner

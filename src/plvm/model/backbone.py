@@ -24,6 +24,7 @@ from plvm.model.recording import can_record
 from plvm.model.roomy_cache import RoomyCache
 from plvm.model.shared_cache import ATTENTION, SharedCache, register
 from plvm.model.static_cache import KeyValues, StaticCache
+from plvm.products import quicken
 from plvm.prompt.template import Template
 
 Past = KeyValues | StaticCache | RoomyCache | SharedCache
@@ -37,6 +38,7 @@ class Backbone:
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any, name: str = "") -> None:
         self.model = model.eval().requires_grad_(False)
+        quicken(model)
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.name = name

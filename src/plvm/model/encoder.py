@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from plvm.errors import RequestError
 from plvm.model.glance import glance_of
 from plvm.model.recording import Replayed
+from plvm.products import quicken
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of a picture
 
@@ -42,6 +43,7 @@ class Encoder:
 
     def __init__(self, model: Any, image_processor: Any, name: str = "") -> None:
         self.model = model.eval().requires_grad_(False)
+        quicken(model)
         self.image_processor = image_processor
         self.name = name
         self.global_token: bool = not model.config.model_type.startswith("sam")

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.errors import RequestError
+from plvm.products import product
 from plvm.types import Concept, ConceptTokens
 
 
@@ -93,7 +94,7 @@ class ConceptVocabulary:
 
     def logits(self, hidden: Tensor, head_rows: Tensor) -> Tensor:
         """hidden [B, T, D] and frozen head rows [V, D] -> logits [B, T, V+C]."""
-        base = hidden @ head_rows.T
+        base = product(hidden, head_rows)
         if self.concepts == 0:
             return base
         own = (hidden @ self.head.to(hidden).mT).masked_fill_(self._absent.to(hidden.device), float("-inf"))

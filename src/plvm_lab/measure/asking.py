@@ -18,10 +18,12 @@ from plvm.engine.request import Request, Session
 from plvm.engine.score import yes_of
 from plvm.model.backbone import Backbone
 from plvm.personal import Personal
+from plvm.products import product
 from plvm.prompt.image_first import Prompt
 from plvm.train.memory import peak_bytes
 from plvm.types import Concept, SamplingParams
-from plvm_lab.measure.ceiling import Ceiling, Work, ceiling, copy, language_bytes, layer_flops, product
+from plvm_lab.measure import ceiling
+from plvm_lab.measure.ceiling import Work, language_bytes, layer_flops
 from plvm_lab.measure.in_turn import in_turn, ratios
 from plvm_lab.measure.naive import Naive, naive_way
 from plvm_lab.measure.subjects import people, pictures
@@ -40,19 +42,14 @@ class Bench:
     seed: int = 0
 
     @cached_property
-    def ceiling(self) -> Ceiling:
-        """What the machine can do at most."""
-        return ceiling(str(self.vlm.backbone.device), self.vlm.backbone.dtype)
-
-    @cached_property
     def product(self) -> Work:
         """Matrix products as fast as the machine can, to be measured in turn with what is held against them."""
-        return product(str(self.vlm.backbone.device), self.vlm.backbone.dtype)
+        return ceiling.product(str(self.vlm.backbone.device), self.vlm.backbone.dtype)
 
     @cached_property
     def copy(self) -> Work:
         """Memory read and written as fast as the machine can, likewise."""
-        return copy(str(self.vlm.backbone.device))
+        return ceiling.copy(str(self.vlm.backbone.device))
 
     @cached_property
     def image_tokens(self) -> int:
@@ -227,7 +224,7 @@ def passes(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], word
     def run() -> None:
         for _ in range(words):
             hidden, _ = backbone.hidden(embeddings, cache, positions)
-            _ = hidden @ backbone.head_rows.T
+            _ = product(hidden, backbone.head_rows)
             cache.length += 1
         cache.length -= words
 

@@ -1,5 +1,5 @@
 """What a user of plain transformers would write: concepts as rows of a resized vocabulary, and every question a whole prompt
-through `generate`, the picture in it."""
+through `generate`, the picture in it. Its products are torch's own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from plvm.model.backbone_family import ImageTokens
 from plvm.personal import Personal
+from plvm.products import by_torch
 from plvm.types import Concept
 
 
@@ -64,10 +65,11 @@ class Naive:
         """The ids of an answer of so many tokens, and the logits of the first."""
         inputs = self._vlm.backbone.pixels([picture]).inputs
         ids = torch.tensor([prompt], device=self._vlm.backbone.device)
-        out = self.model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), **inputs, max_new_tokens=words, do_sample=False, pad_token_id=0,
-            return_dict_in_generate=True, output_logits=True,
-        )  # fmt: skip
+        with by_torch():
+            out = self.model.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), **inputs, max_new_tokens=words, do_sample=False,
+                pad_token_id=0, return_dict_in_generate=True, output_logits=True,
+            )  # fmt: skip
         return out.sequences[0, len(prompt) :].tolist(), out.logits[0][0]
 
     def yes(self, picture: Image.Image, prompt: Sequence[int]) -> float:
@@ -97,7 +99,8 @@ class NaivePhoto(Naive):
         rows = self._table[ids.masked_fill(shown, 0)].masked_scatter(shown.unsqueeze(-1), self._seen(picture).rows)
         cache, said, first = DynamicCache(), list[int](), None
         while len(said) < words:
-            states = self.model.get_decoder()(inputs_embeds=rows, past_key_values=cache, use_cache=True).last_hidden_state
+            with by_torch():
+                states = self.model.get_decoder()(inputs_embeds=rows, past_key_values=cache, use_cache=True).last_hidden_state
             logits = states[0, -1] @ self._head.T
             first = logits if first is None else first
             said.append(int(logits.argmax()))

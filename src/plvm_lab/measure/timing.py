@@ -15,6 +15,7 @@ from plvm.model.backbone_family import Pixels
 from plvm.model.encoder import Encoder
 from plvm.model.untrained import untrained_aligner, untrained_backbone, untrained_encoder
 from plvm.presets import Preset
+from plvm.products import product
 from plvm.runtime import free_memory
 from plvm_lab.measure.cost import GIB, parameters
 
@@ -79,7 +80,7 @@ def measure(preset: Preset, device: str, dtype: torch.dtype, repeat: int = 5) ->
     def prefill() -> None:
         rows = torch.nn.functional.embedding(words, backbone.word_rows)
         hidden, _ = backbone.hidden(torch.cat([backbone.image_tokens(picture)[0].rows[None], rows], 1), keep=True)
-        _ = hidden[:, -1] @ backbone.head_rows.T
+        _ = product(hidden[:, -1], backbone.head_rows)
 
     times = {
         "encoder": milliseconds(lambda: encoder.features(reference), device, repeat),

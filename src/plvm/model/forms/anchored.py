@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from plvm.model.aligner import Aligner, AlignerConfig, FrozenRows, Rows
 from plvm.model.heads import BoundedRow, bounded
 from plvm.model.resampler import Resampler
+from plvm.products import product
 
 WORDS = 1024  # read at a time: their rows fit into a processor's caches
 
@@ -81,7 +82,7 @@ class AnchoredAligner(Aligner):
         """patches [N, L, E] -> logits [N, K - free, V] over the backbone's words, and the resampler's output [N, K, W], or
         [N, K+1, W] without a global token."""
         h = self.resampler(patches)
-        return self._pointers(h) @ self.word_rows.to(h).T / self.lengths.to(h), h
+        return product(self._pointers(h), self.word_rows.to(h)) / self.lengths.to(h), h
 
     def _pointers(self, h: Tensor) -> Tensor:
         """The resampler's output -> where anchored tokens point [N, K - free, D], of the length `sharpness`."""
@@ -95,10 +96,10 @@ class AnchoredAligner(Aligner):
         total, mixed = torch.zeros_like(largest), pointers.new_zeros(())
         for rows, lengths in zip(self.word_rows.split(WORDS), self.lengths.split(WORDS), strict=True):
             own = rows.to(pointers)
-            logits = (pointers @ own.T / lengths.to(pointers)).to(torch.promote_types(pointers.dtype, largest.dtype))
+            logits = (product(pointers, own) / lengths.to(pointers)).to(torch.promote_types(pointers.dtype, largest.dtype))
             before, largest = largest, torch.maximum(largest, logits.detach().amax(-1, keepdim=True))
             weights, less = (logits - largest).exp(), (before - largest).exp()
-            total, mixed = less * total + weights.sum(-1, keepdim=True), less * mixed + weights.to(own) @ own
+            total, mixed = less * total + weights.sum(-1, keepdim=True), less * mixed + product(weights.to(own), own.T)
         return mixed / total
 
     def forward(self, z: Tensor | None, patches: Tensor) -> Rows:

@@ -1,0 +1,86 @@
+"""Products with weights, in float32 on a CPU: by oneDNN where that is quicker.
+
+torch has MKL compute them, which uses the whole width of AVX-512 on Intel's processors alone: on others half of what they can
+do is left. oneDNN, which comes with torch too, uses it everywhere. Both compute in float32; they round in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SMALL = 2**18  # multiplications: fewer are over before oneDNN has been called
+_wide = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x [.., I] times weight [O, I], transposed, plus bias [O]: [.., O]. As torch's `linear`, gradients too."""
+    if not _gains(x, weight):
+        return F.linear(x, weight, bias)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias)):
+        return _Product.apply(x, weight, bias)
+    return _multiplied(x, weight, bias)
+
+
+class Linear(nn.Linear):
+    """A linear layer that computes by `product`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[.., I] -> [.., O]."""
+        return product(input, self.weight, self.bias)
+
+
+def quicken(model: nn.Module) -> None:
+    """Have the linear layers of a model compute by `product`; nothing else of them changes."""
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = Linear
+
+
+@contextmanager
+def by_torch() -> Iterator[None]:
+    """Within it torch multiplies as it does by itself: to compare with."""
+    global _wide
+    before, _wide = _wide, False
+    try:
+        yield
+    finally:
+        _wide = before
+
+
+def _gains(x: Tensor, weight: Tensor) -> bool:
+    return (
+        _wide
+        and x.dtype is weight.dtype is torch.float32
+        and x.is_cpu
+        and weight.is_cpu
+        and x.numel() * weight.shape[0] >= SMALL
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def _multiplied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return out
+
+
+class _Product(torch.autograd.Function):
+    """`_multiplied` with gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x if weight.requires_grad else None, weight)
+        return _multiplied(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        (x, weight), (along,) = ctx.saved_tensors, gradients
+        flat = along.reshape(-1, along.shape[-1])
+        for_x = product(along, weight.T) if ctx.needs_input_grad[0] else None
+        for_weight = product(flat.T, x.reshape(-1, x.shape[-1]).T) if ctx.needs_input_grad[1] else None
+        return for_x, for_weight, flat.sum(0) if ctx.needs_input_grad[2] else None

@@ -1,0 +1,91 @@
+"""Products with weights on a CPU: oneDNN's are torch's, gradients too, and are taken where they are quicker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from plvm import products
+from plvm.products import Linear, by_torch, product, quicken
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, ...]]]:
+    """The shapes of what oneDNN was asked to multiply, on whatever processor this runs."""
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this build of torch has no oneDNN")
+    seen: list[tuple[int, ...]] = []
+    real: Callable[..., Tensor] = products._multiplied
+
+    def counted(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        seen.append((*x.shape, weight.shape[0]))
+        return real(x, weight, bias)
+
+    monkeypatch.setattr(products, "_wide", True)
+    monkeypatch.setattr(products, "_multiplied", counted)
+    yield seen
+
+
+@pytest.mark.parametrize("shape", [(640,), (1, 640), (3, 7, 640), (2, 3, 5, 640)])
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_product_is_that_of_torch_and_its_gradients_are(
+    shape: tuple[int, ...], biased: bool, asked: list[tuple[int, ...]]
+) -> None:
+    random = torch.Generator().manual_seed(len(shape))
+    x, weight, bias = (torch.randn(s, generator=random, requires_grad=True) for s in (shape, (512, 640), (512,)))
+    given = (x, weight, bias) if biased else (x, weight)
+    ours, theirs = product(*given), F.linear(*given)
+    along = torch.randn(theirs.shape, generator=random)
+    assert asked == [(*shape, 512)]
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
+    for own, other in zip(torch.autograd.grad(ours, given, along), torch.autograd.grad(theirs, given, along), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-4)
+
+
+def test_frozen_weights_keep_nothing_of_what_they_multiply_for_the_way_back(asked: list[tuple[int, ...]]) -> None:
+    x = torch.randn(40, 640, requires_grad=True)
+    out = product(x * 1.0, torch.randn(512, 640))
+    assert asked and out.grad_fn is not None
+    assert [s is None for s in out.grad_fn.saved_tensors] == [True, False]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("why", "x", "weight"),
+    [
+        ("it is small", torch.ones(2, 64), torch.ones(64, 64)),
+        ("it is not in float32", torch.ones(40, 640, dtype=torch.float64), torch.ones(640, 640, dtype=torch.float64)),
+        ("it is not on a CPU", torch.ones(40, 640, device="meta"), torch.ones(640, 640, device="meta")),
+    ],
+)
+def test_torch_multiplies_where(why: str, x: Tensor, weight: Tensor, asked: list[tuple[int, ...]]) -> None:
+    assert product(x, weight).shape == (len(x), len(weight))
+    assert not asked, why
+
+
+def test_mixed_precision_is_left_to_torch(asked: list[tuple[int, ...]]) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert product(torch.ones(40, 640), torch.ones(512, 640)).dtype == torch.bfloat16
+    with by_torch():
+        product(torch.ones(40, 640), torch.ones(512, 640))
+    assert not asked
+    product(torch.ones(40, 640), torch.ones(512, 640))
+    assert asked
+
+
+def test_a_quickened_model_says_the_same_and_saves_the_same(asked: list[tuple[int, ...]]) -> None:
+    class Own(nn.Linear):
+        """A layer that is not torch's own: somebody has a reason for it."""
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(640, 512), nn.GELU(), nn.Sequential(nn.Linear(512, 640)), Own(640, 512))
+    x, before = torch.randn(8, 640), {name: value.clone() for name, value in model.state_dict().items()}
+    said = model(x)
+    quicken(model)
+    torch.testing.assert_close(model(x), said, rtol=1e-5, atol=1e-5)
+    assert [type(m) for m in model.modules() if isinstance(m, nn.Linear)] == [Linear, Linear, Own]
+    assert asked == [(8, 640, 512), (8, 512, 640)]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
