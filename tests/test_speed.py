@@ -52,6 +52,17 @@ def test_what_runs_on_a_gpu_runs_in_miniature_on_a_cpu(tmp_path: Path) -> None:
     assert read(tmp_path / "full_size.json")["preset"] == "paper-7b, in miniature"
 
 
+@pytest.mark.slow
+def test_number_formats_are_timed_in_turn_and_their_answers_compared(tmp_path: Path) -> None:
+    out = tmp_path / "formats.json"
+    run("number_formats.py", "--subjects", "mini", "toy", "--small", "--rounds", "1", "--work", str(tmp_path), "--out", str(out))
+    found = read(out)
+    assert {row["subject"] for row in found["times"]} == {"mini", "toy"}
+    for row in found["answers"]:
+        assert row["same"]["float32, torch"] == row["same"]["float32"] == row["n"], "rounding elsewhere changes no answer"
+        assert row["same"]["bfloat16"] >= 0.9 * row["n"]
+
+
 def test_growth_is_measured_beside_what_the_shapes_say_and_the_fleets_arithmetic_holds(tmp_path: Path) -> None:
     out, drawn = tmp_path / "growth.json", tmp_path / "growth.svg"
     run("growth.py", "--subject", "toy", "--short", "--rounds", "1", "--out", str(out), "--picture", str(drawn))

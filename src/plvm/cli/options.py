@@ -32,6 +32,11 @@ Device = Annotated[
     Option("--device", metavar="DEVICE", help="Where to compute, as torch says it: cpu, cuda, mps.",
            show_default="the best one here"),
 ]  # fmt: skip
+Dtype = Annotated[
+    str | None,
+    Option("--dtype", metavar="FORMAT", help="The model's numbers: float32, bfloat16 or float16.",
+           show_default="what the device computes best"),
+]  # fmt: skip
 Bits = Annotated[
     int | None, Option("--bits", metavar="N", help="Load the backbone in 4 or 8 bits, on a GPU.", show_default=False)
 ]
@@ -100,11 +105,7 @@ class ModelOptions:
 
     model: Model = "mini"
     device: Device = None
-    dtype: Annotated[
-        str | None,
-        Option("--dtype", metavar="FORMAT", help="The model's numbers: float32, bfloat16 or float16.",
-               show_default="what the device computes best"),
-    ] = None  # fmt: skip
+    dtype: Dtype = None
     bits: Bits = None
 
     def load(self, vllm: Vllm | None = None) -> Personal:

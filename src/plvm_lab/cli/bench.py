@@ -45,6 +45,7 @@ class Subjects:
         Option("--image-tokens", metavar="N", help="Of a subject with random weights: a square; may be repeated.",
                show_default="576"),
     ] = None  # fmt: skip
+    dtype: o.Dtype = None
 
     def each(self) -> list[tuple[str, int]]:
         """(name, image tokens) of every subject; those of a shipped one are its own."""
@@ -69,7 +70,7 @@ class BenchOptions:
         self, title: str, job: Callable[[Any], Iterable[Mapping[str, Any]]], subjects: Subjects = Subjects()
     ) -> None:
         """Measure a job on every subject; write what came of it. Raises RequestError."""
-        from plvm.runtime import choose_device
+        from plvm.runtime import choose_device, choose_dtype
         from plvm_lab.evaluate.provenance import provenance
         from plvm_lab.evaluate.result_table import json_of
         from plvm_lab.measure.asking import Bench
@@ -77,9 +78,10 @@ class BenchOptions:
         from plvm_lab.measure.told import table_of_rows
 
         rows, device = [], choose_device(self.device).value
+        number = choose_dtype(subjects.dtype, device=device).value if subjects.dtype else None
         for name, tokens in subjects.each():
             with waiting(f"Measuring {name}"):
-                bench = Bench(subject(name, tokens, device, seed=self.seed), self.rounds, self.seed)
+                bench = Bench(subject(name, tokens, device, number, self.seed), self.rounds, self.seed)
                 rows += [{"subject": name, **row} for row in job(bench)]
         shown = table_of_rows(title, rows)
         found = {"rows": rows, "n": self.rounds, "device": device} | provenance(shlex.join(["plvm", *sys.argv[1:]]), self.seed)

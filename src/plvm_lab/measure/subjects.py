@@ -62,12 +62,13 @@ SUBJECTS = (*SHIPPED, *RANDOM)
 
 
 def subject(
-    name: str, image_tokens: int = 576, device: str = "cpu", dtype: torch.dtype = torch.float32, seed: int = 0
+    name: str, image_tokens: int = 576, device: str = "cpu", dtype: torch.dtype | None = None, seed: int = 0
 ) -> Personal:
-    """A subject by name; `image_tokens` is a picture's number of tokens, a square, where its weights are random. Raises
-    RequestError for an unknown one, and where the machine cannot hold it."""
+    """A subject by name; `image_tokens` is a picture's number of tokens, a square, where its weights are random. `dtype` None:
+    float32 for random weights, for others what suits the device. Raises RequestError for an unknown one, and where the machine
+    cannot hold it."""
     if name in SHIPPED:
-        return load(name, device)
+        return load(name, device, dtype and str(dtype).removeprefix("torch."))
     if name not in RANDOM:
         raise RequestError(f'There is no subject "{name}".', f"Name one of: {', '.join(SUBJECTS)}.")
     side = round(image_tokens**0.5)
@@ -77,6 +78,7 @@ def subject(
     config["vision_config"] = config["vision_config"] | {"image_size": side * PATCH}
     config["image_seq_length"] = image_tokens
     chosen = replace(RANDOM[name], backbone_config=config)
+    dtype = dtype or torch.float32
     require_memory(chosen, device, dtype)
     return build(chosen, device, dtype, seed)
 
