@@ -36,7 +36,7 @@ from plvm_lab.evaluate.result_table import Table
 from plvm_lab.evaluate.runner import evaluate
 from plvm_lab.evaluate.suite import Suite
 from plvm_lab.measure.asking import QUESTION
-from plvm_lab.measure.in_turn import in_turn
+from plvm_lab.measure.in_turn import in_turn, within
 from plvm_lab.measure.subjects import SUBJECTS, people, pictures, subject
 from plvm_lab.systems.plvm import Plvm
 
@@ -93,16 +93,6 @@ def timed(models: Mapping[torch.dtype, Personal], rounds: int, seed: int) -> Ite
         yield {"job": job, "times": in_turn(ways, rounds)}
 
 
-def within(context: Within, step: Callable[[], Any]) -> Callable[[], None]:
-    """A step in a context."""
-
-    def run() -> None:
-        with context():
-            step()
-
-    return run
-
-
 def jobs_of(vlm: Personal, seed: int) -> dict[str, tuple[Callable[[], Any], int]]:
     """What is measured, each with how many units it does."""
     some = people(vlm, PEOPLE, seed)
@@ -152,8 +142,8 @@ def shown(figures: Mapping[str, Any]) -> Shown:
         (f"{row['subject']}, {row['job']}", *(_told(row["times"], way) for way in WAYS)) for row in figures["times"]
     )
     note = (
-        f"Medians of {figures['n']}, and how many times as quick as the first, taken in turn on one CPU; medium has random weights "
-        "and 576 image tokens."
+        f"Medians of {figures['n']}, and how many times as quick as the first, taken in turn on one CPU; medium has random "
+        "weights and 576 image tokens."
     )
     tables = [Table("Number formats: seconds", header, times, note)]
     answers = tuple(

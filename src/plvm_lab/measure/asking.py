@@ -18,13 +18,13 @@ from plvm.engine.request import Request, Session
 from plvm.engine.score import yes_of
 from plvm.model.backbone import Backbone
 from plvm.personal import Personal
-from plvm.products import product
+from plvm.products import by_torch, product
 from plvm.prompt.image_first import Prompt
 from plvm.train.memory import peak_bytes
 from plvm.types import Concept, SamplingParams
 from plvm_lab.measure import ceiling
 from plvm_lab.measure.ceiling import Work, language_bytes, layer_flops
-from plvm_lab.measure.in_turn import in_turn, ratios
+from plvm_lab.measure.in_turn import in_turn, ratios, within
 from plvm_lab.measure.naive import Naive, naive_way
 from plvm_lab.measure.subjects import people, pictures
 
@@ -45,6 +45,12 @@ class Bench:
     def product(self) -> Work:
         """Matrix products as fast as the machine can, to be measured in turn with what is held against them."""
         return ceiling.product(str(self.vlm.backbone.device), self.vlm.backbone.dtype)
+
+    @cached_property
+    def torch_product(self) -> Work:
+        """The same as torch multiplies by itself."""
+        step, flops = self.product
+        return within(by_torch, step), flops
 
     @cached_property
     def copy(self) -> Work:
@@ -103,6 +109,7 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
         "suffixes": (lambda: yes_of(backbone, vlm.prompt, requests), len(requests)),
         "naive": (one_pair, 1),
         "product": bench.product,
+        "torch_product": bench.torch_product,
     }
     times = in_turn(ways, bench.rounds, str(backbone.device))
     length, own = prefixes[0].length, len(bench.suffix(requests[0]))
@@ -111,6 +118,7 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
         "unit": "pair", "image_tokens": bench.image_tokens, "times": times, **ratios(times),
         "tokens": {"ours": tokens / len(requests), "naive": length + own},
         "flops": flops, "share_of_matmul": flops * times["product"]["seconds"] / times["suffixes"]["seconds"],
+        "share_of_torch_matmul": flops * times["torch_product"]["seconds"] / times["suffixes"]["seconds"],
         "bytes": {"prefix": prefixes[0].bytes, "beside_it": peak_bytes(lambda: yes_of(backbone, vlm.prompt, requests[:count]))},
         "difference": max(differences),
     }  # fmt: skip

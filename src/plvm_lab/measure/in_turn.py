@@ -6,6 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from plvm_lab.measure.timing import wait_for
@@ -30,6 +31,16 @@ def in_turn(ways: Ways, rounds: int, device: str = "cpu") -> Times:
             if turn:
                 taken[name].append(((time.perf_counter() - begun) / units, (_computed() - computed) / units))
     return {name: _summary(own) for name, own in taken.items()}
+
+
+def within(context: Callable[[], AbstractContextManager[None]], step: Callable[[], Any]) -> Callable[[], None]:
+    """A step in a context."""
+
+    def run() -> None:
+        with context():
+            step()
+
+    return run
 
 
 def _computed() -> float:

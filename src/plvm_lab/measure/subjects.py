@@ -68,7 +68,7 @@ def subject(
     float32 for random weights, for others what suits the device. Raises RequestError for an unknown one, and where the machine
     cannot hold it."""
     if name in SHIPPED:
-        return load(name, device, dtype and str(dtype).removeprefix("torch."))
+        return load(name, device, None if dtype is None else str(dtype).removeprefix("torch."))
     if name not in RANDOM:
         raise RequestError(f'There is no subject "{name}".', f"Name one of: {', '.join(SUBJECTS)}.")
     side = round(image_tokens**0.5)

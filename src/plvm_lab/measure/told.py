@@ -34,7 +34,8 @@ def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     amounts = [f"{row['flops'] / 1e9:.3g} GFLOP"] if "flops" in row else []
     amounts += [f"{key.replace('_', ' ')} {n / 1e6:.3g} MB" for key, n in row.get("bytes", {}).items() if n is not None]
     yield "; ".join(amounts) or "-"
-    shares = {"share_of_matmul": "matrix products", "share_of_bandwidth": "bandwidth"}
+    shares = {"share_of_matmul": "matrix products", "share_of_torch_matmul": "those by torch itself",
+              "share_of_bandwidth": "bandwidth"}  # fmt: skip
     yield "; ".join(f"{100 * row[key]:.0f} % of {name}" for key, name in shares.items() if key in row) or "-"
     besides = [f"{row[key]['ratio']:.2f} {name}" for key, name in _BESIDES.items() if key in row]
     besides += [f"{name} {_lasting(row['times'][name])}" for name in ("served", "import") if name in row["times"]]
