@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plvm.model import shared_cache
 from plvm.model.backbone import Backbone, repeat
 from plvm.model.shared_cache import Behind, SharedCache, _flash, _plain, _seen, attend
 from plvm.train.memory import peak_bytes
@@ -44,6 +45,30 @@ def test_attention_and_its_gradients_are_those_of_copied_keys_and_values(
     weights = drawn(30, *ours.shape)
     a, b = (torch.autograd.grad((x * weights).sum(), (query, keys, values)) for x in (ours, naive))
     torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("tokens", "keys", "by_head"), [(1, 512, True), (22, 700, True), (22, 511, False), (512, 512, False)])
+def test_few_tokens_that_look_at_many_keys_do_so_head_by_head_with_the_same_result(
+    tokens: int, keys: int, by_head: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query, key, value = (drawn(i, 1, h, n, WIDTH).float() for i, (h, n) in enumerate([(6, tokens), (2, keys), (2, keys)]))
+    seen = torch.ones(tokens, keys, dtype=torch.bool).tril(keys - tokens)
+    seen[:, 3] = False
+    mask = torch.zeros(1, 1, tokens, keys).masked_fill(~seen, torch.finfo(torch.float32).min)
+    naive = F.scaled_dot_product_attention(
+        query, *(t.repeat_interleave(3, 1) for t in (key, value)), attn_mask=mask, scale=0.3
+    )
+    went: list[int] = []
+    real = shared_cache._by_head
+    monkeypatch.setattr(shared_cache, "_by_head", lambda *given: (went.append(1), real(*given))[1])
+    layer = nn.Module()
+    layer.num_key_value_groups = 3  # type: ignore[assignment]
+    ours, _ = attend(layer, query, key, value, mask, scaling=0.3)
+    torch.testing.assert_close(ours.transpose(1, 2), naive, rtol=1e-5, atol=1e-6)
+    assert bool(went) == by_head
+    went.clear()
+    attend(layer, query.requires_grad_(), key, value, mask, scaling=0.3)
+    assert not went, "gradients have a way of their own"
 
 
 @pytest.mark.parametrize("way", [_flash, _plain], ids=["in a CPU's way", "in that of any device"])

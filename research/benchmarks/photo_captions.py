@@ -5,8 +5,8 @@
 The photographs, of people that the family was not trained on, are copied under numbers; test people with several of them are
 enrolled from one each. Twice and missing are counted over all runs: a caption that was said again, and a photograph that has
 none in the end. A name is right where the photograph is filed under that person, whoever else is in it. Claim: nothing missing,
-nothing damaged, and twice at most what is written side by side, for each kill. Up to half an hour on two cores. No name of anybody and
-no picture goes into the result.
+nothing damaged, and twice at most what is written side by side, for each kill. Up to half an hour on two cores. No name of
+anybody and no picture goes into the result.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.model.static_cache import KeyValues
+from plvm.products import product
 
+MANY = 512  # keys; few tokens that look at so many do so head by head
 ATTENTION = "plvm"  # by this name transformers finds `attend`
 Shared = tuple[Tensor, Tensor, int]  # keys and values [G, heads, P, width], and the number of rows that go on from them
 
@@ -81,6 +83,9 @@ def attend(
 ) -> tuple[Tensor, None]:  # fmt: skip
     """The attention of a layer [B, T, heads, width], as transformers calls it; without a `SharedCache`, that of PyTorch."""
     if not isinstance(key, Behind):
+        if _few_look_at_many(query, key, attention_mask):
+            assert attention_mask is not None
+            return _by_head(query, key, value, attention_mask, scaling).transpose(1, 2).contiguous(), None
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **options)
@@ -92,6 +97,28 @@ def attend(
     both = _flash if query.device.type == "cpu" and len(formats) == 1 else _plain  # mixed precision leaves several
     seen = _seen(query, keys, attention_mask)
     return both(query, keys, values, key.shared, scaling, seen).transpose(1, 2).contiguous(), None
+
+
+def _few_look_at_many(query: Tensor, keys: Tensor, mask: Tensor | None) -> bool:
+    """Whether this is a turn of one long dialogue, on a CPU, with heads that share keys."""
+    return (
+        mask is not None
+        and mask.is_floating_point()
+        and len(query) == len(mask) == mask.shape[1] == 1
+        and query.is_cpu
+        and query.dtype == torch.float32
+        and not query.requires_grad
+        and query.shape[1] > keys.shape[1]
+        and query.shape[2] < MANY <= keys.shape[2]
+    )
+
+
+def _by_head(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scaling: float) -> Tensor:
+    """Attention [1, heads, T, width] with keys [1, key heads, S, width] and what is added to their scores [1, 1, T, S]: the heads
+    that share keys as one product, and no key is repeated for them."""
+    apart = zip((query[0] * scaling).unflatten(0, (keys.shape[1], -1)), keys[0], values[0], strict=True)
+    found = [product(product(q, k).add_(mask[0]).softmax(-1), v.T) for q, k, v in apart]
+    return torch.cat(found)[None]
 
 
 def register() -> None:

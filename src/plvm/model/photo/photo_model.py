@@ -173,7 +173,8 @@ def _mask(x: Tensor, before: int, given: Tensor | None) -> Tensor:
     if given is not None and given.ndim == 4:
         return given
     tokens, lowest = x.shape[1], torch.finfo(x.dtype).min
-    seen = torch.ones(1, tokens, before + tokens, dtype=torch.bool, device=x.device).tril(before)
+    places = torch.arange(before + tokens, device=x.device)
+    seen = (places <= places[before:, None])[None]
     if given is not None:
         seen = seen & given[:, None]
     return torch.where(seen, x.new_zeros(()), x.new_full((), lowest))[:, None]
