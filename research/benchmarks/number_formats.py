@@ -1,7 +1,7 @@
 """How the numbers are multiplied on a CPU: float32 as torch does by itself, float32 as plvm does, and bfloat16. How long each
 takes, in turn, and how often the answers differ.
 
-    python research/benchmarks/number_formats.py --photos PHOTOS    # research/results/number_formats.json, 25 minutes
+    python research/benchmarks/number_formats.py --photos PHOTOS    # research/results/number_formats.json, 20 minutes
     python research/benchmarks/number_formats.py --subjects mini    # without photographs
 
 Answers are those about people for validation: mini's drawn ones, and photo's in PHOTOS. The three ways get the same pictures and
@@ -26,7 +26,6 @@ from plvm.engine.request import Request
 from plvm.engine.score import yes_of
 from plvm.personal import Personal
 from plvm.products import by_torch
-from plvm.prompt.image_first import Prompt
 from plvm.runtime import keep_memory
 from plvm.types import SamplingParams
 from plvm_lab.evaluate.faces_benchmark import FacesBenchmark, FacesSize
@@ -35,7 +34,7 @@ from plvm_lab.evaluate.portraits_benchmark import SMALL, portraits
 from plvm_lab.evaluate.result_table import Table
 from plvm_lab.evaluate.runner import evaluate
 from plvm_lab.evaluate.suite import Suite
-from plvm_lab.measure.asking import QUESTION
+from plvm_lab.measure.asking import QUESTION, endless_prompt
 from plvm_lab.measure.in_turn import in_turn, within
 from plvm_lab.measure.subjects import SUBJECTS, people, pictures, subject
 from plvm_lab.systems.plvm import Plvm
@@ -97,8 +96,7 @@ def jobs_of(vlm: Personal, seed: int) -> dict[str, tuple[Callable[[], Any], int]
     """What is measured, each with how many units it does."""
     some = people(vlm, PEOPLE, seed)
     seen = vlm.engine.look(pictures(1, 480, seed), namespace="bench")[0].settled
-    wording, endless = vlm.prompt.template.recognize, Prompt(vlm.prompt.tokenizer, vlm.prompt.template)
-    endless.end_id = -1  # random weights would end an answer anywhere
+    wording, endless = vlm.prompt.template.recognize, endless_prompt(vlm)
     pairs = [Request(seen, wording.replace("{name}", f"<{c.name}>"), (c,)) for c in some]
     asked = [Request(seen, QUESTION.replace("n0", c.name), (c,)) for c in some[:SIDE_BY_SIDE]]
 

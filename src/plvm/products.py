@@ -44,7 +44,7 @@ def quicken(model: nn.Module) -> None:
 
 @contextmanager
 def by_torch() -> Iterator[None]:
-    """Within it torch multiplies as it does by itself: to compare with."""
+    """Within it torch multiplies as it does by itself, in the whole process: to compare with."""
     global _wide
     before, _wide = _wide, False
     try:

@@ -83,8 +83,7 @@ def attend(
 ) -> tuple[Tensor, None]:  # fmt: skip
     """The attention of a layer [B, T, heads, width], as transformers calls it; without a `SharedCache`, that of PyTorch."""
     if not isinstance(key, Behind):
-        if _few_look_at_many(query, key, attention_mask):
-            assert attention_mask is not None
+        if attention_mask is not None and _few_look_at_many(query, key, attention_mask):
             return _by_head(query, key, value, attention_mask, scaling).transpose(1, 2).contiguous(), None
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -99,11 +98,10 @@ def attend(
     return both(query, keys, values, key.shared, scaling, seen).transpose(1, 2).contiguous(), None
 
 
-def _few_look_at_many(query: Tensor, keys: Tensor, mask: Tensor | None) -> bool:
+def _few_look_at_many(query: Tensor, keys: Tensor, mask: Tensor) -> bool:
     """Whether this is a turn of one long dialogue, on a CPU, with heads that share keys."""
     return (
-        mask is not None
-        and mask.is_floating_point()
+        mask.is_floating_point()
         and len(query) == len(mask) == mask.shape[1] == 1
         and query.is_cpu
         and query.dtype == torch.float32

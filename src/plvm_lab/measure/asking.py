@@ -188,8 +188,7 @@ def bench_generate(bench: Bench, batches: Sequence[int] = (1, 16), words: int = 
 
 def _generated(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequence[Concept], words: int) -> Row:
     vlm, backbone, count = bench.vlm, bench.vlm.backbone, len(some)
-    endless = Prompt(vlm.prompt.tokenizer, vlm.prompt.template)
-    endless.end_id = -1  # random weights would end an answer anywhere
+    endless = endless_prompt(vlm)
     asked = [QUESTION.replace("n0", c.name) for c in some]
 
     def write(state: ImagePrefix, tokens: int) -> None:
@@ -218,6 +217,13 @@ def _generated(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: S
         "flops": layer_flops(backbone, 1, length), "bytes": {"read": read},
         "share_of_bandwidth": read * times["copy"]["seconds"] / times["ours"]["seconds"],
     }  # fmt: skip
+
+
+def endless_prompt(vlm: Personal) -> Prompt:
+    """The model's prompts, with answers that only their length ends: random weights would end them anywhere."""
+    endless = Prompt(vlm.prompt.tokenizer, vlm.prompt.template)
+    endless.end_id = -1
+    return endless
 
 
 def passes(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], words: int) -> Callable[[], None]:
