@@ -131,7 +131,7 @@ def write_photo_family(folder: Path) -> Path:
     reference = PhotoReferenceConfig(WIDTH + THING_WIDTH, THING_WIDTH, "../parts")
     save_photo_encoder(folder / "encoder", reference, spaces, SETTINGS)
     backbone, encoder = load_backbone(folder / "backbone"), load_encoder(folder / "encoder")
-    own = replace(an_aligner(backbone, encoder_width=WIDTH + THING_WIDTH).config, code_width=WIDTH + THING_WIDTH)
+    own = replace(an_aligner(backbone, encoder_width=WIDTH + THING_WIDTH).config, code_width=WIDTH + THING_WIDTH, free_tokens=1)
     aligner = untrained(
         Shape("anchored", K=2), own, backbone, encoder, 0, read_names(str(folder / "backbone"))
     )

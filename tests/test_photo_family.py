@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional
 from transformers import LlamaForCausalLM
 from typer.testing import CliRunner
@@ -151,6 +152,26 @@ def test_an_aligner_begins_with_the_rows_that_the_language_model_was_pretrained_
     tokens = vlm.enroll("anna", picture).tokens
     for ours, wanted in ((tokens.word, word), (tokens.head, head), (tokens.context[-1:], context)):
         torch.testing.assert_close(ours, wanted.squeeze(0) if ours.ndim == 1 else wanted, rtol=0, atol=2e-3)
+
+
+def test_with_one_context_token_an_aligner_begins_with_these_rows_and_no_others(photo: Path, vlm: Personal) -> None:
+    names, rows = read_names(str(photo / "backbone")), vlm.backbone.model.decoder.rows
+    aligner = untrained(Shape("anchored", K=1), vlm.aligner.config, vlm.backbone, vlm.encoder, 0, names)
+    assert (aligner.config.context_tokens, aligner.config.free_tokens) == (1, 1)
+    z_ref = vlm.encoder.features(vlm.encoder.pixels([drawn(3), pattern(2)]))
+    with torch.inference_mode():
+        wanted = rows.concepts(z_ref[:, 0])
+        for ours, row in zip(aligner.tokens_from_features(z_ref), wanted, strict=True):
+            torch.testing.assert_close(ours.reshape(row.shape), row, rtol=0, atol=2e-3)
+
+
+def test_a_face_has_the_same_code_as_a_reference_and_in_a_picture(vlm: Personal) -> None:
+    picture, people = drawn(3), vlm.backbone.family.image_processor.people
+    z_ref = vlm.encoder.features(vlm.encoder.pixels([picture]))
+    codes, _ = people.codes(picture)
+    torch.testing.assert_close(z_ref[:, 0, :WIDTH], codes, rtol=0, atol=1e-4)
+    mirrored = people.codes(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[0]
+    torch.testing.assert_close(mirrored, codes, rtol=0, atol=1e-2)
 
 
 def test_a_paper_aligner_begins_with_rows_that_are_read_as_concepts(photo: Path, vlm: Personal) -> None:

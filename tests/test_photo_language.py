@@ -37,6 +37,7 @@ from plvm_lab.families.photo.photo_dialogues import (
 )
 from plvm_lab.families.photo.photo_language import Teaching, looking_loss, teach, trained, untaught
 from plvm_lab.families.photo.photo_rows import scores_of
+from plvm_lab.families.photo.space_teaching import SpaceTeaching, teach_space
 from plvm_lab.families.photo.thing_pool import ThingPool
 
 WIDTH = 8
@@ -250,3 +251,21 @@ def test_the_space_leaves_out_where_people_do_not_differ() -> None:
     space = CodeSpace.of(people, width=4)
     assert np.allclose(np.abs(space.directions[4:]).max(), 0, atol=1e-5)
     assert np.allclose(np.linalg.norm(space.codes(people[0]), axis=-1), 1, atol=1e-5)
+
+
+def test_a_taught_space_tells_people_apart_where_the_widest_directions_do_not() -> None:
+    rng = np.random.default_rng(6)
+    who = rng.normal(size=(150, 1, 4))
+    people = np.concatenate([np.repeat(who, 6, 1), 3 * rng.normal(size=(150, 6, 4)), np.zeros((150, 6, 120))], -1)
+    people = people.astype(np.float32)
+    learned, others = people[:100], people[100:]
+    begun = CodeSpace.of(learned, width=6)
+    taught = teach_space(begun, learned, learned, SpaceTeaching(people=64, rate=3e-2, stay=0.0))
+
+    def found(space: CodeSpace) -> float:
+        codes = space.codes(others)
+        return float(((codes[:, 0] @ codes[:, 1].T).argmax(1) == np.arange(len(others))).mean())
+
+    assert found(taught) > 0.5 > 0.2 > found(begun)
+    alone = [own[:1] for own in learned]
+    assert teach_space(begun, alone, alone, SpaceTeaching()) is begun

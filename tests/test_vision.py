@@ -51,6 +51,13 @@ def test_a_descriptor_written_as_dlib_writes_it_is_read_to_the_bit(tmp_path: Pat
     assert all(torch.equal(read[name], value) for name, value in net.state_dict().items())
 
 
+def test_a_face_described_both_ways_is_the_mean_of_itself_and_its_mirror_image() -> None:
+    net, faces = FaceCode(), torch.rand(3, 3, 150, 150) * 255
+    with torch.inference_mode():
+        found, alone = net.both_ways(faces), [net(face[None]) for face in (faces[1], faces[1].flip(-1))]
+    torch.testing.assert_close(found[1], (alone[0] + alone[1])[0] / 2)
+
+
 def test_another_file_is_refused_as_a_descriptor(tmp_path: Path) -> None:
     (tmp_path / "other.dat").write_bytes(b"\x05con_4" + tensor(np.ones(7, np.float32)))
     with pytest.raises(CheckpointError, match="not dlib's face descriptor"):

@@ -37,6 +37,7 @@ from plvm_lab.portraits.everyday import EVERYDAY
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from result import RESULTS, Shown, progress, write_result
 
+DRAWN = 15  # the draw of rows that is published, as of the suite
 INPUTS = Path(__file__).resolve().parents[1] / "photo_inputs" / "inputs.jsonl"
 NAMES = ("billie", "avril")
 HALVES = ("development", "sealed")
@@ -176,9 +177,9 @@ def main() -> None:
     chosen = parser.parse_args()
     halves = (chosen.half,) if chosen.half else HALVES
     vlm = personal.load(chosen.model)
-    size = FacesSize(others=0)
+    size = FacesSize(others=0, drawn=DRAWN)
     if chosen.people:
-        size = FacesSize(*chosen.people, others=0)
+        size = FacesSize(*chosen.people, others=0, drawn=DRAWN)
     bench = FacesBenchmark(chosen.photos, keep_faces(vlm, chosen.kept), chosen.split, size)
     inputs = [given for given in read_photo_inputs(INPUTS) if given.half in halves]
     rows = asked(vlm, bench, staged(bench, inputs, chosen.pictures, chosen.seed))

@@ -40,7 +40,7 @@ from table1 import PUBLISHED
 PAPER = "plvm-paper"
 SYSTEMS = ("plvm", PAPER, "face-codes", "in-context-plain", "llava-prompt-plain", "myvlm", "yollava", "yollava-5")
 PARTS = ("recognition", "conditions")
-DRAWN = 5  # the draw of references, pictures and rows that is published
+DRAWN = 15  # the draw of references, pictures and rows that is published
 QUOTED = {"plvm": "plvm", "llava-prompt-plain": "llava-prompt", "yollava": "yollava"}  # whose published figures stand beside
 NOTES = {
     "plvm": "the Aligner as it is shipped",

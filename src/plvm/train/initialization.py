@@ -35,11 +35,12 @@ def untrained(
 ) -> Aligner:
     """An Aligner of that shape as training begins, with the widths of `own`, between these frozen parts; `names` are what the
     backbone was pretrained with (`read_names`)."""
+    anchored = 0 if names and "free.bias" in names else 1  # at least: not where the backbone knows what a free token is
     rms = float(backbone.word_rows.float().square().mean().sqrt())
     config = dataclasses.replace(
         own, architecture=shape.architecture, context_tokens=shape.K, blocks=shape.blocks, bounded=shape.bounded,
         encoder_width=encoder.width, global_token=encoder.global_token, row_rms=rms,
-        free_tokens=min(own.free_tokens, shape.K - 1), backbone=backbone.name, encoder=encoder.name,
+        free_tokens=min(own.free_tokens, shape.K - anchored), backbone=backbone.name, encoder=encoder.name,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -13,7 +13,7 @@ from plvm.vision.face_code import SIDE, WIDTH, FaceCode
 from plvm.vision.face_finder import Face, FaceFinder
 from plvm.vision.thing_code import ThingCode
 
-_AT_ONCE = 32  # faces
+_AT_ONCE = 16  # faces
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,4 +50,4 @@ def described(face_code: FaceCode, image: Image.Image, faces: list[Face]) -> np.
     """The codes `[F, 128]` of faces of an RGB picture."""
     chips = np.stack([face_chip(image, face.points) for face in faces]) if faces else np.zeros((0, SIDE, SIDE, 3), np.uint8)
     parts = torch.from_numpy(chips).permute(0, 3, 1, 2).float().split(_AT_ONCE)
-    return torch.cat([face_code(part) for part in parts]).numpy() if faces else np.zeros((0, WIDTH), np.float32)
+    return torch.cat([face_code.both_ways(part) for part in parts]).numpy() if faces else np.zeros((0, WIDTH), np.float32)

@@ -53,7 +53,7 @@ class SuiteOptions:
         int,
         Option(
             "--seed", metavar="N", min=0,
-            help="0 is the published benchmark, of lfw 5; others draw a fresh one, of lfw with the same people.",
+            help="0 is the published benchmark, of lfw 15; others draw a fresh one, of lfw with the same people.",
         ),  # fmt: skip
     ] = 0
     small: Annotated[bool, Option("--small", help="A few items of every part, to see that all works.")] = False

@@ -23,6 +23,7 @@ from plvm.model.photo.photo_processor import PhotoProcessor
 from plvm.personal import Personal
 from plvm.vision.face_finder import Face
 
+DESCRIBED = "both-ways"  # how descriptors are made: a folder has those of one way
 _RECENT = 64  # pictures in memory
 
 
@@ -32,7 +33,7 @@ class KeptFaces(FaceProcessor):
     def __init__(self, processor: FaceProcessor, folder: Path) -> None:
         super().__init__(processor.finder, processor.face_code, processor.space, processor.settings)
         s = self.settings
-        self.folder = folder / f"{s.smallest}-{s.first_sure}-{s.second_sure}-{s.third_sure}"
+        self.folder = folder / f"{s.smallest}-{s.first_sure}-{s.second_sure}-{s.third_sure}-{DESCRIBED}"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._recent: OrderedDict[str, tuple[list[Face], Tensor]] = OrderedDict()
 

@@ -1,6 +1,7 @@
 """The form "anchored", ours: each context token is a mixture of the backbone's own frozen word embeddings - what a small language
-model can already read - plus a few free tokens; the name's rows come from a short code of the global token, and every context
-token carries a share of its owner's word row, so that two people's tokens cannot be confused."""
+model can already read - plus a few free tokens, or free ones alone where the backbone was pretrained with such. The name's rows
+come from a short code of the global token, and every context token carries a share of its owner's word row, so that two
+people's tokens cannot be confused."""
 
 from __future__ import annotations
 
@@ -107,7 +108,8 @@ class AnchoredAligner(Aligner):
         z, h = (h[:, -1], h[:, :-1]) if z is None else (z, h)
         code = bounded(self.code(z), 1.0)
         word, head = self.word(code), self.head(code)
-        words = self._mixed(self._pointers(h))
+        pointers = self._pointers(h)
+        words = self._mixed(pointers) if pointers.shape[1] else pointers
         free = bounded(self.free(h[:, words.shape[1] :]), self.free_scale)
         return Rows(word, head, torch.cat([words, free], 1) + self.tag * word.unsqueeze(1))
 

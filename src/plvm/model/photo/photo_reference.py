@@ -1,4 +1,5 @@
-"""The reference encoder of photographs: a face or a thing -> z_ref [N, 2, W], its code, and that of its mirror image."""
+"""The reference encoder of photographs: a face or a thing -> z_ref [N, 2, W], its code, and that of its mirror image. A face's
+code is that of both, as in pictures."""
 
 from __future__ import annotations
 
@@ -47,16 +48,20 @@ class PhotoReference(nn.Module):
     def forward(self, pixel_values: Tensor, output_hidden_states: bool = False) -> SimpleNamespace:
         """References `[N, 3, 320, 320]`, as PhotoProcessor makes them -> their codes."""
         is_face = pixel_values[:, 0, -1, -1] < 0
-        faces = self._codes("face", self.face_code, pixel_values[is_face, :, :SIDE, :SIDE])
-        things = self._codes("thing", lambda x: pooled_whole(self.thing_code(x)), pixel_values[~is_face])
+        faces = self._described("face", self.face_code, pixel_values[is_face, :, :SIDE, :SIDE])
+        faces = torch.stack([faces.mean(1), faces[:, 1]], 1)  # as FaceCode.both_ways
+        things = self._described("thing", lambda x: pooled_whole(self.thing_code(x)), pixel_values[~is_face])
         codes = pixel_values.new_zeros(len(pixel_values), 2, self.config.hidden_size)
         width = self.config.hidden_size - self.config.thing_width
-        codes[is_face, :, :width], codes[~is_face, :, width:] = faces, things
+        codes[is_face, :, :width] = self._space("face").codes(faces)
+        codes[~is_face, :, width:] = self._space("thing").codes(things)
         return SimpleNamespace(last_hidden_state=codes, hidden_states=(codes,) if output_hidden_states else None)
 
-    def _codes(self, name: str, describe: Any, x: Tensor) -> Tensor:
-        """The codes `[N, 2, W]` of pictures `[N, 3, H, W]` and of their mirror images, a few pictures at a time."""
-        space = CodeSpace(getattr(self, f"{name}_mean"), getattr(self, f"{name}_directions"))
+    def _space(self, name: str) -> CodeSpace:
+        return CodeSpace(getattr(self, f"{name}_mean"), getattr(self, f"{name}_directions"))
+
+    def _described(self, name: str, describe: Any, x: Tensor) -> Tensor:
+        """The descriptors `[N, 2, D]` of pictures `[N, 3, H, W]` and of their mirror images, a few pictures at a time."""
         both = torch.stack([x, x.flip(-1)], 1)
-        found = [space.codes(describe(few.flatten(0, 1)).unflatten(0, (-1, 2))) for few in both.split(FEW) if len(few)]
-        return torch.cat(found) if found else x.new_zeros(0, 2, space.directions.shape[-1])
+        found = [describe(few.flatten(0, 1)).unflatten(0, (-1, 2)) for few in both.split(FEW) if len(few)]
+        return torch.cat(found) if found else x.new_zeros(0, 2, len(self._space(name).mean))

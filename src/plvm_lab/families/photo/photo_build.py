@@ -43,11 +43,12 @@ from plvm_lab.families.photo.low_rank import updates_of
 from plvm_lab.families.photo.photo_card import write_card
 from plvm_lab.families.photo.photo_language import Pools, Teaching, load_trained, measure, teach, untaught
 from plvm_lab.families.photo.photo_things import ThingViews
+from plvm_lab.families.photo.space_teaching import SpaceTeaching
 from plvm_lab.families.photo.thing_pool import ThingPool
 from plvm_lab.synth.pipeline import synthesize
 
 STAGES = ("codes", "language", "export", "align", "verdicts")
-SHAPE = Shape("anchored", K=2, blocks=2)
+SHAPE = Shape("anchored", K=1, blocks=2)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class PhotoRecipe:
     things_val: int = thing_pictures.VAL
     views: ThingViews = ThingViews()
     val_views: ThingViews = ThingViews(6, 8, 16)
+    space: SpaceTeaching = SpaceTeaching()
     model: PhotoConfig = dataclasses.field(default_factory=PhotoConfig)
     settings: PhotoSettings = dataclasses.field(default_factory=PhotoSettings)
     teaching: Teaching = dataclasses.field(default_factory=Teaching)
@@ -96,7 +98,7 @@ class PhotoBuild:
     def pools(self) -> tuple[Spaces, Pools, Pools]:
         """The spaces of codes, those to train on, those for validation."""
         model = self.recipe.model
-        faces, *people = photo_codes.pools(self.folder / "codes", self.split(), model.code_width)
+        faces, *people = photo_codes.pools(self.folder / "codes", self.split(), model.code_width, self.recipe.space)
         held = [dict(np.load(self.folder / f"things_{part}.npz")) for part in ("train", "val")]
         directions = photo_parts.load_thing_code(self.parts).directions(model.thing_width)
         things = code_space.CodeSpace(held[0]["reference"].astype(np.float32).mean(0), directions.numpy())

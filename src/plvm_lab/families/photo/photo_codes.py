@@ -21,8 +21,10 @@ from plvm.vision.face_chip import face_chip
 from plvm.vision.face_finder import Face
 from plvm_lab.evaluate.photo_people import Split
 from plvm_lab.families.photo.code_space import CodeSpace, Pool
+from plvm_lab.families.photo.space_teaching import SpaceTeaching, teach_space
 
 STAGE = "codes"
+SPACE = "space.npz"
 _CHUNK = 300  # pictures of a file
 _KEPT = 40  # pictures of anybody
 
@@ -52,7 +54,7 @@ def _described(processor: FaceProcessor, file: Path) -> tuple[str, np.ndarray, n
     name = f"{file.parent.name}/{file.name}"
     chips = [face_chip(image, faces[0].points), worse_chip(image, faces[0], np.random.default_rng(zlib.crc32(name.encode())))]
     with torch.inference_mode():
-        good, worse = processor.face_code(torch.from_numpy(np.stack(chips)).permute(0, 3, 1, 2).float()).numpy()
+        good, worse = processor.face_code.both_ways(torch.from_numpy(np.stack(chips)).permute(0, 3, 1, 2).float()).numpy()
     return name, good, worse
 
 
@@ -66,8 +68,30 @@ def worse_chip(image: Image.Image, face: Face, rng: np.random.Generator) -> np.n
     return face_chip(Image.open(file).convert("RGB"), face.points * scale + rng.normal(0, 0.015 * pixels, (5, 2)))
 
 
-def pools(folder: Path, split: Split, width: int) -> tuple[CodeSpace, Pool, Pool]:
-    """The space of codes, made of the people to train on, and two pools: these people, and those for validation."""
+def pools(folder: Path, split: Split, width: int, how: SpaceTeaching) -> tuple[CodeSpace, Pool, Pool]:
+    """The space of codes, taught on the people to train on, and two pools: these people, and those for validation. The space is
+    kept in the folder."""
+    good, worse = _kept(folder)
+    path = folder / SPACE
+    if not path.exists():
+        people = [name for name in split["train"] if name in good]
+        first, second = ([which[name] for name in people] for which in (good, worse))
+        space = teach_space(CodeSpace.of(first, width), first, second, how)
+        with open(partial := path.with_suffix(".partial"), "wb") as out:
+            np.savez(out, mean=space.mean, directions=space.directions)
+        partial.replace(path)
+    with np.load(path) as held:
+        space = CodeSpace(held["mean"], held["directions"])
+
+    def pool(*kinds: str) -> Pool:
+        names = [name for kind in kinds for name in split[kind] if name in good]
+        return Pool.of(*({n: space.codes(which[n]) for n in names} for which in (good, worse)))
+
+    return space, pool("train"), pool("val", "val_strangers")
+
+
+def _kept(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The descriptors `[n, 128]` of people's pictures that `describe_people` wrote, and of worse copies of them, by name."""
     good, worse = dict[str, list[np.ndarray]](), dict[str, list[np.ndarray]]()
     for path in sorted(folder.glob("photo_*.npz")):
         with np.load(path) as held:
@@ -76,11 +100,5 @@ def pools(folder: Path, split: Split, width: int) -> tuple[CodeSpace, Pool, Pool
                     name = str(picture).partition("/")[0]
                     good.setdefault(name, []).append(code)
                     worse.setdefault(name, []).append(bad)
-    space = CodeSpace.of([np.stack(good[n][:_KEPT]) for n in split["train"] if n in good], width)
-
-    def pool(*kinds: str) -> Pool:
-        names = [name for kind in kinds for name in split[kind] if name in good]
-        own = ({n: space.codes(np.stack(which[n][:_KEPT])) for n in names} for which in (good, worse))
-        return Pool.of(*own)
-
-    return space, pool("train"), pool("val", "val_strangers")
+    few_good, few_worse = ({name: np.stack(own[:_KEPT]) for name, own in which.items()} for which in (good, worse))
+    return few_good, few_worse

@@ -42,8 +42,8 @@ _FACES = (0.03, 0.14, 0.18, 0.22, 0.21, 0.13, 0.09)  # how many are in a photogr
 _HELD_OUT = 8  # one wording of so many
 _SHORT = 0.25  # of the questions whether somebody is there, those that ask for a short answer
 KINDS = {
-    "presence": 0.16, "where": 0.08, "who_at": 0.24, "who": 0.07, "beside": 0.14, "count": 0.01, "known": 0.12,
-    "caption": 0.03, "outside": 0.13, "manners": 0.02,
+    "presence": 0.20, "where": 0.10, "who_at": 0.20, "who": 0.07, "beside": 0.13, "count": 0.01, "known": 0.10,
+    "caption": 0.04, "outside": 0.13, "manners": 0.02,
 }  # fmt: skip
 LOOKED = {"who_at": 0.7, "beside": 0.3}  # what head 2 has to look at a certain face for
 
