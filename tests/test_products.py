@@ -57,6 +57,7 @@ def test_frozen_weights_keep_nothing_of_what_they_multiply_for_the_way_back(aske
     ("why", "x", "weight"),
     [
         ("it is small", torch.ones(2, 64), torch.ones(64, 64)),
+        ("the weights are", torch.ones(30, 128), torch.ones(128, 128)),
         ("it is not in float32", torch.ones(40, 640, dtype=torch.float64), torch.ones(640, 640, dtype=torch.float64)),
         ("it is not on a CPU", torch.ones(40, 640, device="meta"), torch.ones(640, 640, device="meta")),
     ],
@@ -64,6 +65,12 @@ def test_frozen_weights_keep_nothing_of_what_they_multiply_for_the_way_back(aske
 def test_torch_multiplies_where(why: str, x: Tensor, weight: Tensor, asked: list[tuple[int, ...]]) -> None:
     assert product(x, weight).shape == (len(x), len(weight))
     assert not asked, why
+
+
+def test_small_weights_are_worth_it_for_many_and_large_ones_for_one(asked: list[tuple[int, ...]]) -> None:
+    product(torch.ones(64, 128), torch.ones(128, 128))
+    product(torch.ones(1, 640), torch.ones(512, 640))
+    assert asked == [(64, 128, 128), (1, 640, 512)]
 
 
 def test_mixed_precision_is_left_to_torch(asked: list[tuple[int, ...]]) -> None:

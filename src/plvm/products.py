@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SMALL = 2**18  # multiplications: fewer are over before oneDNN has been called
+SMALL = 2**18  # multiplications: fewer are over before oneDNN has been called; by small weights four times as many
 _wide = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
@@ -59,7 +59,7 @@ def _gains(x: Tensor, weight: Tensor) -> bool:
         and x.dtype is weight.dtype is torch.float32
         and x.is_cpu
         and weight.is_cpu
-        and x.numel() * weight.shape[0] >= SMALL
+        and x.numel() * weight.shape[0] >= (SMALL if weight.numel() >= SMALL else 4 * SMALL)
         and not torch.is_autocast_enabled("cpu")
     )
 

@@ -152,9 +152,15 @@ def _turn(bench: Bench, naive: Naive, picture: Image.Image, request: Request, wr
     prompt = naive.prompt(picture, written)
     ours = complete(backbone, vlm.prompt, request, ONE)
     theirs, logits = naive.answer(picture, prompt)
+
+    def turn() -> None:
+        if isinstance(request.state, Session) and request.state.room is not None:
+            request.state.room.release(request.state.length)  # a turn is taken once, and finds its session's memory free
+        complete(backbone, vlm.prompt, request, ONE)
+
     times = in_turn(
         {
-            "ours": (lambda: complete(backbone, vlm.prompt, request, ONE), 1),
+            "ours": (turn, 1),
             "naive": (lambda: naive.answer(picture, prompt), 1),
             "product": bench.product,
         },
