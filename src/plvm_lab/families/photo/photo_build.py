@@ -54,8 +54,8 @@ SHAPE = Shape("anchored", K=1, blocks=2)
 @dataclass(frozen=True)
 class PhotoRecipe:
     """Everything that decides a build but its photographs: who and what is kept for tests and validation, how many pictures of
-    things are made, how the language model is taught, how long the Aligner is trained, and in what share of its steps with
-    `distractors` in the prompt, which needs five people for training and five for validation."""
+    things are made, how the directions of faces and the language model are taught, how long the Aligner is trained, and in what
+    share of its steps with `distractors` in the prompt, which needs five people for training and five for validation."""
 
     seed: int = photo_people.SEED
     test: int = photo_people.TEST

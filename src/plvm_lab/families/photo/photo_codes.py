@@ -71,7 +71,7 @@ def worse_chip(image: Image.Image, face: Face, rng: np.random.Generator) -> np.n
 def pools(folder: Path, split: Split, width: int, how: SpaceTeaching) -> tuple[CodeSpace, Pool, Pool]:
     """The space of codes, taught on the people to train on, and two pools: these people, and those for validation. The space is
     kept in the folder."""
-    good, worse = _kept(folder)
+    good, worse = _written(folder)
     path = folder / SPACE
     if not path.exists():
         people = [name for name in split["train"] if name in good]
@@ -90,7 +90,7 @@ def pools(folder: Path, split: Split, width: int, how: SpaceTeaching) -> tuple[C
     return space, pool("train"), pool("val", "val_strangers")
 
 
-def _kept(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _written(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The descriptors `[n, 128]` of people's pictures that `describe_people` wrote, and of worse copies of them, by name."""
     good, worse = dict[str, list[np.ndarray]](), dict[str, list[np.ndarray]]()
     for path in sorted(folder.glob("photo_*.npz")):
