@@ -109,7 +109,7 @@ class AnchoredAligner(Aligner):
         code = bounded(self.code(z), 1.0)
         word, head = self.word(code), self.head(code)
         pointers = self._pointers(h)
-        words = self._mixed(pointers) if pointers.shape[1] else pointers
+        words = self._mixed(pointers) if pointers.shape[1] else pointers  # no word is read for nobody
         free = bounded(self.free(h[:, words.shape[1] :]), self.free_scale)
         return Rows(word, head, torch.cat([words, free], 1) + self.tag * word.unsqueeze(1))
 
