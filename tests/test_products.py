@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plvm import products
-from plvm.products import Linear, by_torch, product, quicken
+from plvm.products import Kept, Linear, by_torch, product, quicken
 
 
 @pytest.fixture
@@ -96,3 +97,45 @@ def test_a_quickened_model_says_the_same_and_saves_the_same(asked: list[tuple[in
     assert [type(m) for m in model.modules() if isinstance(m, nn.Linear)] == [Linear, Linear, Own]
     assert asked == [(8, 640, 512), (8, 512, 640)]
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_small_layers_of_one_input_are_one_product_and_what_each_of_them_makes(
+    biased: bool, asked: list[tuple[int, ...]]
+) -> None:
+    torch.manual_seed(0)
+    layers, x = [nn.Linear(96, width, bias=biased) for width in (128, 64)], torch.randn(3, 50, 96)
+    kept = Kept(*layers)
+    with torch.inference_mode():
+        together = kept.product(x)
+        assert together is not None and asked == [(3, 50, 96, 192)]
+        torch.testing.assert_close(together, torch.cat([F.linear(x, m.weight, m.bias) for m in layers], -1), rtol=1e-5, atol=1e-5)
+        assert kept.product(x[:1, :2]) is None, "few multiplications"
+        assert kept.product(x.double()) is None, "another number format"
+        with by_torch():
+            assert kept.product(x) is None
+        assert Kept(nn.Linear(640, 512)).product(torch.ones(40, 640)) is None, "large weights are held once"
+    assert kept.product(x) is None, "gradients are asked for"
+
+
+def test_weights_that_change_are_laid_out_anew(asked: list[tuple[int, ...]]) -> None:
+    layer, x = Linear(128, 128), torch.ones(64, 128)
+    said, other = list[Tensor](), nn.Parameter(torch.ones(128, 128))
+    changes = (lambda: None, lambda: layer.weight.mul_(2), lambda: layer.bias.zero_(), lambda: setattr(layer, "weight", other))
+    for step in changes:
+        with torch.no_grad():
+            step()
+            said.append(layer(x))
+            torch.testing.assert_close(said[-1], F.linear(x, layer.weight, layer.bias), rtol=1e-5, atol=1e-4)
+    assert len(asked) == 4 and not torch.equal(said[0], said[1])
+
+
+def test_a_copy_of_a_layer_lays_out_its_own_weights(asked: list[tuple[int, ...]]) -> None:
+    layer, x = Linear(128, 128), torch.ones(64, 128)
+    with torch.no_grad():
+        before = layer(x)
+        other = copy.deepcopy(layer)
+        other.weight.zero_()
+        torch.testing.assert_close(other(x), layer.bias.expand(64, -1))
+        assert torch.equal(layer(x), before)
+    assert set(layer.state_dict()) == {"weight", "bias"}

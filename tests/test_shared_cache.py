@@ -12,11 +12,12 @@ from torch.nn import functional as F
 
 from plvm.model import shared_cache
 from plvm.model.backbone import Backbone, repeat
-from plvm.model.shared_cache import Behind, SharedCache, _flash, _plain, _seen, attend
+from plvm.model.shared_cache import Behind, SharedCache, _flash, _head_by_head, _plain, attend
 from plvm.train.memory import peak_bytes
 
 T, WIDTH, HEADS = 5, 8, 4
 PARTS = [(1, 1, 7), (1, 3, 2), (2, 6, 9)]  # pasts, the rows that go on from them, their length
+ROWS = 10
 
 
 def drawn(seed: int, *shape: int) -> Tensor:
@@ -28,23 +29,43 @@ def drawn(seed: int, *shape: int) -> Tensor:
 def test_attention_and_its_gradients_are_those_of_copied_keys_and_values(
     way: Callable[..., Tensor], key_heads: int
 ) -> None:
-    rows = sum(count for _, count, _ in PARTS)
-    query, keys, values = (drawn(i, rows, HEADS, T, WIDTH).requires_grad_() for i in range(3))
-    pasts = [(drawn(10 + i, g, key_heads, n, WIDTH), drawn(20 + i, g, key_heads, n, WIDTH)) for i, (g, _, n) in enumerate(PARTS)]
-    ours = way(query, keys, values, [(*p, count) for p, (_, count, _) in zip(pasts, PARTS, strict=True)], WIDTH**-0.5)
+    query, keys, values = (drawn(i, ROWS, HEADS, T, WIDTH).requires_grad_() for i in range(3))
+    shared = pasts_of(key_heads)
+    ours = way(query, keys, values, shared, WIDTH**-0.5)
+    naive = with_copies(query, keys, values, shared)
+    torch.testing.assert_close(ours, naive, rtol=0, atol=1e-12)
+    weights = drawn(30, *ours.shape)
+    a, b = (torch.autograd.grad((x * weights).sum(), (query, keys, values)) for x in (ours, naive))
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("key_heads", [4, 2], ids=["a key for every head", "a key for two heads"])
+def test_many_rows_look_at_what_they_share_head_by_head_with_the_same_result(key_heads: int) -> None:
+    query, keys, values = (drawn(i, ROWS, HEADS, T, WIDTH) for i in range(3))
+    shared = pasts_of(key_heads)
+    ours = _head_by_head(query, keys, values, shared, WIDTH**-0.5)
+    torch.testing.assert_close(ours, with_copies(query, keys, values, shared), rtol=0, atol=1e-12)
+
+
+def pasts_of(key_heads: int) -> list[Any]:
+    """What the rows share: `PARTS` with numbers."""
+    shapes = [(g, key_heads, length, WIDTH) for g, _, length in PARTS]
+    return [(drawn(10 + i, *s), drawn(20 + i, *s), PARTS[i][1]) for i, s in enumerate(shapes)]
+
+
+def with_copies(query: Tensor, keys: Tensor, values: Tensor, shared: list[Any]) -> Tensor:
+    """Attention by torch, what is shared copied for every row and every head."""
     theirs, start = [], 0
-    for past, (pictures, count, length) in zip(pasts, PARTS, strict=True):
+    for *past, count in shared:
+        pictures, key_heads, length, _ = past[0].shape
         k, v = (t.repeat_interleave(count // pictures, 0).repeat_interleave(HEADS // key_heads, 1) for t in past)
         own = slice(start, start + count)
         start += count
         seen = torch.ones(T, length + T, dtype=torch.bool).tril(length)
         both = (torch.cat([a, b[own]], 2) for a, b in ((k, keys), (v, values)))
         theirs.append(F.scaled_dot_product_attention(query[own], *both, attn_mask=seen))
-    naive = torch.cat(theirs)
-    torch.testing.assert_close(ours, naive, rtol=0, atol=1e-12)
-    weights = drawn(30, *ours.shape)
-    a, b = (torch.autograd.grad((x * weights).sum(), (query, keys, values)) for x in (ours, naive))
-    torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+    return torch.cat(theirs)
 
 
 @pytest.mark.parametrize(("tokens", "keys", "by_head"), [(1, 512, True), (22, 700, True), (22, 511, False), (512, 512, False)])
@@ -71,14 +92,14 @@ def test_few_tokens_that_look_at_many_keys_do_so_head_by_head_with_the_same_resu
     assert not went, "gradients have a way of their own"
 
 
-@pytest.mark.parametrize("way", [_flash, _plain], ids=["in a CPU's way", "in that of any device"])
+@pytest.mark.parametrize("way", [_flash, _plain, _head_by_head], ids=["in a CPU's way", "in that of any device", "head by head"])
 @pytest.mark.parametrize("padded", [False, True], ids=["all that was written", "what it sees of that"])
 def test_a_token_that_is_written_sees_what_is_shared_and_its_own_row(way: Callable[..., Tensor], padded: bool) -> None:
     query, keys, values = (drawn(i, 3, HEADS, n, WIDTH) for i, n in enumerate((1, T, T)))
     past = drawn(3, 1, HEADS, 7, WIDTH), drawn(4, 1, HEADS, 7, WIDTH)
     mask = torch.ones(3, 1, 1, T, dtype=torch.bool)
     mask[0, ..., 2:4], mask[2, ..., 1] = not padded, not padded
-    ours = way(query, keys, values, [(*past, 3)], WIDTH**-0.5, _seen(query, keys, mask if padded else None))
+    ours = way(query, keys, values, [(*past, 3)], WIDTH**-0.5, mask if padded else None)
     k, v = (torch.cat([shared.expand(3, -1, -1, -1), own], 2) for shared, own in zip(past, (keys, values), strict=True))
     naive = F.scaled_dot_product_attention(query, k, v, attn_mask=F.pad(mask, (7, 0), value=True))
     torch.testing.assert_close(ours, naive, rtol=0, atol=1e-12)

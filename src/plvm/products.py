@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SMALL = 2**18  # multiplications: fewer are over before oneDNN has been called; by small weights four times as many
+SMALL = 2**18  # multiplications: fewer are over before oneDNN has been called; by small weights four times as many, unless kept
 _wide = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
@@ -28,11 +28,46 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """A linear layer that computes by `product`."""
+    """A linear layer that computes by `product`, or with its weights as oneDNN lays them out."""
+
+    _kept: Kept | None = None
 
     def forward(self, input: Tensor) -> Tensor:
         """[.., I] -> [.., O]."""
-        return product(input, self.weight, self.bias)
+        if self._kept is None:
+            self._kept = Kept(self)
+        found = self._kept.product(input)
+        return product(input, self.weight, self.bias) if found is None else found
+
+
+class Kept:
+    """Small layers of one input, side by side, with their weights as oneDNN lays them out. They are laid out where they are first
+    multiplied with, and again when they have changed."""
+
+    def __init__(self, *layers: nn.Linear) -> None:
+        self._layers = layers
+        self._small = sum(layer.weight.numel() for layer in layers) < SMALL
+        self._outputs = sum(layer.out_features for layer in layers)
+        self._state: list[tuple[int, int]] = []
+        self._laid: tuple[Tensor, Tensor | None] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_state": [], "_laid": None}  # a copy lays out its own
+
+    def product(self, x: Tensor) -> Tensor | None:
+        """x [.., I] -> what the layers make of it, one beside the other [.., sum of O]; None where that is not quicker than layer
+        by layer, and where gradients are asked for."""
+        if not self._small or x.numel() * self._outputs < SMALL or torch.is_grad_enabled() or not quick(x):
+            return None
+        weights = [layer.weight for layer in self._layers]
+        if any(w.dtype is not torch.float32 for w in weights):
+            return None
+        biases = [layer.bias for layer in self._layers if layer.bias is not None]
+        state = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in (*weights, *biases)]
+        if self._laid is None or self._state != state:
+            laid = torch.ops.mkldnn._reorder_linear_weight(torch.cat(weights))
+            self._laid, self._state = (laid, torch.cat(biases) if biases else None), state
+        return _multiplied(x, *self._laid)
 
 
 def quicken(model: nn.Module) -> None:
@@ -53,15 +88,14 @@ def by_torch() -> Iterator[None]:
         _wide = before
 
 
+def quick(x: Tensor) -> bool:
+    """Whether products with x may be oneDNN's."""
+    return _wide and x.dtype is torch.float32 and x.is_cpu and not torch.is_autocast_enabled("cpu")
+
+
 def _gains(x: Tensor, weight: Tensor) -> bool:
-    return (
-        _wide
-        and x.dtype is weight.dtype is torch.float32
-        and x.is_cpu
-        and weight.is_cpu
-        and x.numel() * weight.shape[0] >= (SMALL if weight.numel() >= SMALL else 4 * SMALL)
-        and not torch.is_autocast_enabled("cpu")
-    )
+    enough = x.numel() * weight.shape[0] >= (SMALL if weight.numel() >= SMALL else 4 * SMALL)
+    return enough and quick(x) and weight.dtype is torch.float32 and weight.is_cpu
 
 
 def _multiplied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

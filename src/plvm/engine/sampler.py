@@ -51,7 +51,9 @@ def sample_all(
     logits: Tensor, params: Sequence[SamplingParams], generators: Sequence[torch.Generator | None]
 ) -> list[int]:
     """The ids of the next tokens of B rows [B, V'], as `sample` chooses each of them; greedy ones are looked for together."""
-    best = logits.argmax(1).tolist() if any(p.temperature == 0 for p in params) else [0] * len(params)
+    best: list[int] = logits.argmax(1).tolist()
+    if all(p.temperature == 0 for p in params):
+        return best
     rows = zip(logits, params, generators, best, strict=True)
     return [greedy if p.temperature == 0 else sample(row, p, generator) for row, p, generator, greedy in rows]
 

@@ -6,7 +6,9 @@ as suffixes that share its keys and values, a batch at a time. Only the last pos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -58,11 +60,29 @@ def yes_of(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], *, b
     rows = backbone.head_rows[[prompt.yes_id, prompt.no_id]]
     difference = rows[0] - rows[1]
     found = [torch.zeros(0)]
-    for start in range(0, len(requests), batch):
-        g = gather(backbone, prompt, requests[start : start + batch])
+    for some in batches(requests, batch):
+        g = gather(backbone, prompt, some)
         last = g.last(g.hidden(backbone))
         found.append((last @ difference).float().sigmoid().cpu())
     return torch.cat(found)
+
+
+def batches(requests: Sequence[Request], most: int = BATCH) -> Iterator[Sequence[Request]]:
+    """At most so many at a time, those that continue one state together: less than that many are not parted, more are in equal
+    parts."""
+    start = end = 0
+    for _, run in groupby(requests, lambda r: id(r.state.past)):
+        count = len(list(run))
+        if end > start and end + count - start > most:
+            yield requests[start:end]
+            start = end
+        size = ceil(count / ceil(count / most))
+        end += count
+        while end - start > most:
+            yield requests[start : start + size]
+            start += size
+    if end > start:
+        yield requests[start:end]
 
 
 @torch.inference_mode()

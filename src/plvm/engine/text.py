@@ -87,7 +87,8 @@ class AnswerText:
 
     def _settled(self) -> None:
         """One more id is settled, and with it those that waited for it."""
-        self._ends = [len(self._written) if e < 0 else e for e in self._ends]
+        if self._ends and self._ends[-1] < 0:
+            self._ends = [len(self._written) if e < 0 else e for e in self._ends]
         self._ends.append(len(self._written))
         self._find_stop()
 
@@ -108,10 +109,10 @@ class AnswerText:
             return len(text)
         safe = len(text)
         for whole in (*self._stop, *self._names):
-            for size in range(min(len(whole) - 1, len(text)), 0, -1):
-                if text.endswith(whole[:size]):
-                    safe = min(safe, len(text) - size)
-                    break
+            at = text.find(whole[0], max(0, len(text) + 1 - len(whole)))
+            while at >= 0 and not whole.startswith(text[at:]):
+                at = text.find(whole[0], at + 1)
+            safe = safe if at < 0 else min(safe, at)
         return max(self._sent, self._before_name(safe))
 
     def _send(self, upto: int) -> str:

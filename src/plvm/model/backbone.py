@@ -37,8 +37,11 @@ class Backbone:
     """
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any, name: str = "") -> None:
+        from plvm.model.llama_layers import quicken_layers
+
         self.model = model.eval().requires_grad_(False)
         quicken(model)
+        quicken_layers(model)
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.name = name

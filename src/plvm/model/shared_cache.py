@@ -10,8 +10,9 @@ the sums under their softmaxes: the result is exactly that of attention over bot
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product as pairs
 from typing import Any
 
 import torch
@@ -19,9 +20,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plvm.model.static_cache import KeyValues
-from plvm.products import product
+from plvm.products import product, quick
 
 MANY = 512  # keys; few tokens that look at so many do so head by head
+FEW = 512  # tokens of all rows; so many look at what they share head by head
 ATTENTION = "plvm"  # by this name transformers finds `attend`
 Shared = tuple[Tensor, Tensor, int]  # keys and values [G, heads, P, width], and the number of rows that go on from them
 
@@ -92,10 +94,18 @@ def attend(
     keys, values = key.keys, value
     if times > 1:  # these are short: a question, never a picture
         keys, values = keys.repeat_interleave(times, 1), values.repeat_interleave(times, 1)
+    found = _way(query, key, value)(query, keys, values, key.shared, scaling, attention_mask)
+    return found.transpose(1, 2).contiguous(), None
+
+
+def _way(query: Tensor, key: Behind, value: Tensor) -> Callable[..., Tensor]:
+    """How attention over both is computed: the quickest way that there is for what is asked."""
     formats = {t.dtype for t in (query, key.keys, value, *(t for k, v, _ in key.shared for t in (k, v)))}
-    both = _flash if query.device.type == "cpu" and len(formats) == 1 else _plain  # mixed precision leaves several
-    seen = _seen(query, keys, attention_mask)
-    return both(query, keys, values, key.shared, scaling, seen).transpose(1, 2).contiguous(), None
+    if query.device.type != "cpu" or len(formats) > 1:  # mixed precision leaves several
+        return _plain
+    if torch.is_grad_enabled() or not quick(query):
+        return _flash
+    return _plain if len(query) * query.shape[2] < FEW else _head_by_head
 
 
 def _few_look_at_many(query: Tensor, keys: Tensor, mask: Tensor) -> bool:
@@ -128,11 +138,14 @@ def register() -> None:
     AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 
-def _seen(query: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor | None:
-    """What is added to the scores of a row's own keys; None: a token sees those up to its own."""
-    if mask is not None:
-        return torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill_(~mask, float("-inf"))
-    return None if query.shape[2] == keys.shape[2] else query.new_zeros(1, 1, query.shape[2], keys.shape[2])
+def _hide(scores: Tensor, mask: Tensor | None) -> Tensor:
+    """Scores [B, heads, T, S] of rows' own keys, those that a token must not see without weight: `mask` bool[B, 1, T, S], None: a
+    token sees those up to its own. In place where no gradient flows."""
+    tokens, columns = scores.shape[2:]
+    if mask is None and tokens == 1:
+        return scores
+    seen = torch.ones(tokens, columns, dtype=torch.bool, device=scores.device).tril(columns - tokens) if mask is None else mask
+    return (scores.masked_fill if scores.requires_grad else scores.masked_fill_)(~seen, float("-inf"))
 
 
 def _each(shared: Sequence[Shared]) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -157,16 +170,11 @@ def _unfolded(folded: Tensor, like: Tensor) -> Tensor:
 
 
 def _plain(
-    query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float, seen: Tensor | None = None
+    query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float, mask: Tensor | None = None
 ) -> Tensor:
     """Attention [B, heads, T, width] by matrix products and one softmax over both, on any device."""
     query = query * scaling
-    own = query @ keys.transpose(2, 3)
-    if seen is None:
-        later = torch.ones(own.shape[2:], dtype=torch.bool, device=own.device).triu(1)
-        own = own.masked_fill(later, float("-inf"))
-    else:
-        own = own + seen
+    own = _hide(query @ keys.transpose(2, 3), mask)
     precise = torch.float32 if query.dtype.itemsize < 4 else query.dtype
     found = []
     for rows, k, v in _each(shared):
@@ -177,11 +185,35 @@ def _plain(
     return torch.cat(found)
 
 
-def _flash(
-    query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float, seen: Tensor | None = None
+def _head_by_head(
+    query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float, mask: Tensor | None = None
 ) -> Tensor:
-    """The same on a CPU, without scores in memory. What is shared gets no gradients."""
-    found: Tensor = _Flash.apply(query, keys, values, shared, scaling, seen)
+    """The same on a CPU, for many rows: what is shared is a matrix that all are multiplied with, and one head's scores fit into
+    the processor's caches."""
+    query, found, own = query * scaling, torch.empty_like(query), keys.shape[2]
+    hidden = _hide(query.new_zeros((1, 1, query.shape[2], own) if mask is None else mask.shape), mask).squeeze(1)
+    hidden = hidden.expand(len(query), -1, -1)
+    for rows, ks, vs in _each(shared):
+        count, times = query[rows].shape[0] // len(ks), query.shape[1] // ks.shape[1]
+        ks, vs = (F.pad(t, (0, 0, 0, own)) for t in (ks, vs))  # the scores of both stand in one matrix, a row's own behind
+        for group, head in pairs(range(len(ks)), range(query.shape[1])):
+            at = slice(rows.start + group * count, rows.start + (group + 1) * count)
+            q, k, v = (t[at, head] for t in (query, keys, values))
+            scores = product(q.flatten(0, 1), ks[group, head // times]).unflatten(0, (count, -1))
+            scores[..., -own:] = torch.baddbmm(hidden[at], q, k.mT)
+            weights = scores.softmax(-1)
+            found[at, head] = torch.baddbmm(product(weights, vs[group, head // times].T), weights[..., -own:], v)
+    return found
+
+
+def _flash(
+    query: Tensor, keys: Tensor, values: Tensor, shared: Sequence[Shared], scaling: float, mask: Tensor | None = None
+) -> Tensor:
+    """The same on a CPU, with gradients and without scores in memory. What is shared gets no gradients."""
+    hidden = None
+    if mask is not None or query.shape[2] < keys.shape[2]:
+        hidden = _hide(query.new_zeros((1, 1, query.shape[2], keys.shape[2]) if mask is None else mask.shape), mask)
+    found: Tensor = _Flash.apply(query, keys, values, shared, scaling, hidden)
     return found
 
 

@@ -20,6 +20,8 @@ from plvm.prompt.template import Template
 from plvm.prompt.turns import ANSWER, VERDICT, ContextToken, Description, Tokens, UserTurn, Words
 from plvm.prompt.vocabulary import ConceptVocabulary
 
+READ = 2**15  # spellings that are remembered
+
 
 class Prompt:
     """Writes requests as token ids for one tokenizer and template. Concepts are numbered 0 .. C-1 as in the request."""
@@ -33,7 +35,7 @@ class Prompt:
         self._anchor = 2 if self.blanks_given and adds_blanks(tokenizer) else 0
         self._own = frozenset(self._pieces())
         self._spelled: dict[tuple[str, bool], tuple[int, ...]] = {}  # the template's own pieces, never a user's words
-        self._words: dict[int, str] = {}  # what single ids spell
+        self._read: dict[tuple[int, ...], str] = {}  # answers are read token by token, each behind the one before it
         self.yes_id = _single(self.template.yes, self.text(self.template.yes))
         self.no_id = _single(self.template.no, self.text(self.template.no))
         end = self.template.end
@@ -49,12 +51,15 @@ class Prompt:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids of the tokenizer -> text, control tokens as they are written."""
-        if len(ids) == 1 and ids[0] in self._words:
-            return self._words[ids[0]]
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        if len(ids) == 1:
-            self._words[ids[0]] = text
-        return text
+        few = tuple(ids) if len(ids) <= 2 else ()
+        known = self._read.get(few)
+        if known is None:
+            known = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            if few:
+                self._read[few] = known
+            if len(self._read) > READ:
+                self._read.clear()
+        return known
 
     def _once(self, piece: str, control: bool) -> tuple[int, ...]:
         if (piece, control) not in self._spelled:

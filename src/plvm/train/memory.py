@@ -21,11 +21,10 @@ class MemoryMeter(TorchDispatchMode):
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
+        given = {storage._cdata for storage in _storages((args, kwargs))}
         out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, torch.Tensor):
-                self._meet(tensor.untyped_storage(), given)
+        for storage in _storages(out):
+            self._meet(storage, given)
         return out
 
     def _meet(self, storage: torch.UntypedStorage, given: set[int]) -> None:
@@ -40,6 +39,12 @@ class MemoryMeter(TorchDispatchMode):
     def _gone(self, name: int, size: int) -> None:
         self._known.discard(name)
         self.live -= size
+
+
+def _storages(tree: Any) -> list[torch.UntypedStorage]:
+    """Those of all tensors in it, but for weights that oneDNN has laid out, which show none."""
+    tensors = [t for t in tree_leaves(tree) if isinstance(t, torch.Tensor) and not t.is_mkldnn]
+    return [t.untyped_storage() for t in tensors]
 
 
 def peak_bytes(step: Callable[[], Any]) -> int:

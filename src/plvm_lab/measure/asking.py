@@ -15,7 +15,7 @@ from plvm.engine.gathered import gather
 from plvm.engine.generate import complete, generate
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request, Session
-from plvm.engine.score import yes_of
+from plvm.engine.score import batches, yes_of
 from plvm.model.backbone import Backbone
 from plvm.personal import Personal
 from plvm.products import by_torch, product
@@ -24,7 +24,7 @@ from plvm.train.memory import peak_bytes
 from plvm.types import Concept, SamplingParams
 from plvm_lab.measure import ceiling
 from plvm_lab.measure.ceiling import Work, language_bytes, layer_flops
-from plvm_lab.measure.in_turn import in_turn, ratios, within
+from plvm_lab.measure.in_turn import in_turn, ratios, summary, within
 from plvm_lab.measure.naive import Naive, naive_way
 from plvm_lab.measure.subjects import people, pictures
 
@@ -75,8 +75,9 @@ class Bench:
 
 
 def bench_score(bench: Bench, counts: Sequence[int] = (34,), seen: int = 2) -> Iterator[Row]:
-    """P(present) of so many people in each of `seen` pictures; a unit is a pair. `suffixes` are ours on pictures that were looked
-    at before: what goes through the language model's layers. `difference` is that of probabilities, ours and naive."""
+    """P(present) of so many people in each of `seen` pictures; a unit is a pair. `layers` is what ours computes in the language
+    model, behind pictures that were looked at before: that is held against matrix products. `difference` is that of
+    probabilities, ours and naive."""
     album = pictures(seen, 480, bench.seed)
     everyone = people(bench.vlm, max(counts), bench.seed)
     naive = naive_way(bench.vlm, everyone)
@@ -97,6 +98,14 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
         prompt = [*shown[i // count], *naive.own(bench.suffix(requests[i]), [i % count])]
         differences.append(abs(naive.yes(album[i // count], prompt) - float(ours[i])))
 
+    with torch.inference_mode():
+        laid = [gather(backbone, vlm.prompt, some) for some in batches(requests)]
+
+    @torch.inference_mode()
+    def layers() -> None:
+        for g in laid:
+            g.hidden(backbone)
+
     def all_pairs() -> None:
         vlm.engine.prefixes.forget()
         vlm.recognize(album, some)
@@ -106,7 +115,7 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
     tokens = backbone.tokens_computed - before
     ways = {
         "ours": (all_pairs, len(requests)),
-        "suffixes": (lambda: yes_of(backbone, vlm.prompt, requests), len(requests)),
+        "layers": (layers, len(requests)),
         "naive": (one_pair, 1),
         "product": bench.product,
         "torch_product": bench.torch_product,
@@ -117,8 +126,8 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
     return {
         "unit": "pair", "image_tokens": bench.image_tokens, "times": times, **ratios(times),
         "tokens": {"ours": tokens / len(requests), "naive": length + own},
-        "flops": flops, "share_of_matmul": flops * times["product"]["seconds"] / times["suffixes"]["seconds"],
-        "share_of_torch_matmul": flops * times["torch_product"]["seconds"] / times["suffixes"]["seconds"],
+        "flops": flops, "share_of_matmul": flops * ratios(times, "layers", "product")["ratio"],
+        "share_of_torch_matmul": flops * ratios(times, "layers", "torch_product")["ratio"],
         "bytes": {"prefix": prefixes[0].bytes, "beside_it": peak_bytes(lambda: yes_of(backbone, vlm.prompt, requests[:count]))},
         "difference": max(differences),
     }  # fmt: skip
@@ -173,7 +182,7 @@ def _turn(bench: Bench, naive: Naive, picture: Image.Image, request: Request, wr
     return {
         "unit": "turn", "image_tokens": bench.image_tokens, "times": times, **ratios(times),
         "tokens": {"ours": own, "naive": len(prompt)}, "flops": flops,
-        "share_of_matmul": flops * times["product"]["seconds"] / times["ours"]["seconds"],
+        "share_of_matmul": flops * ratios(times, naive="product")["ratio"],
         "bytes": {"keys_and_values": sum(t.nbytes for pair in request.state.past for t in pair)},
         "difference": float((first[:width] - logits[:width])[first[:width].isfinite()].abs().max()),
     }  # fmt: skip
@@ -213,7 +222,8 @@ def _generated(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: S
         "copy": bench.copy,
     }
     times = in_turn(ways, bench.rounds, str(backbone.device))
-    times["ours"] = {k: (times["long"][k] - times["short"][k]) / (words * count) for k in ("seconds", "computing")}
+    pairs = zip(times["long"]["each"], times["short"]["each"], strict=True)
+    times["ours"] = summary([((a - c) / (words * count), (b - d) / (words * count)) for (a, b), (c, d) in pairs])
     length, held_by = len(prompt) + words / 2, count if backbone.family.shares else 1
     own = (length - state.length) * state.bytes / state.length
     read = language_bytes(backbone) / count + state.bytes / held_by + own
@@ -221,7 +231,7 @@ def _generated(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: S
         "unit": "token", "image_tokens": bench.image_tokens, "times": times, **ratios(times, "whole"),
         "overhead": ratios(times, "forward", "ours"), "tokens": {"ours": 1, "naive": (len(prompt) + words) / words},
         "flops": layer_flops(backbone, 1, length), "bytes": {"read": read},
-        "share_of_bandwidth": read * times["copy"]["seconds"] / times["ours"]["seconds"],
+        "share_of_bandwidth": read * ratios(times, naive="copy")["ratio"],
     }  # fmt: skip
 
 

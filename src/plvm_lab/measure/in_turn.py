@@ -12,14 +12,14 @@ from typing import Any
 from plvm_lab.measure.timing import wait_for
 
 Ways = Mapping[str, tuple[Callable[[], Any], float]]
-Times = dict[str, dict[str, float]]
+Times = dict[str, dict[str, Any]]
 
 
 def in_turn(ways: Ways, rounds: int, device: str = "cpu") -> Times:
     """Times of each way after one call that warms it up: `ways` are calls, each with how many units of work it does.
 
     Of each: `seconds` a unit on the clock, the median, with `low` and `high` quartiles, and `computing`, the median of the
-    processor's seconds of this process and of those that it waited for.
+    processor's seconds of this process and of those that it waited for; `each` has both of every round.
     """
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
@@ -30,7 +30,7 @@ def in_turn(ways: Ways, rounds: int, device: str = "cpu") -> Times:
             wait_for(device)
             if turn:
                 taken[name].append(((time.perf_counter() - begun) / units, (_computed() - computed) / units))
-    return {name: _summary(own) for name, own in taken.items()}
+    return {name: summary(own) for name, own in taken.items()}
 
 
 def within(context: Callable[[], AbstractContextManager[None]], step: Callable[[], Any]) -> Callable[[], None]:
@@ -48,14 +48,17 @@ def _computed() -> float:
     return time.process_time() + done.children_user + done.children_system
 
 
-def _summary(taken: list[tuple[float, float]]) -> dict[str, float]:
+def summary(taken: list[tuple[float, float]]) -> dict[str, Any]:
+    """Of (seconds on the clock, seconds of computing) of every round what `in_turn` says."""
     clock = [seconds for seconds, _ in taken]
     low, _, high = statistics.quantiles(clock, n=4, method="inclusive") if len(clock) > 1 else clock * 3
     computing = statistics.median(seconds for _, seconds in taken)
-    return {"seconds": statistics.median(clock), "low": low, "high": high, "computing": computing}
+    return {"seconds": statistics.median(clock), "low": low, "high": high, "computing": computing, "each": taken}
 
 
 def ratios(times: Times, ours: str = "ours", naive: str = "naive") -> dict[str, float]:
-    """How many times as much `naive` takes as `ours`: `ratio` by the clock, `ratio_computing` by what was computed."""
-    a, b = times[naive], times[ours]
-    return {"ratio": a["seconds"] / b["seconds"], "ratio_computing": a["computing"] / max(b["computing"], 1e-9)}
+    """How many times as much `naive` takes as `ours`: `ratio` by the clock, `ratio_computing` by what was computed. Medians of
+    the rounds' own ratios: a moment at which everything is slow says nothing about either."""
+    rounds = list(zip(times[naive]["each"], times[ours]["each"], strict=True))
+    clock, computing = ([a[i] / max(b[i], 1e-9) for a, b in rounds] for i in (0, 1))
+    return {"ratio": statistics.median(clock), "ratio_computing": statistics.median(computing)}
