@@ -104,18 +104,20 @@ def test_small_layers_of_one_input_are_one_product_and_what_each_of_them_makes(
     biased: bool, asked: list[tuple[int, ...]]
 ) -> None:
     torch.manual_seed(0)
-    layers, x = [nn.Linear(96, width, bias=biased) for width in (128, 64)], torch.randn(3, 50, 96)
-    kept = Kept(*layers)
+    layers, x = [Linear(96, width, bias=biased) for width in (128, 64)], torch.randn(3, 50, 96)
+    kept = Kept()
     with torch.inference_mode():
-        together = kept.product(x)
+        together = kept.product(x, *layers)
         assert together is not None and asked == [(3, 50, 96, 192)]
         torch.testing.assert_close(together, torch.cat([F.linear(x, m.weight, m.bias) for m in layers], -1), rtol=1e-5, atol=1e-5)
-        assert kept.product(x[:1, :2]) is None, "few multiplications"
-        assert kept.product(x.double()) is None, "another number format"
+        assert kept.product(x[:1, :2], *layers) is None, "few multiplications"
+        assert kept.product(x.double(), *layers) is None, "another number format"
         with by_torch():
-            assert kept.product(x) is None
-        assert Kept(nn.Linear(640, 512)).product(torch.ones(40, 640)) is None, "large weights are held once"
-    assert kept.product(x) is None, "gradients are asked for"
+            assert kept.product(x, *layers) is None
+        assert kept.product(torch.ones(40, 640), Linear(640, 512)) is None, "large weights are held once"
+        assert kept.product(x, layers[0], nn.Sequential(layers[1])) is None, "a layer of another kind"
+        assert kept.product(x, layers[0], Linear(96, 64, bias=not biased)) is None, "a bias for some"
+    assert kept.product(x, *layers) is None, "gradients are asked for"
 
 
 def test_weights_that_change_are_laid_out_anew(asked: list[tuple[int, ...]]) -> None:

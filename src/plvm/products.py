@@ -6,7 +6,7 @@ do is left. oneDNN, which comes with torch too, uses it everywhere. Both compute
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,37 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _multiplied(x, weight, bias)
 
 
+class Kept:
+    """The weights of small layers of one input, side by side, as oneDNN lays them out: where they are first multiplied with, and
+    again when they have changed."""
+
+    def __init__(self) -> None:
+        self._layers: tuple[nn.Module, ...] = ()
+        self._outputs = 0  # of all layers; 0 where their weights are not kept
+        self._state: list[tuple[int, int]] = []
+        self._laid: tuple[Tensor, Tensor | None] | None = None
+
+    def __deepcopy__(self, _: Any) -> Kept:
+        return Kept()
+
+    def product(self, x: Tensor, *layers: nn.Module) -> Tensor | None:
+        """x [.., I] -> what the layers make of it, one beside the other [.., sum of O]; None where that is not quicker than layer
+        by layer, where gradients are asked for, and where a layer is not a plain one."""
+        if self._layers != layers:
+            self._layers, self._outputs = layers, _outputs(layers)
+        if x.numel() * self._outputs < SMALL or torch.is_grad_enabled() or not quick(x):
+            return None
+        weights, biases = ([getattr(layer, of) for layer in layers] for of in ("weight", "bias"))
+        parts: list[Tensor] = [t for t in (*weights, *biases) if t is not None]
+        if any(t.dtype is not torch.float32 for t in parts):
+            return None
+        state = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in parts]
+        if self._laid is None or self._state != state:
+            laid = torch.ops.mkldnn._reorder_linear_weight(torch.cat(weights))
+            self._laid, self._state = (laid, torch.cat(biases) if len(parts) > len(weights) else None), state
+        return _multiplied(x, *self._laid)
+
+
 class Linear(nn.Linear):
     """A linear layer that computes by `product`, or with its weights as oneDNN lays them out."""
 
@@ -35,39 +66,9 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """[.., I] -> [.., O]."""
         if self._kept is None:
-            self._kept = Kept(self)
-        found = self._kept.product(input)
+            self._kept = Kept()
+        found = self._kept.product(input, self)
         return product(input, self.weight, self.bias) if found is None else found
-
-
-class Kept:
-    """Small layers of one input, side by side, with their weights as oneDNN lays them out. They are laid out where they are first
-    multiplied with, and again when they have changed."""
-
-    def __init__(self, *layers: nn.Linear) -> None:
-        self._layers = layers
-        self._small = sum(layer.weight.numel() for layer in layers) < SMALL
-        self._outputs = sum(layer.out_features for layer in layers)
-        self._state: list[tuple[int, int]] = []
-        self._laid: tuple[Tensor, Tensor | None] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_state": [], "_laid": None}  # a copy lays out its own
-
-    def product(self, x: Tensor) -> Tensor | None:
-        """x [.., I] -> what the layers make of it, one beside the other [.., sum of O]; None where that is not quicker than layer
-        by layer, and where gradients are asked for."""
-        if not self._small or x.numel() * self._outputs < SMALL or torch.is_grad_enabled() or not quick(x):
-            return None
-        weights = [layer.weight for layer in self._layers]
-        if any(w.dtype is not torch.float32 for w in weights):
-            return None
-        biases = [layer.bias for layer in self._layers if layer.bias is not None]
-        state = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in (*weights, *biases)]
-        if self._laid is None or self._state != state:
-            laid = torch.ops.mkldnn._reorder_linear_weight(torch.cat(weights))
-            self._laid, self._state = (laid, torch.cat(biases) if biases else None), state
-        return _multiplied(x, *self._laid)
 
 
 def quicken(model: nn.Module) -> None:
@@ -86,6 +87,14 @@ def by_torch() -> Iterator[None]:
         yield
     finally:
         _wide = before
+
+
+def _outputs(layers: Sequence[nn.Module]) -> int:
+    """How many outputs small plain layers have together; 0 where they are not."""
+    plain = [layer for layer in layers if type(layer) is Linear]
+    biased = {layer.bias is not None for layer in plain}
+    small = sum(layer.weight.numel() for layer in plain) < SMALL
+    return sum(layer.out_features for layer in plain) if small and len(plain) == len(layers) and len(biased) == 1 else 0
 
 
 def quick(x: Tensor) -> bool:

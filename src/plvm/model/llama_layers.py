@@ -1,7 +1,7 @@
 """The layers of a Llama with fewer steps: the same weights, the same sums, less between them.
 
 transformers multiplies for queries, keys and values one after the other, turns them in ten steps and norms in six. In a small
-model that is most of the time. Where gradients flow, on a GPU and in other number formats all is computed as transformers does it.
+model that is most of the time. Where gradients flow, on a GPU and in other number formats transformers' own layers compute.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class QuickMLP(llama.LlamaMLP):
         if not _quick(x):
             return super().forward(x)
         if self._kept is None:
-            self._kept = Kept(self.gate_proj, self.up_proj)
-        both = self._kept.product(x) if x.numel() < FEW else None
+            self._kept = Kept()
+        both = self._kept.product(x, self.gate_proj, self.up_proj) if x.numel() < FEW else None
         gate, up = (self.gate_proj(x), self.up_proj(x)) if both is None else both.chunk(2, -1)
         return self.down_proj(self.act_fn(gate).mul_(up))
 
@@ -66,9 +66,9 @@ class QuickAttention(llama.LlamaAttention):
     def _projected(self, x: Tensor, cosines: Tensor, sines: Tensor) -> tuple[Tensor, ...]:
         """x [B, T, D] -> turned queries [B, heads, T, width] and keys, and values, of as many heads as there are."""
         if self._kept is None:
-            self._kept = Kept(self.q_proj, self.k_proj, self.v_proj)
+            self._kept = Kept()
         shape, turns = (*x.shape[:2], -1, self.head_dim), (cosines.unsqueeze(2), sines.unsqueeze(2))
-        together = self._kept.product(x)
+        together = self._kept.product(x, self.q_proj, self.k_proj, self.v_proj)
         if together is None:
             query, key, value = (layer(x).view(shape) for layer in (self.q_proj, self.k_proj, self.v_proj))
             query, key = _turned(query, *turns), _turned(key, *turns)
