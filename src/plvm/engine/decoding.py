@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -40,8 +40,7 @@ class Completion:
     first: Tensor | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Written:
+class Written(NamedTuple):
     """What a step wrote of one answer: its `ticket`, the `chunk` of text that it settled, maybe none, and, with the last one,
     its `completion`, or the `error` that ended this answer and no other."""
 
@@ -72,7 +71,8 @@ class Decoding:
 
     def __init__(self, backbone: Backbone, prompt: Prompt, *, going_on: bool = True) -> None:
         self.backbone, self.prompt, self.going_on = backbone, prompt, going_on
-        self._banned = never_chosen(backbone, prompt)
+        self._bias = backbone.word_rows.new_zeros(backbone.vocabulary_size)
+        self._bias[never_chosen(backbone, prompt)] = float("-inf")
         self._rows: dict[int, _Row] = {}  # by ticket, in the order of the batch
         self._next = 0
 
@@ -105,9 +105,9 @@ class Decoding:
     def step(self) -> list[Written]:
         """Write one token of every answer; those that have ended leave."""
         self._advance()
-        logits = self._vocabulary.logits(self._last.unsqueeze(1), self.backbone.head_rows)[:, 0].float()
+        head = self.backbone.head_rows
+        logits = self._vocabulary.logits(self._last.unsqueeze(1), head, self._bias.to(head))[:, 0].float()
         logits = logits.to(self.backbone.device)
-        logits[:, : len(self._banned)].masked_fill_(self._banned, float("-inf"))
         written, rows = [], self._rows.values()
         tokens = sample_all(logits, [row.params for row in rows], [row.generator for row in rows])
         for i, (ticket, row) in enumerate(self._rows.items()):
@@ -117,7 +117,8 @@ class Decoding:
             done = self._completed(i, row) if row.finish is not None else None
             if chunk or done is not None:
                 written.append(Written(ticket, chunk, done))
-        self.drop([w.ticket for w in written if w.completion is not None])
+        if ended := [w.ticket for w in written if w.completion is not None]:
+            self.drop(ended)
         return written
 
     @torch.inference_mode()

@@ -19,9 +19,9 @@ class AnswerText:
 
     def __init__(self, prompt: Prompt, names: Sequence[str], base: int, stop: Sequence[str] = ()) -> None:
         self._decode = prompt.decode
-        self._cue = list(prompt.control(prompt.template.assistant))
+        self._cue = prompt.control(prompt.template.assistant)
         self._anchor = self._cue  # what stands before the open ids: decoded first, a word may lose its blank
-        self._open: list[int] = []  # ids that are not whole characters yet
+        self._open: tuple[int, ...] = ()  # ids that are not whole characters yet
         self._base = base
         self._names = [f"<{name}>" for name in names]
         self._stop = tuple(stop)
@@ -49,7 +49,7 @@ class AnswerText:
             self._put_name(self._names[token - self._base])
             self._settled()
         else:
-            self._open.append(token)
+            self._open += (token,)
             piece = self._open_text()
             if piece.endswith(_HALF):
                 self._ends.append(-1)
@@ -75,7 +75,7 @@ class AnswerText:
 
     def _settle(self, piece: str) -> None:
         self._anchor = self._open if self._open else self._anchor
-        self._open = []
+        self._open = ()
         self._written += piece if self._written else piece.lstrip()
 
     def _put_name(self, name: str) -> None:
@@ -90,7 +90,8 @@ class AnswerText:
         if self._ends and self._ends[-1] < 0:
             self._ends = [len(self._written) if e < 0 else e for e in self._ends]
         self._ends.append(len(self._written))
-        self._find_stop()
+        if self._stop:
+            self._find_stop()
 
     def _find_stop(self) -> None:
         found = [at for at in (self._written.find(s, self._sent) for s in self._stop) if at >= 0]
@@ -113,9 +114,8 @@ class AnswerText:
             while at >= 0 and not whole.startswith(text[at:]):
                 at = text.find(whole[0], at + 1)
             safe = safe if at < 0 else min(safe, at)
-        return max(self._sent, self._before_name(safe))
+        return safe if safe == len(text) else max(self._sent, self._before_name(safe))
 
     def _send(self, upto: int) -> str:
-        chunk = self._written[self._sent : upto]
-        self._sent = max(self._sent, upto)
-        return chunk
+        before, self._sent = self._sent, max(self._sent, upto)
+        return self._written[before:upto]

@@ -79,9 +79,9 @@ class ConceptVocabulary:
         return torch.cat(parts, dim=1)
 
     @cached_property
-    def _absent(self) -> Tensor:
-        """Which names are not there to be said, bool[B, 1, C]."""
-        return ~self.present.unsqueeze(1)
+    def _bias(self) -> Tensor:
+        """What is added to the logits of names [B, 1, C]: minus infinity where there is none to be said."""
+        return torch.zeros_like(self.present, dtype=self.head.dtype).masked_fill_(~self.present, float("-inf")).unsqueeze(1)
 
     def embed(self, ids: Tensor, table: Tensor) -> Tensor:
         """ids int64[B, T] -> embeddings [B, T, D]; base ids from `table` [V, D], the others from the rows of their request."""
@@ -92,12 +92,12 @@ class ConceptVocabulary:
         own = self._rows.gather(1, index.unsqueeze(-1).expand(-1, -1, self._rows.shape[-1])).to(base.dtype)
         return torch.where((ids >= self.base).unsqueeze(-1), own, base)
 
-    def logits(self, hidden: Tensor, head_rows: Tensor) -> Tensor:
-        """hidden [B, T, D] and frozen head rows [V, D] -> logits [B, T, V+C]."""
-        base = product(hidden, head_rows)
+    def logits(self, hidden: Tensor, head_rows: Tensor, bias: Tensor | None = None) -> Tensor:
+        """hidden [B, T, D] and frozen head rows [V, D] -> logits [B, T, V+C]; `bias` [V] is added to those of base tokens."""
+        base = product(hidden, head_rows, bias)
         if self.concepts == 0:
             return base
-        own = (hidden @ self.head.to(hidden).mT).masked_fill_(self._absent.to(hidden.device), float("-inf"))
+        own = torch.baddbmm(self._bias.to(hidden), hidden, self.head.to(hidden).mT)
         return torch.cat([base, own], dim=-1)
 
     def beside(self, other: ConceptVocabulary) -> ConceptVocabulary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
@@ -190,8 +190,9 @@ def _turn(bench: Bench, naive: Naive, picture: Image.Image, request: Request, wr
 
 def bench_generate(bench: Bench, batches: Sequence[int] = (1, 16), words: int = 32) -> Iterator[Row]:
     """Answers of so many tokens, so many at a time, each about somebody else in one picture; a unit is a token. `ours` is a token
-    after the first, `forward` the backbone's own pass alone, `overhead` the one over the other; `over_one` is how many times the
-    tokens a second of the first batch. `whole` and `naive` read picture and prompt too, the latter one answer at a time."""
+    after the first, `forward` the backbone's own pass alone, behind the same prompts, `overhead` the one over the other; `over_one`
+    is how many times the tokens a second of the first batch. `whole` and `naive` read picture and prompt too, the latter one
+    answer at a time."""
     everyone = people(bench.vlm, max(batches), bench.seed)
     naive, album = naive_way(bench.vlm, everyone), pictures(1, 480, bench.seed)
     first = None
@@ -216,14 +217,15 @@ def _generated(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: S
     ways = {
         "long": (lambda: write(state, words + 1), 1),
         "short": (lambda: write(state, 1), 1),
-        "forward": (passes(backbone, vlm.prompt, requests, words), words * count),
+        "prompt and passes": (lambda: passes(backbone, vlm.prompt, requests, words), 1),
+        "prompt": (lambda: passes(backbone, vlm.prompt, requests, 0), 1),
         "whole": (lambda: write(bench.look(album)[0], words), words * count),
         "naive": (lambda: naive.answer(album[0], prompt, words), words),
         "copy": bench.copy,
     }
     times = in_turn(ways, bench.rounds, str(backbone.device))
-    pairs = zip(times["long"]["each"], times["short"]["each"], strict=True)
-    times["ours"] = summary([((a - c) / (words * count), (b - d) / (words * count)) for (a, b), (c, d) in pairs])
+    times["ours"] = _each_of(words * count, times["long"], times["short"])
+    times["forward"] = _each_of(words * count, times["prompt and passes"], times["prompt"])
     length, held_by = len(prompt) + words / 2, count if backbone.family.shares else 1
     own = (length - state.length) * state.bytes / state.length
     read = language_bytes(backbone) / count + state.bytes / held_by + own
@@ -242,20 +244,20 @@ def endless_prompt(vlm: Personal) -> Prompt:
     return endless
 
 
-def passes(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], words: int) -> Callable[[], None]:
-    """A call that makes as many passes of the backbone alone, LM head included, behind these requests, for as many rows."""
-    with torch.inference_mode():
-        g = gather(backbone, prompt, requests)
-        _, cache = g.continued(backbone, words)
+def _each_of(units: int, long: Mapping[str, Any], short: Mapping[str, Any]) -> dict[str, Any]:
+    """Times of a unit, of which `long` has so many more than `short`, round by round."""
+    rounds = zip(long["each"], short["each"], strict=True)
+    return summary([((a - c) / units, (b - d) / units) for (a, b), (c, d) in rounds])
+
+
+@torch.inference_mode()
+def passes(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], words: int) -> None:
+    """Read the prompts of these requests, and make so many passes of the backbone alone behind them, LM head included."""
+    g = gather(backbone, prompt, requests)
+    _, cache = g.continued(backbone, words + 1)
     embeddings = backbone.word_rows[:1].expand(len(requests), 1, -1)
     positions = torch.tensor(g.nexts, device=backbone.device)[:, None]
-
-    @torch.inference_mode()
-    def run() -> None:
-        for _ in range(words):
-            hidden, _ = backbone.hidden(embeddings, cache, positions)
-            _ = product(hidden, backbone.head_rows)
-            cache.length += 1
-        cache.length -= words
-
-    return run
+    for _ in range(words):
+        hidden, _ = backbone.hidden(embeddings, cache, positions)
+        _ = product(hidden, backbone.head_rows)
+        cache.length += 1

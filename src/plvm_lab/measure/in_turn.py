@@ -11,6 +11,7 @@ from typing import Any
 
 from plvm_lab.measure.timing import wait_for
 
+SHORT = 0.5  # seconds
 Ways = Mapping[str, tuple[Callable[[], Any], float]]
 Times = dict[str, dict[str, Any]]
 
@@ -19,17 +20,24 @@ def in_turn(ways: Ways, rounds: int, device: str = "cpu") -> Times:
     """Times of each way after one call that warms it up: `ways` are calls, each with how many units of work it does.
 
     Of each: `seconds` a unit on the clock, the median, with `low` and `high` quartiles, and `computing`, the median of the
-    processor's seconds of this process and of those that it waited for; `each` has both of every round.
+    processor's seconds of this process and of those that it waited for; `each` has both of every round. A short call is made
+    once more before it is timed, for it would find in the processor's caches what the other ways left there.
     """
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    short = set[str]()
     for turn in range(rounds + 1):
         for name, (step, units) in ways.items():
+            if name in short:
+                step()
             wait_for(device)
             begun, computed = time.perf_counter(), _computed()
             step()
             wait_for(device)
+            taking = time.perf_counter() - begun
             if turn:
-                taken[name].append(((time.perf_counter() - begun) / units, (_computed() - computed) / units))
+                taken[name].append((taking / units, (_computed() - computed) / units))
+            elif taking < SHORT:
+                short.add(name)
     return {name: summary(own) for name, own in taken.items()}
 
 
