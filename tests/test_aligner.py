@@ -112,11 +112,12 @@ def test_bounded_rows_keep_the_size_of_the_frozen_rows(backbone: Backbone, z_ref
             torch.testing.assert_close(row.square().mean(-1).sqrt(), torch.full(row.shape[:-1], 0.5), rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize("read", [37, 1000], ids=["some at a time", "all at once"])
 @pytest.mark.parametrize("sharpness", [1.0, 16.0, 500.0])
 def test_words_read_some_at_a_time_are_mixed_as_by_one_softmax(
-    single: Backbone, z_ref: Tensor, sharpness: float, monkeypatch: pytest.MonkeyPatch
+    single: Backbone, z_ref: Tensor, sharpness: float, read: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(anchored, "WORDS", 37)
+    monkeypatch.setattr(anchored, "NUMBERS", read * single.width)
     aligner = make(single, "anchored").requires_grad_(True)
     aligner.sharpness.data.fill_(sharpness)
     words = single.word_rows

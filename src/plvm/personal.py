@@ -208,7 +208,7 @@ class Personal:
             rows = self.rows(z_ref.to(weight))
         whole = z_ref if self.aligner.config.global_token else z_ref.mean(2, keepdim=True)
         keys = [key_of(z) for z in whole]
-        word, head, context, key = (t.float().cpu().clone() for t in (*rows, torch.stack(keys)))
+        word, head, context, key = (t.float().cpu() for t in (*rows, torch.stack(keys)))
         return [ConceptTokens(*(t.clone() for t in own)) for own in zip(word, head, context, key, strict=True)]
 
     # ---- asking

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def bounded(x: Tensor, rms: Tensor | float) -> Tensor:
     """`x` [..., D] rescaled to root-mean-square `rms` along its last axis."""
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-8) * rms
+    return F.rms_norm(x, x.shape[-1:], eps=1e-8) * rms
 
 
 class MLPHead(nn.Sequential):

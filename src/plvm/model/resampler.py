@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from plvm.products import Kept
+
 
 def _feed_forward(width: int, bias: bool) -> nn.Sequential:
     return nn.Sequential(
@@ -33,11 +35,14 @@ class CrossAttentionBlock(nn.Module):
         self.norm_query, self.norm_tokens = nn.LayerNorm(width), nn.LayerNorm(width)
         self.q, self.k, self.v, self.o = (nn.Linear(width, width) for _ in range(4))
         self.feed_forward = _feed_forward(width, bias=True)
+        self._kept = Kept()
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
         """Latents x [N, Q, W] after reading the encoder tokens [N, L, W]: [N, Q, W]."""
         tokens = self.norm_tokens(tokens)
-        x = x + self.o(_attend(self.q(self.norm_query(x)), self.k(tokens), self.v(tokens), self.heads))
+        both = self._kept.product(tokens, self.k, self.v)
+        k, v = (self.k(tokens), self.v(tokens)) if both is None else both.chunk(2, -1)
+        x = x + self.o(_attend(self.q(self.norm_query(x)), k, v, self.heads))
         return x + self.feed_forward(x)
 
 

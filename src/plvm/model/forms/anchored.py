@@ -14,7 +14,7 @@ from plvm.model.heads import BoundedRow, bounded
 from plvm.model.resampler import Resampler
 from plvm.products import product
 
-WORDS = 1024  # read at a time: their rows fit into a processor's caches
+NUMBERS = 2**20  # of the words that are read at a time: they fit into a processor's caches
 
 
 class AnchoredAligner(Aligner):
@@ -91,16 +91,21 @@ class AnchoredAligner(Aligner):
         return self.sharpness * F.normalize(self.point(anchored), dim=-1)
 
     def _mixed(self, pointers: Tensor) -> Tensor:
-        """The words' rows mixed by the softmax of the logits of pointers [N, A, D]: [N, A, D]. The words are read once, some at a
+        """The words' rows mixed by the softmax of the logits of pointers [N, A, D]: [N, A, D]. Many words are read once, some at a
         time; whenever a larger logit is met, what was mixed before weighs less."""
+        if self.word_rows.numel() <= NUMBERS:
+            rows = self.word_rows.to(pointers)
+            return product((product(pointers, rows) / self.lengths.to(pointers)).softmax(-1), rows.T)
         largest = pointers.new_full((*pointers.shape[:-1], 1), float("-inf"), dtype=self.word_rows.dtype)
+        words = max(1, NUMBERS // self.config.width)
         total, mixed = torch.zeros_like(largest), pointers.new_zeros(())
-        for rows, lengths in zip(self.word_rows.split(WORDS), self.lengths.split(WORDS), strict=True):
+        for rows, lengths in zip(self.word_rows.split(words), self.lengths.split(words), strict=True):
             own = rows.to(pointers)
             logits = (product(pointers, own) / lengths.to(pointers)).to(torch.promote_types(pointers.dtype, largest.dtype))
             before, largest = largest, torch.maximum(largest, logits.detach().amax(-1, keepdim=True))
             weights, less = (logits - largest).exp(), (before - largest).exp()
-            total, mixed = less * total + weights.sum(-1, keepdim=True), less * mixed + product(weights.to(own), own.T)
+            words = max(1, NUMBERS // self.config.width)
+        total, mixed = less * total + weights.sum(-1, keepdim=True), less * mixed + product(weights.to(own), own.T)
         return mixed / total
 
     def forward(self, z: Tensor | None, patches: Tensor) -> Rows:
