@@ -190,9 +190,9 @@ def _turn(bench: Bench, naive: Naive, picture: Image.Image, request: Request, wr
 
 def bench_generate(bench: Bench, batches: Sequence[int] = (1, 16), words: int = 32) -> Iterator[Row]:
     """Answers of so many tokens, so many at a time, each about somebody else in one picture; a unit is a token. `ours` is a token
-    after the first, `forward` the backbone's own pass alone, behind the same prompts, `overhead` the one over the other; `over_one`
-    is how many times the tokens a second of the first batch. `whole` and `naive` read picture and prompt too, the latter one
-    answer at a time."""
+    after the first, `forward` the backbone's own pass alone, behind the same prompts, `overhead` the one over the other;
+    `over_one` is how many times the tokens a second of the first batch. `whole` and `naive` read picture and prompt too, the
+    latter one answer at a time."""
     everyone = people(bench.vlm, max(batches), bench.seed)
     naive, album = naive_way(bench.vlm, everyone), pictures(1, 480, bench.seed)
     first = None

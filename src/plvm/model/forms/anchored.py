@@ -91,22 +91,27 @@ class AnchoredAligner(Aligner):
         return self.sharpness * F.normalize(self.point(anchored), dim=-1)
 
     def _mixed(self, pointers: Tensor) -> Tensor:
-        """The words' rows mixed by the softmax of the logits of pointers [N, A, D]: [N, A, D]. Many words are read once, some at a
-        time; whenever a larger logit is met, what was mixed before weighs less."""
-        if self.word_rows.numel() <= NUMBERS:
+        """The words' rows mixed by the softmax of the logits of pointers [N, A, D]: [N, A, D]. Many words are read once, some at
+        a time; whenever a larger logit is met, what was mixed before weighs less."""
+        size = max(1, NUMBERS // self.word_rows.shape[1])
+        parts = list(zip(self.word_rows.split(size), self.lengths.split(size), strict=True))
+        if len(parts) == 1:
             rows = self.word_rows.to(pointers)
-            return product((product(pointers, rows) / self.lengths.to(pointers)).softmax(-1), rows.T)
+            return product(self._logits(pointers, rows, self.lengths).softmax(-1).to(rows), rows.T)
         largest = pointers.new_full((*pointers.shape[:-1], 1), float("-inf"), dtype=self.word_rows.dtype)
-        words = max(1, NUMBERS // self.config.width)
         total, mixed = torch.zeros_like(largest), pointers.new_zeros(())
-        for rows, lengths in zip(self.word_rows.split(words), self.lengths.split(words), strict=True):
+        for rows, lengths in parts:
             own = rows.to(pointers)
-            logits = (product(pointers, own) / lengths.to(pointers)).to(torch.promote_types(pointers.dtype, largest.dtype))
+            logits = self._logits(pointers, own, lengths)
             before, largest = largest, torch.maximum(largest, logits.detach().amax(-1, keepdim=True))
             weights, less = (logits - largest).exp(), (before - largest).exp()
-            words = max(1, NUMBERS // self.config.width)
-        total, mixed = less * total + weights.sum(-1, keepdim=True), less * mixed + product(weights.to(own), own.T)
+            total, mixed = less * total + weights.sum(-1, keepdim=True), less * mixed + product(weights.to(own), own.T)
         return mixed / total
+
+    def _logits(self, pointers: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
+        """How well pointers [N, A, D] point at words [V, D] of these lengths, precisely: [N, A, V]."""
+        precise = torch.promote_types(pointers.dtype, self.word_rows.dtype)
+        return (product(pointers, rows) / lengths.to(pointers)).to(precise)
 
     def forward(self, z: Tensor | None, patches: Tensor) -> Rows:
         h = self.resampler(patches)
