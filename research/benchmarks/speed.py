@@ -66,7 +66,7 @@ def part(name: str, device: str, rounds: int, seed: int, size: Size) -> Iterator
     def on(
         which: str, job: Callable[[Bench], Iterable[Row]], tokens: int = size.image_tokens[-1], times: int = rounds
     ) -> Iterator[Row]:
-        times = 3 * times if which == "mini" else times  # its steps are short, and their times vary more
+        times = 9 * times if which == "mini" else times  # its steps are short, and their times vary more
         bench = Bench(subject(which, tokens, device, seed=seed), times, seed)
         for row in job(bench):
             print(f"{name} {which}: {row['ratio']:.1f}", file=sys.stderr)

@@ -4,8 +4,8 @@
                            row 1  y y y -      y a row's own tokens, which see those before them
     part 1   x x x x       row 2  y y - -      - padding, which nobody sees
 
-Attention over what is shared and attention over a row's own tokens are computed apart and put together by the logarithms of
-the sums under their softmaxes: the result is exactly that of attention over both, and so are its gradients.
+What is shared and a row's own tokens are looked at apart and put together by one softmax or, where gradients flow, by the
+logarithms of the sums under two: the result is exactly that of attention over both, and so are its gradients.
 """
 
 from __future__ import annotations
