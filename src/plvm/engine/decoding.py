@@ -148,9 +148,9 @@ class Decoding:
         rows = list(self._rows.values())
         if not any(row.ahead for row in rows):
             return
-        last = [[row.ids[-1]] for row in rows]
-        ids, table = torch.tensor(last, device=self._last.device), self.backbone.word_rows
-        names = max(last)[0] >= self._vocabulary.base
+        last = [row.ids[-1] for row in rows]
+        ids, table = torch.tensor(last, device=self._last.device).unsqueeze(1), self.backbone.word_rows
+        names = max(last) >= self._vocabulary.base
         self._last = self._steps.take(self._vocabulary.embed(ids, table) if names else F.embedding(ids, table))[:, -1]
         for row in rows:
             row.ahead = False

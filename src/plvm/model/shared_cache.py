@@ -124,9 +124,11 @@ def _few_look_at_many(query: Tensor, keys: Tensor, mask: Tensor) -> bool:
 def _by_head(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scaling: float) -> Tensor:
     """Attention [1, heads, T, width] with keys [1, key heads, S, width] and what is added to their scores [1, 1, T, S]: the heads
     that share keys as one product, and no key is repeated for them."""
-    apart = zip((query[0] * scaling).unflatten(0, (keys.shape[1], -1)), keys[0], values[0], strict=True)
-    found = [product(product(q, k).add_(mask[0]).softmax(-1), v.T) for q, k, v in apart]
-    return torch.cat(found)[None]
+    heads = (query[0].contiguous() * scaling).unflatten(0, (keys.shape[1], -1))
+    found = torch.empty_like(heads)
+    for head, (q, k, v) in enumerate(zip(heads, keys[0], values[0], strict=True)):
+        found[head] = product(product(q, k).add_(mask[0]).softmax(-1), v.T)
+    return found.flatten(0, 1)[None]
 
 
 def register() -> None:

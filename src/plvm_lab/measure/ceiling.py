@@ -37,7 +37,7 @@ def product(device: str, dtype: torch.dtype) -> Work:
 
 def copy(device: str) -> Work:
     """A copy of a large tensor, in bytes read and written."""
-    source = torch.zeros(2**30 if device.startswith("cuda") else 2**26, dtype=torch.uint8, device=device)
+    source = torch.zeros(2**30 if device.startswith("cuda") else 2**28, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     return (lambda: target.copy_(source)), 2 * source.numel()
 
