@@ -252,12 +252,13 @@ def _each_of(units: int, long: Mapping[str, Any], short: Mapping[str, Any]) -> d
 
 @torch.inference_mode()
 def passes(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], words: int) -> None:
-    """Read the prompts of these requests, and make so many passes of the backbone alone behind them, LM head included."""
+    """Read the prompts of these requests, and make so many passes of the backbone alone behind them, from ids to logits."""
     g = gather(backbone, prompt, requests)
     _, cache = g.continued(backbone, words + 1)
-    embeddings = backbone.word_rows[:1].expand(len(requests), 1, -1)
+    ids = torch.arange(words * len(requests), device=backbone.device).view(words, -1, 1) % backbone.vocabulary_size
     positions = torch.tensor(g.nexts, device=backbone.device)[:, None]
-    for _ in range(words):
-        hidden, _ = backbone.hidden(embeddings, cache, positions)
+    for token in ids:
+        hidden, _ = backbone.hidden(torch.nn.functional.embedding(token, backbone.word_rows), cache, positions)
         _ = product(hidden, backbone.head_rows)
         cache.length += 1
+        positions = positions + 1
