@@ -255,7 +255,7 @@ def passes(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], word
     """Read the prompts of these requests, and make so many passes of the backbone alone behind them, from ids to logits."""
     g = gather(backbone, prompt, requests)
     _, cache = g.continued(backbone, words + 1)
-    ids = torch.arange(words * len(requests), device=backbone.device).view(words, -1, 1) % backbone.vocabulary_size
+    ids = torch.arange(words * len(requests), device=backbone.device).view(words, len(requests), 1) % backbone.vocabulary_size
     positions = torch.tensor(g.nexts, device=backbone.device)[:, None]
     for token in ids:
         hidden, _ = backbone.hidden(torch.nn.functional.embedding(token, backbone.word_rows), cache, positions)
