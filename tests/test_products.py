@@ -132,6 +132,17 @@ def test_weights_that_change_are_laid_out_anew(asked: list[tuple[int, ...]]) -> 
     assert len(asked) == 4 and not torch.equal(said[0], said[1])
 
 
+def test_weights_that_come_to_lie_where_others_lay_are_told_from_them(asked: list[tuple[int, ...]]) -> None:
+    layer, x = Linear(128, 128, bias=False), torch.ones(64, 128)
+    with torch.no_grad():
+        for value in range(20):
+            layer(x)
+            layer.weight.data = torch.empty(0)  # its memory is free for what comes next
+            layer.weight.data = torch.full((128, 128), float(value))
+            torch.testing.assert_close(layer(x), torch.full((64, 128), 128.0 * value))
+    assert asked
+
+
 def test_a_copy_of_a_layer_lays_out_its_own_weights(asked: list[tuple[int, ...]]) -> None:
     layer, x = Linear(128, 128), torch.ones(64, 128)
     with torch.no_grad():

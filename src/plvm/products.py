@@ -35,6 +35,7 @@ class Kept:
         self._layers: tuple[nn.Module, ...] = ()
         self._outputs = 0  # of all layers; 0 where their weights are not kept
         self._state: list[tuple[int, int]] = []
+        self._held: list[Tensor] = []  # what was laid out, so that nothing else can come to lie where it lay
         self._laid: tuple[Tensor, Tensor | None] | None = None
 
     def __deepcopy__(self, _: Any) -> Kept:
@@ -55,6 +56,7 @@ class Kept:
         if self._laid is None or self._state != state:
             laid = torch.ops.mkldnn._reorder_linear_weight(torch.cat(weights))
             self._laid, self._state = (laid, torch.cat(biases) if len(parts) > len(weights) else None), state
+            self._held = [t.detach() for t in parts]
         return _multiplied(x, *self._laid)
 
 
