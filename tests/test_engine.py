@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from plvm.engine.gathered import gather
 from plvm.engine.generate import complete, generate, stream
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request
-from plvm.engine.score import choose, yes_of, yes_probability
+from plvm.engine.score import batches, choose, yes_of, yes_probability
 from plvm.model.backbone import Backbone
 from plvm.prompt.image_first import Prompt
 from plvm.types import Concept, SamplingParams
@@ -71,6 +72,24 @@ def test_generation_from_a_cached_prefix_equals_generation_from_scratch(
         assert answer.new_tokens == len(new) and answer.prompt_tokens == ids.shape[1]
         said_a_name |= bool(answer.names)
     assert said_a_name, "the toy must say a name, or names are not tested here"
+
+
+def test_control_tokens_are_never_said_however_probable_they_are(
+    backbone: Backbone, prompt: Prompt, people: list[Concept], prefixes: list[ImagePrefix]
+) -> None:
+    request = Request(prefixes[0], "Who is on the left?", tuple(people[:2]))
+    begin, rows = prompt.tokenizer.bos_token_id, backbone.head_rows
+    kept = rows[begin].clone()
+    try:
+        with torch.no_grad():
+            g = gather(backbone, prompt, [request])
+            rows[begin] = 1000 * g.last(g.hidden(backbone))[0]  # nothing is nearer to what the model is about to say
+        done = complete(backbone, prompt, request, SamplingParams(max_tokens=3))
+        assert done.first is not None and done.first[begin] == float("-inf")
+        assert begin not in done.ids and len(done.ids) == 3
+    finally:
+        with torch.no_grad():
+            rows[begin] = kept
 
 
 def test_yes_probability_equals_the_stock_model_on_the_whole_sequence(
@@ -161,6 +180,27 @@ def test_batched_scores_equal_one_by_one_scores(
     together = yes_of(backbone, prompt, requests)
     for score, request in zip(together, requests, strict=True):
         torch.testing.assert_close(score[None], yes_of(backbone, prompt, [request]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("counts", "found"),
+    [
+        ((34, 34), [34, 34]),
+        ((100,), [34, 34, 32]),
+        ((3,) * 40, [48, 48, 24]),
+        ((25, 25, 10), [25, 35]),
+        ((50, 10, 2), [25, 37]),
+        ((), []),
+    ],
+)
+def test_who_shares_a_picture_is_scored_together_where_that_is_possible(
+    counts: tuple[int, ...], found: list[int], prefixes: list[ImagePrefix]
+) -> None:
+    states = [replace(prefixes[0], past=(*prefixes[0].past,)) for _ in counts]
+    requests = [Request(state, str(i)) for state, count in zip(states, counts, strict=True) for i in range(count)]
+    parts = [list(part) for part in batches(requests, 48)]
+    assert [len(part) for part in parts] == found
+    assert [r for part in parts for r in part] == requests, "everybody once, in order"
 
 
 def test_a_concept_of_another_request_is_never_visible(
