@@ -85,6 +85,19 @@ def test_every_step_of_a_layer_is_the_quick_one_and_the_stock_one_where_gradient
     assert len(went) == 2 * 4 + 1 and x.grad is not None
 
 
+def test_one_row_leaves_weights_where_they_are_for_it_is_written_on_token_by_token() -> None:
+    _, quick = models(2)
+
+    def laid() -> list[bool]:
+        return [kept._laid is not None for m in quick.modules() if (kept := getattr(m, "_kept", None)) is not None]
+
+    with torch.inference_mode():
+        quick(inputs_embeds=torch.randn(1, 60, 96))
+        assert not any(laid())
+        quick(inputs_embeds=torch.randn(2, 60, 96))
+        assert sum(laid()) == 2 * 4, "of each layer queries with keys and values, what they make, the gate with its own, the rest"
+
+
 def test_layers_of_another_kind_stay_as_they_are() -> None:
     other = MistralModel(MistralConfig(**SHAPE, num_key_value_heads=2))
     before = [type(m) for m in other.modules()]

@@ -61,15 +61,18 @@ class Kept:
 
 
 class Linear(nn.Linear):
-    """A linear layer that computes by `product`, or with its weights as oneDNN lays them out."""
+    """A linear layer that computes by `product`, or with its weights as oneDNN lays them out, for `rows` rows or more."""
 
+    rows = 1
     _kept: Kept | None = None
 
     def forward(self, input: Tensor) -> Tensor:
         """[.., I] -> [.., O]."""
+        if input.numel() * self.out_features < SMALL:
+            return F.linear(input, self.weight, self.bias)
         if self._kept is None:
             self._kept = Kept()
-        found = self._kept.product(input, self)
+        found = self._kept.product(input, self) if len(input) >= self.rows else None
         return product(input, self.weight, self.bias) if found is None else found
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.llama import modeling_llama as llama
 
-from plvm.products import Kept, quick
+from plvm.products import Kept, Linear, quick
 
+ROWS = 2  # one row is written on token by token, with weights as they are: others would only fill the caches
 FEW = 2**16  # numbers of all tokens: of fewer one product is quicker than two, of more what lies apart
 
 
@@ -35,11 +36,11 @@ class QuickMLP(llama.LlamaMLP):
 
     def forward(self, x: Tensor) -> Tensor:
         """[.., D] -> [.., D]."""
-        if not _quick(x):
+        if not _several(x):
             return super().forward(x)
         if self._kept is None:
             self._kept = Kept()
-        both = self._kept.product(x, self.gate_proj, self.up_proj) if x.numel() < FEW else None
+        both = self._kept.product(x, self.gate_proj, self.up_proj) if len(x) >= ROWS and x.numel() < FEW else None
         gate, up = (self.gate_proj(x), self.up_proj(x)) if both is None else both.chunk(2, -1)
         return self.down_proj(self.act_fn(gate).mul_(up))
 
@@ -54,7 +55,7 @@ class QuickAttention(llama.LlamaAttention):
         attention_mask: Tensor | None = None, past_key_values: Any = None, **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """[B, T, D] -> [B, T, D], and the weights where the attention that is set makes them."""
-        if not _quick(hidden_states) or position_embeddings is None:
+        if not _several(hidden_states) or position_embeddings is None:
             return super().forward(hidden_states, position_embeddings, attention_mask, past_key_values, **kwargs)
         query, key, value = self._projected(hidden_states, *position_embeddings)
         if past_key_values is not None:
@@ -68,7 +69,7 @@ class QuickAttention(llama.LlamaAttention):
         if self._kept is None:
             self._kept = Kept()
         shape, turns = (*x.shape[:2], -1, self.head_dim), (cosines.unsqueeze(2), sines.unsqueeze(2))
-        together = self._kept.product(x, self.q_proj, self.k_proj, self.v_proj)
+        together = self._kept.product(x, self.q_proj, self.k_proj, self.v_proj) if len(x) >= ROWS else None
         if together is None:
             query, key, value = (layer(x).view(shape) for layer in (self.q_proj, self.k_proj, self.v_proj))
             query, key = _turned(query, *turns), _turned(key, *turns)
@@ -95,10 +96,18 @@ def quicken_layers(model: nn.Module) -> None:
         module.__class__ = quicker.get(type(module), type(module))
         if isinstance(module, llama.LlamaModel):
             module.layers.__class__ = Layers
+            for layer in module.layers.modules():
+                if isinstance(layer, Linear):
+                    layer.rows = ROWS
 
 
 def _quick(x: Tensor) -> bool:
     return not torch.is_grad_enabled() and quick(x)
+
+
+def _several(x: Tensor) -> bool:
+    """Whether these are more tokens than one, for which what is done here takes as long as what it saves."""
+    return x.numel() > x.shape[-1] and _quick(x)
 
 
 def _turned(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
