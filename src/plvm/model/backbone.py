@@ -24,6 +24,7 @@ from plvm.model.recording import can_record
 from plvm.model.roomy_cache import RoomyCache
 from plvm.model.shared_cache import ATTENTION, SharedCache, register
 from plvm.model.static_cache import KeyValues, StaticCache
+from plvm.model.vision_layers import quicken_vision
 from plvm.products import quicken
 from plvm.prompt.template import Template
 
@@ -42,6 +43,7 @@ class Backbone:
         self.model = model.eval().requires_grad_(False)
         quicken(model)
         quicken_layers(model)
+        quicken_vision(model)
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.name = name

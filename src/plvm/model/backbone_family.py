@@ -23,6 +23,7 @@ from torch import Tensor
 from plvm.errors import CheckpointError
 from plvm.model import backbones
 from plvm.model.glance import glance_of
+from plvm.model.resized import pixel_inputs
 from plvm.prompt.template import Template
 from plvm.types import ConceptTokens
 
@@ -135,7 +136,7 @@ class Family(ABC):
         return torch.arange(len(ids)).expand(self.axes, -1), len(ids)
 
     def _processed(self, images: Any, **options: Any) -> dict[str, Tensor]:
-        return dict(self.image_processor(images=images, return_tensors="pt", **options))
+        return pixel_inputs(self.image_processor, images, **options)
 
 
 def families() -> dict[str, type[Family]]:

@@ -22,6 +22,8 @@ from torch.nn import functional as F
 from plvm.errors import RequestError
 from plvm.model.glance import glance_of
 from plvm.model.recording import Replayed
+from plvm.model.resized import pixel_inputs
+from plvm.model.vision_layers import quicken_vision
 from plvm.products import quicken
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels of a picture
@@ -44,6 +46,7 @@ class Encoder:
     def __init__(self, model: Any, image_processor: Any, name: str = "") -> None:
         self.model = model.eval().requires_grad_(False)
         quicken(model)
+        quicken_vision(model)
         self.image_processor = image_processor
         self.name = name
         self.global_token: bool = not model.config.model_type.startswith("sam")
@@ -59,7 +62,7 @@ class Encoder:
         """RGB pictures -> pixel values [N, 3, H, W] by the encoder's own image processor, on its device. `kinds` says of each
         what it is taken for, as `kind_of` does."""
         options = {"kinds": list(kinds)} if any(kinds) else {}
-        values = self.image_processor(images=list(images), return_tensors="pt", **options)["pixel_values"]
+        values = pixel_inputs(self.image_processor, images, **options)["pixel_values"]
         return values.to(self.device, next(self.model.parameters()).dtype)
 
     @property
