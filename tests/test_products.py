@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plvm import products
-from plvm.products import Kept, Linear, by_torch, product, quicken
+from plvm.products import Kept, Linear, by_torch, lay_out, product, quicken
 
 
 @pytest.fixture
@@ -152,3 +154,72 @@ def test_a_copy_of_a_layer_lays_out_its_own_weights(asked: list[tuple[int, ...]]
         torch.testing.assert_close(other(x), layer.bias.expand(64, -1))
         assert torch.equal(layer(x), before)
     assert set(layer.state_dict()) == {"weight", "bias"}
+
+
+def laid_out() -> tuple[nn.Sequential, Tensor]:
+    """A frozen model whose large layers are laid out, and the weight that the first of them had."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(640, 512), nn.Linear(512, 600, bias=False), nn.Linear(600, 64)).requires_grad_(False)
+    weight = model[0].weight.detach().clone()
+    quicken(model)
+    lay_out(model)
+    return model, weight
+
+
+def test_large_frozen_weights_are_held_once_as_they_are_laid_out_and_multiply_as_before(asked: list[tuple[int, ...]]) -> None:
+    model = nn.Sequential(nn.Linear(640, 512)).requires_grad_(False)
+    quicken(model)
+    x, plain = torch.randn(3, 640), weakref.ref(model[0].weight)
+    with torch.no_grad():
+        before = model(x)
+        lay_out(model)
+        assert plain() is None, "the plain weight is gone"
+        assert model[0].weight.is_mkldnn and model[0].weight.shape == (512, 640)
+        torch.testing.assert_close(model(x), before, rtol=1e-5, atol=1e-5)
+    assert asked == 2 * [(3, 640, 512)]
+
+
+def test_small_weights_and_those_that_are_trained_or_in_another_format_are_not_laid_out(asked: list[tuple[int, ...]]) -> None:
+    model, _ = laid_out()
+    assert [m.weight.is_mkldnn for m in model] == [True, True, False]
+    for other in (Linear(640, 512), Linear(640, 512).double().requires_grad_(False)):
+        lay_out(other)
+        assert not other.weight.is_mkldnn
+
+
+@pytest.mark.parametrize("context", [torch.enable_grad, by_torch])
+def test_who_trains_or_compares_finds_plain_weights_again(context: Callable[[], Any], asked: list[tuple[int, ...]]) -> None:
+    model, weight = laid_out()
+    x = torch.randn(3, 640, requires_grad=True)
+    with context():
+        found = model(x)
+    assert torch.equal(model[0].weight, weight)
+    wanted = F.linear(F.linear(F.linear(x, weight, model[0].bias), model[1].weight), *model[2].parameters())
+    torch.testing.assert_close(found, wanted)
+    (gradient,) = torch.autograd.grad(found.sum(), x)
+    wanted = model[2].weight.sum(0) @ model[1].weight @ weight
+    torch.testing.assert_close(gradient, wanted.expand(3, -1), rtol=1e-4, atol=1e-4)
+
+
+def test_copies_and_what_is_saved_have_plain_weights_and_change_nothing(asked: list[tuple[int, ...]]) -> None:
+    model, weight = laid_out()
+    assert torch.equal(copy.deepcopy(model)[0].weight, weight)
+    assert torch.equal(model.state_dict()["0.weight"], weight)
+    assert model[0].weight.is_mkldnn
+
+
+def test_a_model_that_is_moved_or_gets_other_weights_has_plain_ones(asked: list[tuple[int, ...]]) -> None:
+    moved, weight = laid_out()
+    assert torch.equal(moved.double()[0].weight, weight.double())
+    loaded, _ = laid_out()
+    loaded.load_state_dict({name: value + 1 for name, value in loaded.state_dict().items()})
+    assert torch.equal(loaded[0].weight, weight + 1)
+
+
+def test_weights_that_become_plain_again_in_inference_mode_can_be_trained_through(asked: list[tuple[int, ...]]) -> None:
+    model, _ = laid_out()
+    with torch.inference_mode(), by_torch():
+        model(torch.randn(3, 640))
+    x = torch.randn(3, 640, requires_grad=True)
+    model(x).sum().backward()
+    assert x.grad is not None

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SMALL = 2**18  # multiplications: fewer are over before oneDNN has been called; by small weights four times as many, unless kept
+OFTEN = 32  # products after which laying out a large weight has paid: a question or two at the prompt go without
 _wide = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
@@ -61,7 +62,8 @@ class Kept:
 
 
 class Linear(nn.Linear):
-    """A linear layer that computes by `product`, or with its weights as oneDNN lays them out, for `rows` rows or more."""
+    """A linear layer that computes by `product`, or with its weights as oneDNN lays them out: small ones are held both ways, for
+    `rows` rows or more, large ones that way alone after `lay_out`."""
 
     rows = 1
     _kept: Kept | None = None
@@ -70,10 +72,54 @@ class Linear(nn.Linear):
         """[.., I] -> [.., O]."""
         if input.numel() * self.out_features < SMALL:
             return F.linear(input, self.weight, self.bias)
+        weight = self.weight
+        if weight.is_mkldnn:
+            if quick(input) and not torch.is_grad_enabled():
+                return _multiplied(input, weight, self.bias)
+            self._plain()
         if self._kept is None:
             self._kept = Kept()
         found = self._kept.product(input, self) if len(input) >= self.rows else None
         return product(input, self.weight, self.bias) if found is None else found
+
+    def lay(self) -> None:
+        """Hold a large frozen weight as oneDNN lays it out, in place of the plain one."""
+        weight = self.weight
+        if weight.numel() >= SMALL and weight.is_cpu and weight.dtype is torch.float32 and not weight.requires_grad:
+            with torch.inference_mode(False):
+                self.weight = nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(weight.detach()), requires_grad=False)
+
+    def _plain(self) -> None:
+        if self.weight.is_mkldnn:
+            with torch.inference_mode(False):
+                self.weight = nn.Parameter(self.weight.to_dense(), requires_grad=False)
+
+    def _apply(self, *given: Any, **named: Any) -> Linear:  # of moving, and of other number formats
+        self._plain()
+        return super()._apply(*given, **named)
+
+    def _load_from_state_dict(self, *given: Any, **named: Any) -> None:
+        self._plain()
+        super()._load_from_state_dict(*given, **named)
+
+    def __getstate__(self) -> dict[str, Any]:  # of copies
+        weight, state = self.weight, self.__dict__
+        plain = {"weight": nn.Parameter(weight.to_dense(), requires_grad=False)} if weight.is_mkldnn else {}
+        return {**state, "_parameters": {**self._parameters, **plain}}
+
+    def _save_to_state_dict(self, destination: dict[str, Tensor], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self.weight.is_mkldnn:
+            destination[f"{prefix}weight"] = self.weight.to_dense()
+
+
+def lay_out(model: nn.Module) -> None:
+    """Have the large frozen linear layers of a model hold their weights as oneDNN lays them out, which is done anew at every
+    product else: for few rows up to half of the time. It takes as long as four passes, and no memory. Copies and what
+    is saved have plain weights; who moves the model, loads others or asks for gradients finds them again, and then they stay."""
+    for module in model.modules():
+        if isinstance(module, Linear):
+            module.lay()
 
 
 def quicken(model: nn.Module) -> None:

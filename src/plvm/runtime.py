@@ -153,6 +153,16 @@ def keep_memory(most: int = KEPT) -> bool:
     return all(tune(option, value) for option, value in ((_TRIM, most), (_MMAP, most), (_ARENAS, 1)))
 
 
+def give_back() -> None:
+    """Give back to the system what this process has freed, where its C library can (glibc)."""
+    import ctypes
+
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # another C library
+        return
+
+
 def mixed_precision() -> torch.autocast:
     """A context in which matrix products on torch's default device run in bfloat16 where its hardware does, else as always.
 

@@ -25,9 +25,11 @@ from plvm.model.roomy_cache import RoomyCache
 from plvm.model.shared_cache import ATTENTION, SharedCache, register
 from plvm.model.static_cache import KeyValues, StaticCache
 from plvm.model.vision_layers import quicken_vision
-from plvm.products import quicken
+from plvm.products import lay_out, quick, quicken
 from plvm.prompt.template import Template
+from plvm.runtime import give_back
 
+OFTEN = 32  # passes after which laying out weights has paid: a question or two at the prompt go without
 Past = KeyValues | StaticCache | RoomyCache | SharedCache
 
 
@@ -48,6 +50,7 @@ class Backbone:
         self.image_processor = image_processor
         self.name = name
         self.tokens_computed = 0
+        self._passes = 0  # that multiply as `lay_out` has it, up to `OFTEN`
         self.family = family_of(model, tokenizer, image_processor)
         self.language_model = model.get_decoder()
         register()
@@ -192,6 +195,11 @@ class Backbone:
         from transformers import DynamicCache
 
         self.tokens_computed += embeddings.shape[0] * embeddings.shape[1]
+        if self._passes < OFTEN and torch.is_inference_mode_enabled() and quick(embeddings):
+            self._passes += 1
+            if self._passes == OFTEN:
+                lay_out(self.language_model)
+                give_back()  # what was plain lay between what stays
         cache: Any
         if isinstance(past, StaticCache):
             cache, mask = past, past.seen

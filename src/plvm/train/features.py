@@ -69,7 +69,7 @@ def fingerprint_of(model: nn.Module, image_processor: Any) -> str:
         digest.update(json.dumps(unplaced(part.to_dict()), sort_keys=True, default=str).encode())  # type: ignore[operator, union-attr]
     for name, p in sorted(model.named_parameters()):
         full = p.full_tensor() if isinstance(p, DTensor) else p  # one that is spread over processes
-        some = full.detach().flatten()[:: max(1, p.numel() // SAMPLED)].float().cpu()
+        some = (full.to_dense() if full.is_mkldnn else full).detach().flatten()[:: max(1, p.numel() // SAMPLED)].float().cpu()
         digest.update(f"{name}{tuple(p.shape)}{p.dtype}".encode() + some.numpy().tobytes())
     return digest.hexdigest()[:16]
 
