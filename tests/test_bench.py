@@ -64,7 +64,7 @@ def test_a_dialogue_computes_its_new_tokens_alone_and_says_what_the_naive_way_sa
 
 
 def test_writing_is_compared_with_the_backbones_own_pass() -> None:
-    one, two = rows_of("generate", "--batch", "1", "--batch", "2", "--tokens", "4", *TOY)
+    one, two = rows_of("generate", "--batch", "1", "--batch", "2", "--tokens", "24", *TOY)
     assert one["over_one"]["ratio"] == 1 and two["over_one"]["ratio"] > 0
     assert one["times"]["forward"]["seconds"] > 0 and one["bytes"]["read"] > two["bytes"]["read"]
 

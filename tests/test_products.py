@@ -201,6 +201,18 @@ def test_who_trains_or_compares_finds_plain_weights_again(context: Callable[[], 
     torch.testing.assert_close(gradient, wanted.expand(3, -1), rtol=1e-4, atol=1e-4)
 
 
+def test_weights_in_bfloat16_are_laid_out_too_and_multiply_as_torch_does(asked: list[tuple[int, ...]]) -> None:
+    if torch.bfloat16 not in products._formats:
+        pytest.skip("oneDNN has no bfloat16 here")
+    model, x = nn.Sequential(nn.Linear(640, 512)).bfloat16().requires_grad_(False), torch.randn(3, 640).bfloat16()
+    quicken(model)
+    with torch.inference_mode():
+        before = model(x)
+        assert not asked
+        lay_out(model)
+        assert torch.equal(model(x), before) and asked == [(3, 640, 512)]
+
+
 def test_copies_and_what_is_saved_have_plain_weights_and_change_nothing(asked: list[tuple[int, ...]]) -> None:
     model, weight = laid_out()
     assert torch.equal(copy.deepcopy(model)[0].weight, weight)

@@ -1,4 +1,4 @@
-"""Products with weights, in float32 on a CPU: by oneDNN where that is quicker.
+"""Products with weights on a CPU: by oneDNN where that is quicker.
 
 torch has MKL compute them, which uses the whole width of AVX-512 on Intel's processors alone: on others half of what they can
 do is left. oneDNN, which comes with torch too, uses it everywhere. Both compute in float32; they round in another order.
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SMALL = 2**18  # multiplications: fewer are over before oneDNN has been called; by small weights four times as many, unless kept
-OFTEN = 32  # products after which laying out a large weight has paid: a question or two at the prompt go without
 _wide = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+_formats = (torch.float32, torch.bfloat16) if _wide and torch.ops.mkldnn._is_mkldnn_bf16_supported() else (torch.float32,)
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -74,7 +74,7 @@ class Linear(nn.Linear):
             return F.linear(input, self.weight, self.bias)
         weight = self.weight
         if weight.is_mkldnn:
-            if quick(input) and not torch.is_grad_enabled():
+            if quick(input, weight.dtype) and not torch.is_grad_enabled():
                 return _multiplied(input, weight, self.bias)
             self._plain()
         if self._kept is None:
@@ -85,7 +85,7 @@ class Linear(nn.Linear):
     def lay(self) -> None:
         """Hold a large frozen weight as oneDNN lays it out, in place of the plain one."""
         weight = self.weight
-        if weight.numel() >= SMALL and weight.is_cpu and weight.dtype is torch.float32 and not weight.requires_grad:
+        if _wide and weight.numel() >= SMALL and weight.is_cpu and weight.dtype in _formats and not weight.requires_grad:
             with torch.inference_mode(False):
                 self.weight = nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(weight.detach()), requires_grad=False)
 
@@ -148,9 +148,9 @@ def _outputs(layers: Sequence[nn.Module]) -> int:
     return sum(layer.out_features for layer in plain) if small and len(plain) == len(layers) and len(biased) == 1 else 0
 
 
-def quick(x: Tensor) -> bool:
-    """Whether products with x may be oneDNN's."""
-    return _wide and x.dtype is torch.float32 and x.is_cpu and not torch.is_autocast_enabled("cpu")
+def quick(x: Tensor, dtype: torch.dtype = torch.float32) -> bool:
+    """Whether products with x, in the number format `dtype`, may be oneDNN's."""
+    return _wide and x.dtype is dtype and x.is_cpu and not torch.is_autocast_enabled("cpu")
 
 
 def _gains(x: Tensor, weight: Tensor) -> bool:

@@ -25,7 +25,7 @@ from plvm.model.roomy_cache import RoomyCache
 from plvm.model.shared_cache import ATTENTION, SharedCache, register
 from plvm.model.static_cache import KeyValues, StaticCache
 from plvm.model.vision_layers import quicken_vision
-from plvm.products import lay_out, quick, quicken
+from plvm.products import lay_out, quicken
 from plvm.prompt.template import Template
 from plvm.runtime import give_back
 
@@ -50,7 +50,7 @@ class Backbone:
         self.image_processor = image_processor
         self.name = name
         self.tokens_computed = 0
-        self._passes = 0  # that multiply as `lay_out` has it, up to `OFTEN`
+        self._passes = 0  # on a CPU, without gradients, up to `OFTEN`
         self.family = family_of(model, tokenizer, image_processor)
         self.language_model = model.get_decoder()
         register()
@@ -146,6 +146,13 @@ class Backbone:
         spread = len(set(getattr(self.model, "hf_device_map", {}).values())) > 1
         return can_record(self.device) and not spread and not getattr(self.model, "is_quantized", False)
 
+    def lay_out(self) -> None:
+        """Hold the language model's large weights as its CPU multiplies with them; it comes to that by itself when it is asked
+        often."""
+        self._passes = OFTEN
+        lay_out(self.language_model)
+        give_back()  # what was plain lay between what stays
+
     def hidden(
         self,
         embeddings: Tensor,
@@ -195,11 +202,10 @@ class Backbone:
         from transformers import DynamicCache
 
         self.tokens_computed += embeddings.shape[0] * embeddings.shape[1]
-        if self._passes < OFTEN and torch.is_inference_mode_enabled() and quick(embeddings):
+        if self._passes < OFTEN and embeddings.is_cpu and torch.is_inference_mode_enabled():
             self._passes += 1
             if self._passes == OFTEN:
-                lay_out(self.language_model)
-                give_back()  # what was plain lay between what stays
+                self.lay_out()
         cache: Any
         if isinstance(past, StaticCache):
             cache, mask = past, past.seen

@@ -64,11 +64,11 @@ SUBJECTS = (*SHIPPED, *RANDOM)
 def subject(
     name: str, image_tokens: int = 576, device: str = "cpu", dtype: torch.dtype | None = None, seed: int = 0
 ) -> Personal:
-    """A subject by name; `image_tokens` is a picture's number of tokens, a square, where its weights are random. `dtype` None:
-    float32 for random weights, for others what suits the device. Raises RequestError for an unknown one, and where the machine
-    cannot hold it."""
+    """A subject by name, its weights laid out as after many questions; `image_tokens` is a picture's number of tokens, a square,
+    where its weights are random. `dtype` None: float32 for random weights, for others what suits the device. Raises RequestError
+    for an unknown one, and where the machine cannot hold it."""
     if name in SHIPPED:
-        return load(name, device, None if dtype is None else str(dtype).removeprefix("torch."))
+        return laid_out(load(name, device, None if dtype is None else str(dtype).removeprefix("torch.")))
     if name not in RANDOM:
         raise RequestError(f'There is no subject "{name}".', f"Name one of: {', '.join(SUBJECTS)}.")
     side = round(image_tokens**0.5)
@@ -80,7 +80,13 @@ def subject(
     chosen = replace(RANDOM[name], backbone_config=config)
     dtype = dtype or torch.float32
     require_memory(chosen, device, dtype)
-    return build(chosen, device, dtype, seed)
+    return laid_out(build(chosen, device, dtype, seed))
+
+
+def laid_out(vlm: Personal) -> Personal:
+    """The same, its backbone as many questions leave it."""
+    vlm.backbone.lay_out()
+    return vlm
 
 
 def build(chosen: Preset, device: str, dtype: torch.dtype, seed: int) -> Personal:
