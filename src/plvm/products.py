@@ -85,7 +85,8 @@ class Linear(nn.Linear):
     def lay(self) -> None:
         """Hold a large frozen weight as oneDNN lays it out, in place of the plain one."""
         weight = self.weight
-        if _wide and weight.numel() >= SMALL and weight.is_cpu and weight.dtype in _formats and not weight.requires_grad:
+        plain = weight.is_cpu and weight.dtype in _formats and not weight.is_mkldnn and not weight.requires_grad
+        if _wide and plain and weight.numel() >= SMALL:
             with torch.inference_mode(False):
                 self.weight = nn.Parameter(torch.ops.mkldnn._reorder_linear_weight(weight.detach()), requires_grad=False)
 
