@@ -70,7 +70,7 @@ def main() -> None:
     times, answers = list[dict[str, Any]](), list[dict[str, Any]]()
     for name in arguments.subjects:
         tokens = 16 if arguments.small else 576
-        models = {dtype: subject(name, tokens, "cpu", dtype, arguments.seed) for dtype, _ in WAYS.values()}
+        models = {way: subject(name, tokens, "cpu", dtype, arguments.seed) for way, (dtype, _) in WAYS.items()}
         times += [{"subject": name, **row} for row in timed(models, arguments.rounds, arguments.seed)]
         if name == "mini":
             bench: Suite = portraits("val", DRAWN, SMALL if arguments.small else None)
@@ -84,9 +84,9 @@ def main() -> None:
     write_result(arguments.out, arguments.seed, figures, shown(figures))
 
 
-def timed(models: Mapping[torch.dtype, Personal], rounds: int, seed: int) -> Iterator[dict[str, Any]]:
+def timed(models: Mapping[str, Personal], rounds: int, seed: int) -> Iterator[dict[str, Any]]:
     """Every job in all ways, in turn."""
-    jobs = {way: jobs_of(models[dtype], seed) for way, (dtype, _) in WAYS.items()}
+    jobs = {way: jobs_of(vlm, seed) for way, vlm in models.items()}
     for job in jobs[FIRST]:
         ways = {way: (within(WAYS[way][1], own[job][0]), own[job][1]) for way, own in jobs.items()}
         yield {"job": job, "times": in_turn(ways, rounds)}
@@ -113,14 +113,14 @@ def jobs_of(vlm: Personal, seed: int) -> dict[str, tuple[Callable[[], Any], int]
 
 
 def answered(
-    models: Mapping[torch.dtype, Personal], bench: Suite, parts: Sequence[str] | None, work: Path
+    models: Mapping[str, Personal], bench: Suite, parts: Sequence[str] | None, work: Path
 ) -> Iterator[dict[str, Any]]:
     """How many answers of each part of a benchmark are right in all ways, and the same as in the first."""
     records: dict[str, dict[str, Any]] = {}
-    for way, (dtype, context) in WAYS.items():
+    for way, (_, context) in WAYS.items():
         folder = work / way.replace(", ", "-")
         with context():
-            evaluate(Plvm(models[dtype]), bench, folder, command=command(), parts=parts, progress=progress)
+            evaluate(Plvm(models[way]), bench, folder, command=command(), parts=parts, progress=progress)
         lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
         records[way] = {record["id"]: record for record in map(json.loads, lines)}
     asked = Counter(record["part"] for record in records[FIRST].values())
