@@ -16,7 +16,8 @@ a time, concepts as rows of a resized vocabulary.
 
 Claims at medium with 576 image tokens: 34 people in a picture >= 10 times the naive rate; the first token of turn 50 within 1.3
 times that of turn 2, and >= 5 times sooner than by reading everything again; a written token within 1.1 times the backbone's own
-pass; 16 answers at a time >= 4 times the tokens a second of one; enrolling within 1.1 times the encoder's pass.
+pass; 16 answers at a time >= 4 times the tokens a second of one; enrolling within 1.1 times the encoder's pass by
+transformers.
 """
 
 from __future__ import annotations
