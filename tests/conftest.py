@@ -1,4 +1,4 @@
-"""What every test gets: a home folder of its own, and no network."""
+"""What every test gets: a home folder of its own, and no network. What some ask for: products as on another processor."""
 
 from __future__ import annotations
 
@@ -22,3 +22,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return folder
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products as on a processor where oneDNN is quicker, whatever this is."""
+    import torch
+
+    from plvm import products
+
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this build of torch has no oneDNN")
+    monkeypatch.setattr(products, "_wide", True)

@@ -21,11 +21,8 @@ QUESTION = "Is <billie> next to <avril>?"
 
 
 @pytest.fixture
-def own(vlm: Personal, people: list[Concept], monkeypatch: pytest.MonkeyPatch) -> Personal:
+def own(vlm: Personal, wide: None, monkeypatch: pytest.MonkeyPatch) -> Personal:
     """A model in float32 of this test alone, for weights of which 64 numbers are many."""
-    if not torch.backends.mkldnn.is_available():
-        pytest.skip("this build of torch has no oneDNN")
-    monkeypatch.setattr(products, "_wide", True)
     monkeypatch.setattr(products, "SMALL", 64)
     old = vlm.backbone
     backbone = Backbone(copy.deepcopy(old.model).float(), old.tokenizer, old.image_processor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from transformers import DynamicCache, LlamaConfig, LlamaModel, MistralConfig, MistralModel
 from transformers.models.llama import modeling_llama as llama
 
-from plvm import products
 from plvm.model.llama_layers import QuickAttention, QuickMLP, QuickNorm, quicken_layers
 from plvm.products import by_torch, quicken
 
@@ -22,13 +20,7 @@ SHAPE = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As on a processor where oneDNN is quicker, whatever this is."""
-    if not torch.backends.mkldnn.is_available():
-        pytest.skip("this build of torch has no oneDNN")
-    monkeypatch.setattr(products, "_wide", True)
-    yield
+pytestmark = pytest.mark.usefixtures("wide")
 
 
 def models(key_heads: int, **more: object) -> tuple[LlamaModel, LlamaModel]:

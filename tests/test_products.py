@@ -17,10 +17,8 @@ from plvm.products import Kept, Linear, by_torch, lay_out, product, quicken
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, ...]]]:
+def asked(wide: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, ...]]]:
     """The shapes of what oneDNN was asked to multiply, on whatever processor this runs."""
-    if not torch.backends.mkldnn.is_available():
-        pytest.skip("this build of torch has no oneDNN")
     seen: list[tuple[int, ...]] = []
     real: Callable[..., Tensor] = products._multiplied
 
@@ -28,7 +26,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, ...]]]:
         seen.append((*x.shape, weight.shape[0]))
         return real(x, weight, bias)
 
-    monkeypatch.setattr(products, "_wide", True)
     monkeypatch.setattr(products, "_multiplied", counted)
     yield seen
 

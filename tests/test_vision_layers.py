@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, Dinov2Config, Dinov2Model, ViTConfig, ViTModel
 
-from plvm import products
 from plvm.model import vision_layers
 from plvm.model.glance import glance_of
 from plvm.model.vision_layers import quicken_vision
@@ -23,13 +21,7 @@ SHAPE: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def wide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As on a processor where oneDNN is quicker, whatever this is."""
-    if not torch.backends.mkldnn.is_available():
-        pytest.skip("this build of torch has no oneDNN")
-    monkeypatch.setattr(products, "_wide", True)
-    yield
+pytestmark = pytest.mark.usefixtures("wide")
 
 
 def models(name: str) -> tuple[nn.Module, nn.Module]:
