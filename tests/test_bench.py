@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from plvm.cli.main import app
+from plvm_lab.measure.naive import stock
+from plvm_lab.measure.subjects import pictures, subject
 
 
 def test_its_last_line_is_json_with_a_row_for_every_case(tmp_path: Path) -> None:
@@ -87,3 +90,13 @@ def test_commands_and_a_server_are_measured_as_processes() -> None:
 def test_a_subject_that_nobody_knows_is_refused() -> None:
     done = CliRunner().invoke(app, ["bench", "score", "--subject", "huge"])
     assert done.exit_code == 2 and "Name one of: mini, photo, medium" in done.stderr
+
+
+def test_the_naive_way_has_transformers_own_modules_and_says_the_same() -> None:
+    encoder = subject("toy", 16, "cpu").encoder
+    plain = stock(encoder.model)
+    assert any(type(m).__module__.startswith("plvm.") for m in encoder.model.modules())
+    assert not any(type(m).__module__.startswith("plvm.") for m in plain.modules())
+    pixels = encoder.pixels(pictures(2, 64, 0))
+    with torch.inference_mode():
+        torch.testing.assert_close(plain(pixel_values=pixels).last_hidden_state, encoder.features(pixels), rtol=1e-4, atol=1e-4)

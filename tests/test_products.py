@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from plvm import products
-from plvm.products import Kept, Linear, by_torch, lay_out, product, quicken
+from plvm.products import Kept, Linear, by_torch, prepack, product, quicken
 
 
 @pytest.fixture
@@ -153,13 +153,13 @@ def test_a_copy_of_a_layer_lays_out_its_own_weights(asked: list[tuple[int, ...]]
     assert set(layer.state_dict()) == {"weight", "bias"}
 
 
-def laid_out() -> tuple[nn.Sequential, Tensor]:
+def prepacked() -> tuple[nn.Sequential, Tensor]:
     """A frozen model whose large layers are laid out, and the weight that the first of them had."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(640, 512), nn.Linear(512, 600, bias=False), nn.Linear(600, 64)).requires_grad_(False)
     weight = model[0].weight.detach().clone()
     quicken(model)
-    lay_out(model)
+    prepack(model)
     return model, weight
 
 
@@ -169,25 +169,25 @@ def test_large_frozen_weights_are_held_once_as_they_are_laid_out_and_multiply_as
     x, plain = torch.randn(3, 640), weakref.ref(model[0].weight)
     with torch.no_grad():
         before = model(x)
-        lay_out(model)
+        prepack(model)
         assert plain() is None, "the plain weight is gone"
-        lay_out(model)
+        prepack(model)
         assert model[0].weight.is_mkldnn and model[0].weight.shape == (512, 640)
         torch.testing.assert_close(model(x), before, rtol=1e-5, atol=1e-5)
     assert asked == 2 * [(3, 640, 512)]
 
 
 def test_small_weights_and_those_that_are_trained_or_in_another_format_are_not_laid_out(asked: list[tuple[int, ...]]) -> None:
-    model, _ = laid_out()
+    model, _ = prepacked()
     assert [m.weight.is_mkldnn for m in model] == [True, True, False]
     for other in (Linear(640, 512), Linear(640, 512).double().requires_grad_(False)):
-        lay_out(other)
+        prepack(other)
         assert not other.weight.is_mkldnn
 
 
 @pytest.mark.parametrize("context", [torch.enable_grad, by_torch])
 def test_who_trains_or_compares_finds_plain_weights_again(context: Callable[[], Any], asked: list[tuple[int, ...]]) -> None:
-    model, weight = laid_out()
+    model, weight = prepacked()
     x = torch.randn(3, 640, requires_grad=True)
     with context():
         found = model(x)
@@ -207,27 +207,27 @@ def test_weights_in_bfloat16_are_laid_out_too_and_multiply_as_torch_does(asked: 
     with torch.inference_mode():
         before = model(x)
         assert not asked
-        lay_out(model)
+        prepack(model)
         assert torch.equal(model(x), before) and asked == [(3, 640, 512)]
 
 
 def test_copies_and_what_is_saved_have_plain_weights_and_change_nothing(asked: list[tuple[int, ...]]) -> None:
-    model, weight = laid_out()
+    model, weight = prepacked()
     assert torch.equal(copy.deepcopy(model)[0].weight, weight)
     assert torch.equal(model.state_dict()["0.weight"], weight)
     assert model[0].weight.is_mkldnn
 
 
 def test_a_model_that_is_moved_or_gets_other_weights_has_plain_ones(asked: list[tuple[int, ...]]) -> None:
-    moved, weight = laid_out()
+    moved, weight = prepacked()
     assert torch.equal(moved.double()[0].weight, weight.double())
-    loaded, _ = laid_out()
+    loaded, _ = prepacked()
     loaded.load_state_dict({name: value + 1 for name, value in loaded.state_dict().items()})
     assert torch.equal(loaded[0].weight, weight + 1)
 
 
 def test_weights_that_become_plain_again_in_inference_mode_can_be_trained_through(asked: list[tuple[int, ...]]) -> None:
-    model, _ = laid_out()
+    model, _ = prepacked()
     with torch.inference_mode(), by_torch():
         model(torch.randn(3, 640))
     x = torch.randn(3, 640, requires_grad=True)

@@ -63,7 +63,7 @@ class Kept:
 
 class Linear(nn.Linear):
     """A linear layer that computes by `product`, or with its weights as oneDNN lays them out: small ones are held both ways, for
-    `rows` rows or more, large ones that way alone after `lay_out`."""
+    `rows` rows or more, large ones that way alone after `prepack`."""
 
     rows = 1
     _kept: Kept | None = None
@@ -82,7 +82,7 @@ class Linear(nn.Linear):
         found = self._kept.product(input, self) if len(input) >= self.rows else None
         return product(input, self.weight, self.bias) if found is None else found
 
-    def lay(self) -> None:
+    def prepack(self) -> None:
         """Hold a large frozen weight as oneDNN lays it out, in place of the plain one."""
         weight = self.weight
         plain = weight.is_cpu and weight.dtype in _formats and not weight.is_mkldnn and not weight.requires_grad
@@ -114,13 +114,13 @@ class Linear(nn.Linear):
             destination[f"{prefix}weight"] = self.weight.to_dense()
 
 
-def lay_out(model: nn.Module) -> None:
+def prepack(model: nn.Module) -> None:
     """Have the large frozen linear layers of a model hold their weights as oneDNN lays them out, which is done anew at every
     product else: for few rows up to half of the time. It takes as long as four passes, and no memory. Copies and what
     is saved have plain weights; who moves the model, loads others or asks for gradients finds them again, and then they stay."""
     for module in model.modules():
         if isinstance(module, Linear):
-            module.lay()
+            module.prepack()
 
 
 def quicken(model: nn.Module) -> None:

@@ -25,11 +25,11 @@ from plvm.model.roomy_cache import RoomyCache
 from plvm.model.shared_cache import ATTENTION, SharedCache, register
 from plvm.model.static_cache import KeyValues, StaticCache
 from plvm.model.vision_layers import quicken_vision
-from plvm.products import lay_out, quicken
+from plvm.products import prepack, quicken
 from plvm.prompt.template import Template
 from plvm.runtime import give_back
 
-OFTEN = 32  # passes after which laying out weights has paid: a question or two at the prompt go without
+OFTEN = 32  # passes after which laying weights out has paid: a question or two at the prompt go without
 Past = KeyValues | StaticCache | RoomyCache | SharedCache
 
 
@@ -146,11 +146,11 @@ class Backbone:
         spread = len(set(getattr(self.model, "hf_device_map", {}).values())) > 1
         return can_record(self.device) and not spread and not getattr(self.model, "is_quantized", False)
 
-    def lay_out(self) -> None:
+    def prepack(self) -> None:
         """Hold the language model's large weights as its CPU multiplies with them; it comes to that by itself when it is asked
         often."""
         self._passes = OFTEN
-        lay_out(self.language_model)
+        prepack(self.language_model)
         give_back()  # what was plain lay between what stays
 
     def hidden(
@@ -205,7 +205,7 @@ class Backbone:
         if self._passes < OFTEN and embeddings.is_cpu and torch.is_inference_mode_enabled():
             self._passes += 1
             if self._passes == OFTEN:
-                self.lay_out()
+                self.prepack()
         cache: Any
         if isinstance(past, StaticCache):
             cache, mask = past, past.seen

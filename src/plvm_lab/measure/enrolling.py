@@ -11,6 +11,7 @@ from torch import Tensor
 from plvm.products import by_torch
 from plvm_lab.measure.asking import Bench, Row
 from plvm_lab.measure.in_turn import in_turn, ratios
+from plvm_lab.measure.naive import stock
 from plvm_lab.measure.subjects import pictures
 
 
@@ -20,7 +21,7 @@ def bench_enroll(bench: Bench, together: Sequence[int] = (1, 64)) -> Iterator[Ro
     quicker; `over_encoder` and `over_prepared` are ours over them. The naive way calls processor, encoder and Aligner, as they
     compute them, on one picture after the other."""
     vlm, device = bench.vlm, str(bench.vlm.encoder.device)
-    weight = next(vlm.aligner.parameters())
+    weight, encoder = next(vlm.aligner.parameters()), stock(vlm.encoder.model)
 
     for count in together:
         some = pictures(count, 448, bench.seed)
@@ -30,7 +31,7 @@ def bench_enroll(bench: Bench, together: Sequence[int] = (1, 64)) -> Iterator[Ro
         def encoded(some: Sequence[Image.Image] = some) -> Tensor:
             with by_torch():
                 pixels = vlm.encoder.image_processor(images=list(some), return_tensors="pt")["pixel_values"]
-                z_ref: Tensor = vlm.encoder.model(pixel_values=pixels.to(device, weight.dtype)).last_hidden_state
+                z_ref: Tensor = encoder(pixel_values=pixels.to(device, weight.dtype)).last_hidden_state
             return z_ref
 
         @torch.inference_mode()

@@ -5,15 +5,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from plvm.model.backbone_family import ImageTokens
 from plvm.personal import Personal
 from plvm.products import by_torch
 from plvm.types import Concept
+
+
+def stock(model: nn.Module) -> Any:
+    """A copy of a model whose parts are transformers' and torch's own wherever ours stand in for them."""
+    copied = copy.deepcopy(model)
+    for module in copied.modules():
+        own = next(kind for kind in type(module).__mro__ if not kind.__module__.startswith("plvm."))
+        if own is not nn.Module:
+            module.__class__ = own
+    return copied
 
 
 class Naive:
@@ -22,7 +33,7 @@ class Naive:
     def __init__(self, vlm: Personal, concepts: Sequence[Concept]) -> None:
         self._vlm, self._count = vlm, len(concepts)
         self._base, self._context = vlm.backbone.vocabulary_size, len(concepts[0].tokens.context)
-        self.model = copy.deepcopy(vlm.backbone.model)
+        self.model = stock(vlm.backbone.model)
         self.model.get_decoder().set_attn_implementation("sdpa")
         own = [[getattr(c.tokens, part) for c in concepts] for part in ("word", "head", "context")]
         word, head, context = torch.stack(own[0]), torch.stack(own[1]), torch.cat(own[2])

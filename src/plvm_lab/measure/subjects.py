@@ -68,7 +68,7 @@ def subject(
     where its weights are random. `dtype` None: float32 for random weights, for others what suits the device. Raises RequestError
     for an unknown one, and where the machine cannot hold it."""
     if name in SHIPPED:
-        return laid_out(load(name, device, None if dtype is None else str(dtype).removeprefix("torch.")))
+        return prepacked(load(name, device, None if dtype is None else str(dtype).removeprefix("torch.")))
     if name not in RANDOM:
         raise RequestError(f'There is no subject "{name}".', f"Name one of: {', '.join(SUBJECTS)}.")
     side = round(image_tokens**0.5)
@@ -80,12 +80,12 @@ def subject(
     chosen = replace(RANDOM[name], backbone_config=config)
     dtype = dtype or torch.float32
     require_memory(chosen, device, dtype)
-    return laid_out(build(chosen, device, dtype, seed))
+    return prepacked(build(chosen, device, dtype, seed))
 
 
-def laid_out(vlm: Personal) -> Personal:
+def prepacked(vlm: Personal) -> Personal:
     """The same, its backbone as many questions leave it."""
-    vlm.backbone.lay_out()
+    vlm.backbone.prepack()
     return vlm
 
 

@@ -60,7 +60,7 @@ def test_training_never_lays_weights_out_and_finds_plain_ones(own: Personal) -> 
         for _ in range(OFTEN + 1):
             backbone.hidden(x)
     assert laid(own) == {False}
-    backbone.lay_out()
+    backbone.prepack()
     assert laid(own) == {True}
     backbone.hidden(x)[0].sum().backward()
     assert laid(own) == {False} and x.grad is not None
