@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from plvm.cli.main import app
+from plvm.products import by_torch
+from plvm_lab.measure.ceiling import layer_flops
 from plvm_lab.measure.naive import stock
 from plvm_lab.measure.subjects import pictures, subject
 
@@ -100,3 +103,11 @@ def test_the_naive_way_has_transformers_own_modules_and_says_the_same() -> None:
     pixels = encoder.pixels(pictures(2, 64, 0))
     with torch.inference_mode():
         torch.testing.assert_close(plain(pixel_values=pixels).last_hidden_state, encoder.features(pixels), rtol=1e-4, atol=1e-4)
+
+
+def test_the_operations_of_layers_are_those_that_torch_counts() -> None:
+    backbone = subject("toy", image_tokens=16).backbone
+    backbone.language_model.set_attn_implementation("eager")  # whose scores are made for all tokens
+    with torch.no_grad(), by_torch(), FlopCounterMode(display=False) as counted:
+        backbone.hidden(torch.randn(1, 40, backbone.width), keep=True, last=True)
+    assert layer_flops(backbone, 40, 40) == pytest.approx(counted.get_total_flops(), rel=0.01)

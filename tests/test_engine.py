@@ -83,7 +83,7 @@ def test_control_tokens_are_never_said_however_probable_they_are(
     try:
         with torch.no_grad():
             g = gather(backbone, prompt, [request])
-            rows[begin] = 1000 * g.last(g.hidden(backbone))[0]  # nothing is nearer to what the model is about to say
+            rows[begin] = 1000 * g.last(backbone)[0]  # nothing is nearer to what the model is about to say
         done = complete(backbone, prompt, request, SamplingParams(max_tokens=3))
         assert done.first is not None and done.first[begin] == float("-inf")
         assert begin not in done.ids and len(done.ids) == 3

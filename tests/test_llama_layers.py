@@ -52,6 +52,34 @@ def test_states_and_cache_are_those_of_transformers(key_heads: int, biased: bool
     torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("key_heads", [6, 2])
+@pytest.mark.parametrize("rows", [1, 8])
+def test_the_last_token_alone_says_what_it_says_beside_the_others(rows: int, key_heads: int, kind: torch.dtype) -> None:
+    stock, quick = (m.to(kind) for m in models(key_heads))
+    seen = torch.ones(rows, 43, dtype=torch.bool)
+    seen[-1, 1:3] = False
+    found: list[tuple[Tensor, ...]] = []
+    with torch.inference_mode():
+        x = torch.randn(rows, 43, 96, generator=torch.Generator().manual_seed(1), dtype=kind)
+        for model, last in ((stock, {}), (quick, {"last": True})):
+            cache = DynamicCache()
+            first = model(inputs_embeds=x[:, :3], past_key_values=cache, **last).last_hidden_state[:, -1:]
+            rest = model(inputs_embeds=x[:, 3:], past_key_values=cache, attention_mask=seen, **last).last_hidden_state[:, -1:]
+            found.append((first, rest, cache.layers[1].keys, cache.layers[1].values))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
+
+
+def test_where_the_last_token_alone_is_asked_for_the_others_end_in_the_final_layer() -> None:
+    _, quick = models(2)
+    went: list[int] = []
+    for layer in quick.layers:
+        layer.mlp.register_forward_pre_hook(lambda _, given: went.append(given[0].shape[1]))
+    with torch.no_grad():
+        assert quick(inputs_embeds=torch.randn(2, 14, 96), last=True).last_hidden_state.shape == (2, 1, 96)
+    assert went == [14, 1]
+
+
 def test_every_step_of_a_layer_is_the_quick_one_and_the_stock_one_where_gradients_flow(monkeypatch: pytest.MonkeyPatch) -> None:
     _, quick = models(2)
     assert {type(m) for m in quick.modules()} >= {QuickNorm, QuickMLP, QuickAttention}

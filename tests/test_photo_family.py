@@ -33,6 +33,7 @@ from plvm.model.photo import photo_parts
 from plvm.model.photo.face_places import PLACES, SEEN
 from plvm.model.photo.matching_heads import Found, NamesForPlaces
 from plvm.model.pretrained import load_backbone
+from plvm.model.shared_cache import SharedCache
 from plvm.personal import Personal
 from plvm.presence import roll
 from plvm.presence.calibration import Calibration
@@ -91,9 +92,11 @@ def test_logits_from_shared_prefixes_equal_those_of_whole_sequences(exact: Backb
     requests = [Request(p, "Is <anna> next to <tom>?", tuple(people[: 2 + i])) for i, p in enumerate(prefixes[:2])]
     requests.append(Request(prefixes[2], "Who is <mia>?", (people[2],)))
     g = gather(exact, prompt, requests)
+    shared = SharedCache([(p.past, 1) for p in prefixes])
     before, after = prompt.prefix()
     with torch.no_grad():
-        ours = g.vocabulary.logits(g.hidden(exact), exact.head_rows)
+        states, _ = exact.hidden(g.vocabulary.embed(g.ids, exact.word_rows), shared, g.layout.positions)
+        ours = g.vocabulary.logits(states, exact.head_rows)
         for row, picture in enumerate(pictures):
             (tokens,) = exact.image_tokens(exact.pixels([picture]))
             start = exact.embed(torch.tensor([[*before, *tokens.ids, *after]]), [tokens])
@@ -115,7 +118,9 @@ def test_words_written_one_by_one_equal_the_whole_sequence(exact: Backbone, vlm:
         for step in range(embeddings.shape[1]):
             state, past = exact.hidden(embeddings[:, step : step + 1], past, keep=True)
             states.append(state)
+        last, _ = exact.hidden(embeddings, last=True)
     torch.testing.assert_close(torch.cat(states, 1), whole, rtol=0, atol=1e-9)
+    torch.testing.assert_close(last, whole[:, -1:], rtol=0, atol=1e-9)
 
 
 def test_a_token_sees_no_face_and_no_person_after_it(exact: Backbone, vlm: Personal) -> None:

@@ -97,7 +97,7 @@ def test_answers_are_scored_as_the_product_scores_them(photo: Path) -> None:
             for question, _ in own:
                 asked = re.sub(r"\{(\d)\}", r"<p\1>", question)
                 g = gather(untrained, prompt, [Request(prefix, asked, tuple(people))])
-                product = g.vocabulary.logits(g.hidden(untrained)[:, -1:], untrained.head_rows)[0, 0]
+                product = g.vocabulary.logits(g.last(untrained)[None], untrained.head_rows)[0, 0]
                 first = (words[:, 1] == number).nonzero()[0, 0]
                 torch.testing.assert_close(scores[first, : len(product)], product, rtol=0, atol=1e-4)
                 number += 1

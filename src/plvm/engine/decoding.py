@@ -85,18 +85,18 @@ class Decoding:
 
         Raises RequestError where a prompt is longer than the backbone reads; then nobody has joined."""
         g = gather(self.backbone, self.prompt, requests)
-        hidden, cache = g.continued(self.backbone, ROOM)
+        last, cache = g.continued(self.backbone, ROOM)
         new = steps_after(self.backbone, g, cache)
         tickets = list(range(self._next, self._next + len(requests)))
         self._next += len(requests)
         rows = [_Row(self.backbone, self.prompt, r, p, n) for r, p, n in zip(requests, params, g.written, strict=True)]
         if not self._rows:
-            self._steps, self._last, self._vocabulary = new, g.last(hidden), g.vocabulary
+            self._steps, self._last, self._vocabulary = new, last, g.vocabulary
             self._rows = dict(zip(tickets, rows, strict=True))
             return tickets
         self._advance()
         self._steps = self._steps.beside(new)
-        self._last = torch.cat([self._last, g.last(hidden)])
+        self._last = torch.cat([self._last, last])
         self._rows |= zip(tickets, rows, strict=True)
         self._vocabulary = self._vocabulary.beside(g.vocabulary)
         return tickets

@@ -41,15 +41,15 @@ class Gathered:
         """What the requests continue [B, heads, P, width], right-padded."""
         return stack(self.requests, max(r.state.length for r in self.requests))
 
-    def hidden(self, backbone: Backbone) -> Tensor:
-        """Hidden states [B, T, D] of the suffixes; what neighbours continue together is not copied for each."""
+    def last(self, backbone: Backbone) -> Tensor:
+        """The hidden state [B, D] of each row's last token; what neighbours continue together is not copied for each."""
         runs = (list(run) for _, run in groupby(self.requests, lambda r: id(r.state.past)))
         cache = SharedCache([(run[0].state.past, len(run)) for run in runs])
-        return backbone.hidden(self._embeddings(backbone), cache, self.layout.positions)[0]
+        return self._states(backbone, cache)
 
     def continued(self, backbone: Backbone, room: int = 0) -> tuple[Tensor, RoomyCache]:
-        """Hidden states [B, T, D] of the suffixes, and the keys and values of everything, with room for so many more tokens. What
-        several requests continue together is not copied for each."""
+        """The hidden state [B, D] of each row's last token, and the keys and values of everything, with room for so many more
+        tokens. What several requests continue together is not copied for each."""
         own, mask = self.ids.shape[1], self.layout.mask
         together = len({id(r.state.past) for r in self.requests}) == 1 < len(self.requests)
         if together and backbone.family.shares:
@@ -58,9 +58,9 @@ class Gathered:
             cache.rows = len(self.requests)
         else:
             cache = self._room(own, room)
-        hidden, _ = backbone.hidden(self._embeddings(backbone), cache, self.layout.positions, mask)
-        cache.length += self.ids.shape[1]
-        return hidden, cache
+        states = self._states(backbone, cache, mask)
+        cache.length += own
+        return states, cache
 
     def _room(self, own: int, more: int) -> RoomyCache:
         """What the requests continue, with room for their `own` tokens and `more`: where it is, if that is a single session's and
@@ -77,12 +77,12 @@ class Gathered:
             cache.put(request.state.past)
         return cache
 
-    def last(self, hidden: Tensor) -> Tensor:
-        """Of hidden states [B, T, D] those of each row's last token, [B, D]."""
+    def _states(self, backbone: Backbone, cache: RoomyCache | SharedCache, mask: Tensor | None = None) -> Tensor:
+        embeddings, together = self.vocabulary.embed(self.ids, backbone.word_rows), len(set(self.written)) == 1
+        hidden, _ = backbone.hidden(embeddings, cache, self.layout.positions, mask, last=together)
+        if together:
+            return hidden[:, -1]
         return hidden[torch.arange(len(hidden), device=hidden.device), torch.tensor(self.written, device=hidden.device) - 1]
-
-    def _embeddings(self, backbone: Backbone) -> Tensor:
-        return self.vocabulary.embed(self.ids, backbone.word_rows)
 
 
 def gather(backbone: Backbone, prompt: Prompt, requests: Sequence[Request]) -> Gathered:

@@ -101,7 +101,7 @@ def prefill(backbone: Backbone, prompt: Prompt, images: Sequence[ImageTokens]) -
     grown = [image.advance - len(image.ids) for image in images] or [0]
     embeddings = backbone.embed(ids, images)
     positions = backbone.positions(len(before), images, width)
-    _, past = backbone.hidden(embeddings, None, positions, keep=True)  # padding comes last: what is real never sees it
+    _, past = backbone.hidden(embeddings, None, positions, keep=True, last=True)  # padding comes last: what is real never sees it
     assert past is not None
     return Prefixes(past, tuple(map(len, rows)), tuple(len(r) + more for r, more in zip(rows, grown, strict=True)))
 

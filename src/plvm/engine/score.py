@@ -62,8 +62,7 @@ def yes_of(backbone: Backbone, prompt: Prompt, requests: Sequence[Request], *, b
     found = [torch.zeros(0)]
     for some in batches(requests, batch):
         g = gather(backbone, prompt, some)
-        last = g.last(g.hidden(backbone))
-        found.append((last @ difference).float().sigmoid().cpu())
+        found.append((g.last(backbone) @ difference).float().sigmoid().cpu())
     return torch.cat(found)
 
 
@@ -94,13 +93,13 @@ def choose(backbone: Backbone, prompt: Prompt, request: Request, options: Sequen
     """
     g = gather(backbone, prompt, [request])
     table, device = backbone.word_rows, backbone.device
-    hidden, cache = g.continued(backbone)
+    last, cache = g.continued(backbone)
     texts = [[*prompt.spoken(option, request.names, g.vocabulary), prompt.end_id] for option in options]
     longest = max(map(len, texts))
     ids = torch.tensor([t + [prompt.end_id] * (longest - len(t)) for t in texts], device=device)
     real = torch.arange(longest, device=device) < torch.tensor([len(t) for t in texts], device=device)[:, None]
     vocabulary = g.vocabulary.select(torch.zeros(len(options), dtype=torch.long, device=device))
-    states = hidden[:, -1:].expand(len(options), -1, -1)
+    states = last.unsqueeze(1).expand(len(options), -1, -1)
     if longest > 1:
         positions = torch.arange(longest - 1, device=device).expand(len(options), -1) + g.nexts[0]
         shared = SharedCache([(cache.past, len(options))])

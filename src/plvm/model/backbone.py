@@ -40,7 +40,7 @@ class Backbone:
     """
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any, name: str = "") -> None:
-        from plvm.model.llama_layers import quicken_layers
+        from plvm.model.llama_layers import QuickLayer, quicken_layers
 
         self.model = model.eval().requires_grad_(False)
         quicken(model)
@@ -53,6 +53,7 @@ class Backbone:
         self._passes = 0  # on a CPU, without gradients, up to `OFTEN`
         self.family = family_of(model, tokenizer, image_processor)
         self.language_model = model.get_decoder()
+        self.ends_early = isinstance(self.language_model.layers[-1], QuickLayer)  # of a row's last token alone
         register()
         self.language_model.set_attn_implementation(ATTENTION)
         self._words, self._head = model.get_input_embeddings(), model.get_output_embeddings()  # looked up once: every step asks
@@ -160,18 +161,22 @@ class Backbone:
         positions: Tensor | None = None,
         mask: Tensor | None = None,
         keep: bool = False,
+        last: bool = False,
     ) -> tuple[Tensor, KeyValues | None]:
         """Run the language model on embeddings [B, T, D] after `past`.
 
         positions [B, T] or, with A axes, [A, B, T]: default counts on from `past`. mask bool[B, past + T]: False where a
-        token must not be seen; default all. Returns the last hidden states [B, T, D] (after the final norm) and, if `keep`,
-        the keys and values of past and new tokens together. `past` itself is never changed, unless it is a `RoomyCache` or a
-        `StaticCache`: these are written in place. A `StaticCache` and a `SharedCache` need no mask.
+        token must not be seen; default all. Returns the last hidden states (after the final norm) of all tokens [B, T, D], or of
+        the `last` alone [B, 1, D], and, if `keep`, the keys and values of past and new tokens together. `past` itself is never
+        changed, unless it is a `RoomyCache` or a `StaticCache`: these are written in place. A `StaticCache` and a `SharedCache`
+        need no mask.
         """
-        out = self._run(embeddings, past, positions, mask, keep)
+        early = {"last": True} if last and self.ends_early and not torch.is_grad_enabled() else {}
+        out = self._run(embeddings, past, positions, mask, keep, **early)
+        states = out.last_hidden_state[:, -1:] if last else out.last_hidden_state
         cache = out.past_key_values
         kept = tuple((layer.keys, layer.values) for layer in cache.layers) if keep and cache is not None else None
-        return out.last_hidden_state.to(self.head_rows.device), kept  # a model may be spread over several devices
+        return states.to(self.head_rows.device), kept  # a model may be spread over several devices
 
     def attended(
         self, embeddings: Tensor, past: KeyValues, positions: Tensor | None = None, mask: Tensor | None = None

@@ -52,17 +52,19 @@ class QuickAttention(llama.LlamaAttention):
 
     def forward(
         self, hidden_states: Tensor, position_embeddings: tuple[Tensor, Tensor] | None = None,
-        attention_mask: Tensor | None = None, past_key_values: Any = None, **kwargs: Any,
+        attention_mask: Tensor | None = None, past_key_values: Any = None, *, last: bool = False, **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        """[B, T, D] -> [B, T, D], and the weights where the attention that is set makes them."""
-        if not _several(hidden_states) or position_embeddings is None:
+        """[B, T, D] -> [B, T, D], of the `last` token alone [B, 1, D], and weights where the attention that is set makes them."""
+        if not (last or _several(hidden_states)) or position_embeddings is None:
             return super().forward(hidden_states, position_embeddings, attention_mask, past_key_values, **kwargs)
         query, key, value = self._projected(hidden_states, *position_embeddings)
+        if last:
+            query, attention_mask = query[:, :, -1:], attention_mask[:, :, -1:] if attention_mask is not None else None
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
         attention = llama.ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, llama.eager_attention_forward)
         found, weights = attention(self, query, key, value, attention_mask, dropout=0.0, scaling=self.scaling, **kwargs)
-        return self.o_proj(found.reshape(*hidden_states.shape[:-1], -1)), weights
+        return self.o_proj(found.flatten(2)), weights
 
     def _projected(self, x: Tensor, cosines: Tensor, sines: Tensor) -> tuple[Tensor, ...]:
         """x [B, T, D] -> turned queries [B, heads, T, width] and keys, and values, of as many heads as there are."""
@@ -80,6 +82,24 @@ class QuickAttention(llama.LlamaAttention):
         return query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
 
 
+class QuickLayer(llama.LlamaDecoderLayer):
+    """A layer. Where nothing but every row's `last` token is asked for, the `final` one of a model makes keys and values of all
+    tokens, and what it says of that one alone."""
+
+    final = False
+
+    def forward(
+        self, hidden_states: Tensor, attention_mask: Tensor | None = None, *, last: bool = False, **kwargs: Any
+    ) -> Tensor:
+        """[B, T, D] -> [B, T, D], or [B, 1, D]."""
+        if not (last and self.final):
+            return super().forward(hidden_states, attention_mask, **kwargs)
+        normed = self.input_layernorm(hidden_states)
+        found, _ = self.self_attn(hidden_states=normed, attention_mask=attention_mask, last=True, **kwargs)
+        said = hidden_states[:, -1:] + found
+        return said + self.mlp(self.post_attention_layernorm(said))
+
+
 class Layers(nn.ModuleList):
     """A model's layers. transformers asks for the first so many of them at every pass, which are all: no other list is made."""
 
@@ -90,12 +110,13 @@ class Layers(nn.ModuleList):
 def quicken_layers(model: nn.Module) -> None:
     """Have the layers of a Llama compute with fewer steps; nothing else of them changes."""
     quicker: dict[type, type] = {
-        llama.LlamaRMSNorm: QuickNorm, llama.LlamaMLP: QuickMLP, llama.LlamaAttention: QuickAttention
+        llama.LlamaRMSNorm: QuickNorm, llama.LlamaMLP: QuickMLP, llama.LlamaAttention: QuickAttention,
+        llama.LlamaDecoderLayer: QuickLayer,
     }  # fmt: skip
     for module in model.modules():
         module.__class__ = quicker.get(type(module), type(module))
         if isinstance(module, llama.LlamaModel):
-            module.layers.__class__ = Layers
+            module.layers.__class__, module.layers[-1].final = Layers, True
             for layer in module.layers.modules():
                 if isinstance(layer, Linear):
                     layer.rows = ROWS

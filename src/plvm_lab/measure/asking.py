@@ -104,7 +104,7 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
     @torch.inference_mode()
     def layers() -> None:
         for g in laid:
-            g.hidden(backbone)
+            g.last(backbone)
 
     def all_pairs() -> None:
         vlm.engine.prefixes.forget()

@@ -49,8 +49,14 @@ def language_bytes(backbone: Backbone) -> int:
 
 
 def layer_flops(backbone: Backbone, tokens: int, seen: float) -> float:
-    """Operations of the language model's layers on `tokens` that see `seen` tokens each, the mean."""
+    """Operations of the language model's layers on `tokens` that see `seen` tokens each, the mean, of which nothing is asked but
+    their keys and values and the state of the last one."""
     config = backbone.model.config.text_config
     width = config.num_attention_heads * (getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
     weights = sum(p.numel() for p in backbone.language_model.layers.parameters())
-    return tokens * (2.0 * weights + 4.0 * width * config.num_hidden_layers * seen)
+    all_layers = tokens * (2.0 * weights + 4.0 * width * config.num_hidden_layers * seen)
+    if not backbone.ends_early:
+        return all_layers
+    final = backbone.language_model.layers[-1]
+    spared = sum(p.numel() for part in (final.mlp, final.self_attn.o_proj) for p in part.parameters())
+    return all_layers - (tokens - 1) * (2.0 * spared + 4.0 * width * seen)

@@ -79,10 +79,11 @@ class PhotoDecoder(nn.Module):
 
     def forward(
         self, inputs_embeds: Tensor, past_key_values: Any = None, position_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None, use_cache: bool = False, output_attentions: bool = False,
+        attention_mask: Tensor | None = None, use_cache: bool = False, output_attentions: bool = False, last: bool = False,
     ) -> SimpleNamespace:  # fmt: skip
-        """Embeddings `[B, T, D]` after what the cache holds -> states `[B, T, D]`. `attention_mask` is bool[B, S], False where a
-        token must not be seen, or, `[B, 1, T, S]`, what is to be added to attention scores."""
+        """Embeddings `[B, T, D]` after what the cache holds -> states `[B, T, D]`, of the `last` token alone `[B, 1, D]`.
+        `attention_mask` is bool[B, S], False where a token must not be seen, or, `[B, 1, T, S]`, what is to be added to attention
+        scores."""
         x, cache, layers = inputs_embeds, past_key_values, self.language.layers
         before = cache.get_seq_length() if cache is not None else 0
         if position_ids is None:
@@ -106,9 +107,9 @@ class PhotoDecoder(nn.Module):
             with _watched(layer.self_attn, attentions if output_attentions else None):
                 x = layer(
                     x, attention_mask=mask, position_ids=position_ids, past_key_values=cache, use_cache=use_cache,
-                    position_embeddings=angles,
+                    position_embeddings=angles, last=last,
                 )  # fmt: skip
-        state = self.rows.last(self.language.norm(x), copied)
+        state = self.rows.last(self.language.norm(x), copied[:, -x.shape[1] :])
         return SimpleNamespace(
             last_hidden_state=state, past_key_values=cache, attentions=tuple(attentions) if output_attentions else None
         )
