@@ -119,6 +119,7 @@ def test_words_written_one_by_one_equal_the_whole_sequence(exact: Backbone, vlm:
             state, past = exact.hidden(embeddings[:, step : step + 1], past, keep=True)
             states.append(state)
         last, _ = exact.hidden(embeddings, last=True)
+        assert exact.language_model(inputs_embeds=embeddings, last=True).last_hidden_state.shape[1] == 1
     torch.testing.assert_close(torch.cat(states, 1), whole, rtol=0, atol=1e-9)
     torch.testing.assert_close(last, whole[:, -1:], rtol=0, atol=1e-9)
 
