@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
 from plvm.errors import RequestError
-from plvm.prompt.image_first import Prompt
+from plvm.prompt.image_first import Prompt, adds_blanks
 from plvm.prompt.names import mentioned, split_names
 from plvm.prompt.template import Template
 from plvm.prompt.turns import ANSWER, IGNORED, VERDICT, ContextToken, Tokens
@@ -124,6 +125,18 @@ def test_yes_and_no_must_be_single_tokens(tokenizer: Any) -> None:
     assert Prompt(tokenizer).yes_id != Prompt(tokenizer).no_id
     with pytest.raises(ValueError, match="one token"):
         Prompt(tokenizer, Template(yes=" Yes indeed"))
+
+
+@pytest.mark.parametrize("text", ["Where is she?", " <image> and </s>", "", "[INST] \u5c0f\u660e <s>", "a\n b"])
+def test_text_is_spelled_as_transformers_spells_it_whatever_a_caller_told_the_tokenizer(tokenizer: Any, text: str) -> None:
+    own = copy.deepcopy(tokenizer)
+    prompt = Prompt(own)
+    whole, cut = ("\n" + text, 2) if adds_blanks(tokenizer) else (text, 0)
+    plain = tuple(tokenizer(whole, add_special_tokens=False, split_special_tokens=True)["input_ids"][cut:])
+    assert prompt.text(text) == plain
+    own("Where", truncation=True, max_length=2, padding="max_length")
+    assert prompt.text(text) == plain
+    assert prompt.control("</s>") == (own.eos_token_id,) and prompt.text(text) == plain, "one after the other"
 
 
 def test_nothing_that_a_user_wrote_is_kept_and_the_templates_pieces_are_spelled_once(

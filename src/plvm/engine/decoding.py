@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -26,6 +27,8 @@ from plvm.model.backbone import Backbone, KeyValues
 from plvm.model.roomy_cache import RoomyCache
 from plvm.prompt.image_first import Prompt
 from plvm.types import Answer, SamplingParams
+
+_biases: WeakKeyDictionary[Prompt, dict[tuple[object, ...], Tensor]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +74,7 @@ class Decoding:
 
     def __init__(self, backbone: Backbone, prompt: Prompt, *, going_on: bool = True) -> None:
         self.backbone, self.prompt, self.going_on = backbone, prompt, going_on
-        self._bias = backbone.word_rows.new_zeros(backbone.vocabulary_size)
-        self._bias[never_chosen(backbone, prompt)] = float("-inf")
+        self._bias = _bias(backbone, prompt)
         self._rows: dict[int, _Row] = {}  # by ticket, in the order of the batch
         self._next = 0
 
@@ -154,6 +156,17 @@ class Decoding:
         self._last = self._steps.take(self._vocabulary.embed(ids, table) if names else F.embedding(ids, table))[:, -1]
         for row in rows:
             row.ahead = False
+
+
+def _bias(backbone: Backbone, prompt: Prompt) -> Tensor:
+    """[V]: minus infinity for ids that may not be said, else 0; made once for each prompt's way of writing."""
+    key = (backbone.vocabulary_size, backbone.image_id, prompt.end_id, backbone.device, backbone.dtype)
+    made = _biases.setdefault(prompt, {})
+    if key not in made:
+        bias = backbone.word_rows.new_zeros(backbone.vocabulary_size)
+        bias[never_chosen(backbone, prompt)] = float("-inf")
+        made[key] = bias
+    return made[key]
 
 
 def never_chosen(backbone: Backbone, prompt: Prompt) -> Tensor:

@@ -33,14 +33,17 @@ class Steps:
 
     def __init__(self, backbone: Backbone, g: Gathered, cache: RoomyCache) -> None:
         self.backbone, self.cache = backbone, cache
-        mask = g.layout.mask[:, -cache.length :] if g.layout.mask is not None else None  # what is shared is seen by all
+        mask = g.layout.mask
         self.position = torch.tensor(g.nexts, device=g.ids.device)
         self.padded = mask is not None
-        self.mask = mask if mask is not None else g.ids.new_ones(len(g.ids), cache.length, dtype=torch.bool)
+        if mask is not None:
+            self.mask = mask[:, -cache.length :]  # what is shared is seen by all
 
     @property
     def mask(self) -> Tensor:
         """bool[B, P]: which of the columns that are in use a row sees."""
+        if not self.padded:
+            return self.position.new_ones(len(self.position), self.cache.length, dtype=torch.bool)
         return self._seen[:, : self.cache.length]
 
     @mask.setter

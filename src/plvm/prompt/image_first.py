@@ -68,7 +68,12 @@ class Prompt:
 
     def _spell(self, text: str, control: bool) -> tuple[int, ...]:
         whole, cut = "\n" + text if self._anchor else text, self._anchor
-        ids = self.tokenizer(whole, add_special_tokens=False, split_special_tokens=not control)["input_ids"]
+        words = getattr(self.tokenizer, "backend_tokenizer", None)
+        if words is None or words.truncation or words.padding:  # a caller's, of before: transformers takes them away
+            ids = self.tokenizer(whole, add_special_tokens=False, split_special_tokens=not control)["input_ids"]
+        else:  # transformers wakes threads for every text
+            words.encode_special_tokens = not control
+            ids = words.encode(whole, add_special_tokens=False).ids
         return tuple(ids[cut:])
 
     def _pieces(self) -> list[str]:
