@@ -1,4 +1,5 @@
-"""How good a long dialogue is, turn by turn, and how many of its turns mini should read.
+"""How good a long dialogue is, turn by turn, and how many of its turns mini should read; `photo_dialogues.py` asks the same of
+photographs.
 
     python research/benchmarks/dialogues.py                         # research/results/dialogues.json
     python research/benchmarks/dialogues.py --choose                # windows compared, on dialogues of another seed
@@ -18,10 +19,11 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -50,13 +52,23 @@ BLOCK = 10  # turns in a bar of the chart
 SIZE = 480
 
 
+class Question(NamedTuple):
+    """What is asked, and whether an answer to it is right."""
+
+    text: str
+    right: Callable[[str], bool]
+
+
 @dataclass(frozen=True)
 class Script:
-    """A picture, the reference of each of NAMES, and the questions with their answers."""
+    """A picture, the reference of everyone by name, and the questions."""
 
     picture: Image.Image
-    references: tuple[Image.Image, ...]
-    lines: tuple[Line, ...]
+    references: Mapping[str, Image.Image]
+    questions: tuple[Question, ...]
+
+
+Scripts = Callable[[int, int, int], list[Script]]  # of a seed, so many dialogues of so many turns
 
 
 def scripts(seed: int, dialogues: int, turns: int) -> list[Script]:
@@ -67,14 +79,19 @@ def scripts(seed: int, dialogues: int, turns: int) -> list[Script]:
         people = [person_of("val", 3 * i + j, seed) for j in range(3)]
         scene = draw_scene(people[:2], rng)
         asker = Asker(scene, dict(zip(NAMES, people, strict=True)), rng)
-        lines: list[Line] = []
-        while len(lines) < turns:
-            question = asker.ask(rng.choice(KINDS), rng.choice(NAMES))
-            if question is not None:
-                lines.append(Line(question.kind, question.text, question.answer, question.options, asked=True))
-        references = tuple(rasterize(scene_svg(draw_portrait(person, rng)), SIZE) for person in people)
-        found.append(Script(rasterize(scene_svg(scene), SIZE), references, tuple(lines)))
+        questions: list[Question] = []
+        while len(questions) < turns:
+            asked = asker.ask(rng.choice(KINDS), rng.choice(NAMES))
+            if asked is not None:
+                line = Line(asked.kind, asked.text, asked.answer, asked.options, asked=True)
+                questions.append(Question(asked.text, partial(_right, line)))
+        references = {n: rasterize(scene_svg(draw_portrait(p, rng)), SIZE) for n, p in zip(NAMES, people, strict=True)}
+        found.append(Script(rasterize(scene_svg(scene), SIZE), references, tuple(questions)))
     return found
+
+
+def _right(line: Line, text: str) -> bool:
+    return bool(is_right(line, text))
 
 
 def with_window(vlm: Personal, turns: int) -> Personal:
@@ -85,16 +102,16 @@ def with_window(vlm: Personal, turns: int) -> Personal:
 
 def told(vlm: Personal, script: Script, endless: bool) -> list[bool]:
     """Whether each answer is right; not `endless`: until the first turns of the dialogue are read no more."""
-    people = [vlm.enroll(name, picture) for name, picture in zip(NAMES, script.references, strict=True)]
+    people = [vlm.enroll(name, picture) for name, picture in script.references.items()]
     chat = vlm.chat(script.picture, people)
     right: list[bool] = []
     longest = 0
-    for line in script.lines:
-        answer = chat.ask(line.question, SamplingParams(max_tokens=32))
+    for question in script.questions:
+        answer = chat.ask(question.text, SamplingParams(max_tokens=32))
         if not endless and answer.prompt_tokens < longest:
             break
         longest = answer.prompt_tokens
-        right.append(bool(is_right(line, answer.text)))
+        right.append(question.right(answer.text))
     return right
 
 
@@ -113,9 +130,8 @@ def share(found: Sequence[Sequence[bool]], first: int = 0, last: int | None = No
     return accuracy([r for own in cut for r in own], [str(i) for i, own in enumerate(cut) for _ in own])
 
 
-def choose(vlm: Personal, dialogues: int, turns: int) -> dict[str, Any]:
+def choose(vlm: Personal, many: Sequence[Script]) -> dict[str, Any]:
     """The share right with each window, and the window that follows from it."""
-    many = scripts(CHOICE, dialogues, turns)
     shares = {n: share(measured(with_window(vlm, n), many, f"window {n}")) for n in WINDOWS}
     best = max(own["value"] for own in shares.values())
     window = max(n for n in WINDOWS if shares[n]["value"] >= best - 0.01)
@@ -141,20 +157,24 @@ def shown(figures: dict[str, Any]) -> Shown:
     return Shown(tuple(tables), (Chart(caption, bars, 0.0),))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="mini", help='"mini" or the folder of a trained Aligner')
-    parser.add_argument("--dialogues", type=int, default=20)
-    parser.add_argument("--turns", type=int, default=100)
-    parser.add_argument("--choose", action="store_true", help="compare windows, and keep what was found in the result file")
-    parser.add_argument("--out", type=Path, default=RESULTS / "dialogues.json")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    vlm = personal.load(arguments.model)
+def parser(about: str | None, model: str, dialogues: int, turns: int, out: str) -> argparse.ArgumentParser:
+    """The words of the command line, with what stands where nothing is said."""
+    words = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--model", default=model, help=f'"{model}" or the folder of a trained Aligner')
+    words.add_argument("--dialogues", type=int, default=dialogues)
+    words.add_argument("--turns", type=int, default=turns)
+    words.add_argument("--choose", action="store_true", help="compare windows, and keep what was found in the result file")
+    words.add_argument("--out", type=Path, default=RESULTS / out)
+    return words
+
+
+def compare(vlm: Personal, scripts: Scripts, arguments: argparse.Namespace, seeds: tuple[int, int] = (CHOICE, REPORT)) -> None:
+    """Choose a window where that is asked for, and write down what it brings on other dialogues."""
     kept = json.loads(arguments.out.read_text()).get("choice") if arguments.out.exists() else None
-    choice = choose(vlm, arguments.dialogues // 2, arguments.turns // 2) if arguments.choose else kept
+    few = (arguments.dialogues // 2, arguments.turns // 2)
+    choice = choose(vlm, scripts(seeds[0], *few)) if arguments.choose else kept
     turns = choice["window"] if choice and arguments.choose else vlm.prompt.template.turns
-    many = scripts(REPORT, arguments.dialogues, arguments.turns)
+    many = scripts(seeds[1], arguments.dialogues, arguments.turns)
     before = measured(with_window(vlm, 0), many, "before", endless=False)
     after = measured(with_window(vlm, turns), many, f"after, a window of {turns}")
     blocks = {
@@ -172,7 +192,13 @@ def main() -> None:
             for what, found in (("before", before), ("after", after))
         },
     }  # fmt: skip
-    write_result(arguments.out, REPORT, figures, shown(figures))
+    write_result(arguments.out, seeds[1], figures, shown(figures))
+
+
+def main() -> None:
+    arguments = parser(__doc__, "mini", 20, 100, "dialogues.json").parse_args()
+    torch.set_num_threads(1)
+    compare(personal.load(arguments.model), scripts, arguments)
 
 
 if __name__ == "__main__":
