@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from plvm.cli.main import app
+from plvm.personal import Personal
 from plvm.products import by_torch
+from plvm.prompt.image_first import Prompt
+from plvm_lab.measure.asking import Bench, bench_chat
 from plvm_lab.measure.ceiling import layer_flops
 from plvm_lab.measure.naive import stock
 from plvm_lab.measure.subjects import pictures, subject
@@ -67,6 +71,17 @@ def test_a_dialogue_computes_its_new_tokens_alone_and_says_what_the_naive_way_sa
     assert second["tokens"]["ours"] == fourth["tokens"]["ours"] < second["tokens"]["naive"] < fourth["tokens"]["naive"]
     more = joined["tokens"]["ours"] - fourth["tokens"]["ours"]
     assert joined["joins"] == 1 and more == joined["tokens"]["naive"] - fourth["tokens"]["naive"] > 0
+    assert second["over_first"]["ratio"] > 0 and len(fourth["times"]["first"]["each"]) == 1
+
+
+def test_a_turn_at_which_the_window_moves_on_is_measured_too() -> None:
+    vlm = subject("toy", image_tokens=16)
+    prompt = Prompt(vlm.prompt.tokenizer, replace(vlm.prompt.template, turns=4))
+    bench = Bench(Personal(vlm.backbone, vlm.encoder, vlm.aligner, prompt, vlm.fingerprint), 1)
+    second, sixth, moved = bench_chat(bench, (2, 6), joining=False)
+    assert [row["turn"] for row in (second, sixth, moved)] == [2, 6, 5] and moved["moves"] == 1
+    assert moved["tokens"]["ours"] > 3 * sixth["tokens"]["ours"], "two turns that are kept, who is in it, and its own"
+    assert max(row["difference"] for row in (second, sixth, moved)) < 1e-5
 
 
 def test_writing_is_compared_with_the_backbones_own_pass() -> None:

@@ -126,6 +126,22 @@ def test_an_album_is_captioned_to_its_end_whoever_kills_the_command(
 
 
 @pytest.mark.slow
+def test_long_dialogues_about_photographs_choose_a_window_and_report_on_other_dialogues(
+    photo: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = ["--model", photo / "aligner", "--photos", photos, "--kept", tmp_path / "faces", "--people", 6, 6, 8, "--choose"]
+    told += ["--dialogues", 2, "--turns", 4, "--out", tmp_path / "o.json"]
+    monkeypatch.setattr(sys, "argv", ["photo_dialogues.py", *map(str, told)])
+    runpy.run_path(str(RESEARCH / "benchmarks" / "photo_dialogues.py"), run_name="__main__")
+    found = json.loads((tmp_path / "o.json").read_text())
+    shares = {int(window): share["value"] for window, share in found["choice"]["shares"].items()}
+    assert all(share["n"] == 2 for share in found["choice"]["shares"].values()), "one dialogue of two turns"
+    assert found["window"] == max(w for w, value in shares.items() if value >= max(shares.values()) - 0.01)
+    assert len(found["read_before"]) == 2 and found["by_block"]["1-4"]["after"]["n"] == 8
+    assert "secret" not in json.dumps(found)
+
+
+@pytest.mark.slow
 def test_reading_photographs_is_measured_and_no_face_is_found_where_nobody_is(
     photo: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

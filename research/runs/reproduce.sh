@@ -61,6 +61,7 @@ if [[ -d $PHOTOS && -d $FAMILY ]]; then
   make research/results/lfw/face-codes/summary.json people --system face-codes --out research/results/lfw/face-codes                   # 20 minutes
   make research/results/photo_seeds.json "$PYTHON" research/benchmarks/photo_seeds.py --model "$FAMILY/aligner" --photos "$PHOTOS"     # 95 minutes
   make research/results/number_formats.json "$PYTHON" research/benchmarks/number_formats.py --photos "$PHOTOS"                        # 20 minutes
+  make research/results/photo_dialogues.json "$PYTHON" research/benchmarks/photo_dialogues.py --model "$FAMILY/aligner" --photos "$PHOTOS" --choose  # 20 minutes
   make research/results/photo_inputs.json "$PYTHON" research/benchmarks/photo_manners.py --model "$FAMILY/aligner" --photos "$PHOTOS"  # 30 minutes
   [[ -d $PAPER ]] || plvm train "$ALBUM" --model "$FAMILY/aligner" --out "$PAPER" aligner.architecture=paper aligner.K=1 aligner.blocks=2 data.attribute=0 data.distractors=0.5 train.steps=60 train.warmup=20 train.w=4  # half an hour
   make research/results/table_photo.json "$PYTHON" research/runs/table_photo.py --model "$FAMILY/aligner" --paper "$PAPER" --photos "$PHOTOS" --identities 8 --rows 10  # 90 minutes

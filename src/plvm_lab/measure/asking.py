@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import cycle
 from typing import Any
@@ -16,7 +16,9 @@ from plvm.engine.generate import complete, generate
 from plvm.engine.prefix import ImagePrefix
 from plvm.engine.request import Request, Session
 from plvm.engine.score import batches, yes_of
+from plvm.engine.steps import ROOM
 from plvm.model.backbone import Backbone
+from plvm.model.roomy_cache import RoomyCache
 from plvm.personal import Personal
 from plvm.products import by_torch, product
 from plvm.prompt.image_first import Prompt
@@ -135,13 +137,17 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
 
 def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = True) -> Iterator[Row]:
     """The time to the first token of an answer at these turns of one dialogue; a unit is a turn. The naive way reads the whole
-    dialogue again. With `joining`, once more at the last turn with somebody who joins there. `difference` is that of logits."""
+    dialogue again. With `joining`, once more at the last turn with somebody who joins there; and the last turn at which the
+    window moved on, where there is one. `over_first`: how many times as long as the first of the turns. `difference` is that of
+    logits."""
     vlm, album = bench.vlm, pictures(1, 480, bench.seed)
     two = people(vlm, 2, bench.seed)
     naive, start = naive_way(vlm, two), bench.look(album)[0]
     state: ImagePrefix | Session = start
     said: list[tuple[str, str]] = []
     written: list[int] = []  # behind the picture, in the naive way's ids
+    first: Request | None = None
+    moved: tuple[int, Request, list[int]] | None = None
     for turn in range(1, max(turns) + 1):
         last = turn == max(turns)
         for joins in (two[:1] if turn == 1 else [], *([two[1:]] if joining and last else [])):
@@ -150,26 +156,46 @@ def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = Tru
             numbers = [int(c.name.removeprefix("n")) for c in request.everyone]
             whole = [*before, *naive.own(bench.suffix(request), numbers)]
             if turn in turns:
-                yield {"turn": turn, "joins": len(joins) if turn > 1 else 0} | _turn(bench, naive, album[0], request, whole)
+                first = first or _apart(request)
+                joined = len(joins) if turn > 1 else 0
+                yield {"turn": turn, "joins": joined} | _turn(bench, naive, album[0], request, whole, first)
+            if turn > 1 and request.state is start and not joins:
+                moved = turn, request, whole
         if not last:
             done = complete(vlm.backbone, vlm.prompt, request, ONE)  # its one token is the first of the next turn's
             state, said, written = done.session, [*said, (QUESTION, done.answer.text)], whole
+    if moved is not None and first is not None:
+        turn, request, whole = moved
+        yield {"turn": turn, "joins": 0, "moves": 1} | _turn(bench, naive, album[0], request, whole, first)
 
 
-def _turn(bench: Bench, naive: Naive, picture: Image.Image, request: Request, written: list[int]) -> Row:
+def _apart(request: Request) -> Request:
+    """A request that can be taken at any time: in memory of its own, where it continues a session."""
+    state = request.state
+    if not isinstance(state, Session):
+        return request
+    room = RoomyCache(state.past, 1, 2 * state.length + ROOM)
+    room.put(state.past)
+    return replace(request, state=replace(state, past=room.past, room=room))
+
+
+def _turn(
+    bench: Bench, naive: Naive, picture: Image.Image, request: Request, written: list[int], first: Request
+) -> Row:
     vlm, backbone = bench.vlm, bench.vlm.backbone
     prompt = naive.prompt(picture, written)
     ours = complete(backbone, vlm.prompt, request, ONE)
     theirs, logits = naive.answer(picture, prompt)
 
-    def turn() -> None:
-        if isinstance(request.state, Session) and request.state.room is not None:
-            request.state.room.release(request.state.length)  # a turn is taken once, and finds its session's memory free
-        complete(backbone, vlm.prompt, request, ONE)
+    def turn(of: Request) -> None:
+        if isinstance(of.state, Session) and of.state.room is not None:
+            of.state.room.release(of.state.length)  # a turn is taken once, and finds its session's memory free
+        complete(backbone, vlm.prompt, of, ONE)
 
     times = in_turn(
         {
-            "ours": (turn, 1),
+            "ours": (lambda: turn(request), 1),
+            "first": (lambda: turn(first), 1),
             "naive": (lambda: naive.answer(picture, prompt), 1),
             "product": bench.product,
         },
@@ -177,14 +203,14 @@ def _turn(bench: Bench, naive: Naive, picture: Image.Image, request: Request, wr
     )  # fmt: skip
     own, seen = ours.answer.computed_tokens, request.state.length
     flops = layer_flops(backbone, own, seen + own / 2)
-    width, first = backbone.vocabulary_size, ours.first
-    assert first is not None  # it was computed here
+    width, said = backbone.vocabulary_size, ours.first
+    assert said is not None  # it was computed here
     return {
         "unit": "turn", "image_tokens": bench.image_tokens, "times": times, **ratios(times),
-        "tokens": {"ours": own, "naive": len(prompt)}, "flops": flops,
+        "over_first": ratios(times, "first", "ours"), "tokens": {"ours": own, "naive": len(prompt)}, "flops": flops,
         "share_of_matmul": flops * ratios(times, naive="product")["ratio"],
         "bytes": {"keys_and_values": sum(t.nbytes for pair in request.state.past for t in pair)},
-        "difference": float((first[:width] - logits[:width])[first[:width].isfinite()].abs().max()),
+        "difference": float((said[:width] - logits[:width])[said[:width].isfinite()].abs().max()),
     }  # fmt: skip
 
 
