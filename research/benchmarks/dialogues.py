@@ -20,7 +20,7 @@ import json
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ from plvm_lab.evaluate.items import Line
 from plvm_lab.evaluate.metrics import accuracy
 from plvm_lab.evaluate.parsing import is_right
 from plvm_lab.evaluate.result_table import Table
+from plvm_lab.measure.asking import with_window
 from plvm_lab.portraits.person import person_of
 from plvm_lab.portraits.questions import VISUAL_KINDS, Asker
 from plvm_lab.portraits.render import rasterize, scene_svg
@@ -92,12 +93,6 @@ def scripts(seed: int, dialogues: int, turns: int) -> list[Script]:
 
 def _right(line: Line, text: str) -> bool:
     return bool(is_right(line, text))
-
-
-def with_window(vlm: Personal, turns: int) -> Personal:
-    """The same model with another window."""
-    prompt = type(vlm.prompt)(vlm.prompt.tokenizer, replace(vlm.prompt.template, turns=turns))
-    return Personal(vlm.backbone, vlm.encoder, vlm.aligner, prompt, vlm.fingerprint)
 
 
 def told(vlm: Personal, script: Script, endless: bool) -> list[bool]:

@@ -135,11 +135,15 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
     }  # fmt: skip
 
 
-def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = True) -> Iterator[Row]:
+def bench_chat(
+    bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = True, whole: bool = False
+) -> Iterator[Row]:
     """The time to the first token of an answer at these turns of one dialogue; a unit is a turn. The naive way reads the whole
     dialogue again. With `joining`, once more at the last turn with somebody who joins there; and the last turn at which the
-    window moved on, where there is one. `over_first`: how many times as long as the first of the turns. `difference` is that of
-    logits."""
+    window moved on, where there is one. `whole`: every turn is read, whatever the window. `over_first`: how many times as long as
+    the first of the turns. `difference` is that of logits."""
+    if whole:
+        bench = replace(bench, vlm=with_window(bench.vlm, 0))
     vlm, album = bench.vlm, pictures(1, 480, bench.seed)
     two = people(vlm, 2, bench.seed)
     naive, start = naive_way(vlm, two), bench.look(album)[0]
@@ -154,19 +158,25 @@ def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = Tru
             request = vlm.engine.next_request(start, state, QUESTION, joins, said, longest=1, strict_names=True)
             before = [] if request.state is start else written  # the dialogue begins, or its window has moved on
             numbers = [int(c.name.removeprefix("n")) for c in request.everyone]
-            whole = [*before, *naive.own(bench.suffix(request), numbers)]
+            ids = [*before, *naive.own(bench.suffix(request), numbers)]
             if turn in turns:
                 first = first or _apart(request)
                 joined = len(joins) if turn > 1 else 0
-                yield {"turn": turn, "joins": joined} | _turn(bench, naive, album[0], request, whole, first)
+                yield {"turn": turn, "joins": joined, "whole": int(whole)} | _turn(bench, naive, album[0], request, ids, first)
             if turn > 1 and request.state is start and not joins:
-                moved = turn, request, whole
+                moved = turn, request, ids
         if not last:
             done = complete(vlm.backbone, vlm.prompt, request, ONE)  # its one token is the first of the next turn's
-            state, said, written = done.session, [*said, (QUESTION, done.answer.text)], whole
-    if moved is not None and first is not None:
-        turn, request, whole = moved
-        yield {"turn": turn, "joins": 0, "moves": 1} | _turn(bench, naive, album[0], request, whole, first)
+            state, said, written = done.session, [*said, (QUESTION, done.answer.text)], ids
+    if moved is not None and first is not None and moved[0] not in turns:
+        turn, request, ids = moved
+        yield {"turn": turn, "joins": 0, "moves": 1} | _turn(bench, naive, album[0], request, ids, first)
+
+
+def with_window(vlm: Personal, turns: int) -> Personal:
+    """The same model, which reads so many turns of a dialogue; 0: all."""
+    prompt = type(vlm.prompt)(vlm.prompt.tokenizer, replace(vlm.prompt.template, turns=turns))
+    return Personal(vlm.backbone, vlm.encoder, vlm.aligner, prompt, vlm.fingerprint)
 
 
 def _apart(request: Request) -> Request:

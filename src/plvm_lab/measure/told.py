@@ -10,7 +10,7 @@ from plvm_lab.evaluate.result_table import Table
 HEADER = ("what", "ours", "the naive way", "ratio", "by computing", "tokens, ours and naive", "work of ours",
           "share of the ceiling", "besides")  # fmt: skip
 _CASE = {"concepts": "people", "pictures": "pictures", "turn": "turns", "joins": "joining", "moves": "move of the window",
-         "batch": "at a time", "words": "tokens long", "together": "together", "clients": "clients",
+         "whole": "whole dialogue", "batch": "at a time", "words": "tokens long", "together": "together", "clients": "clients",
          "image_tokens": "image tokens"}  # fmt: skip
 _BESIDES = {"over_encoder": "times the encoder's pass by transformers", "over_prepared": "times ours",
             "overhead": "times the backbone's pass", "over_one": "times the rate of the first",

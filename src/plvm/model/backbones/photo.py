@@ -17,6 +17,8 @@ from plvm.model.photo.photo_files import load_photo_model
 from plvm.prompt.template import Template
 from plvm.types import ConceptTokens
 
+TURNS = 1  # of a dialogue are read: it was taught questions alone, and others before them mislead it (photo_dialogues.py)
+
 
 class Photo(Family):
     """A photograph is told in words, with a token for each face, which carries its code: "2 people. on the left [face] on the
@@ -38,7 +40,7 @@ class Photo(Family):
         return Template(
             begin="Photo:", define="{name} is {context}.\n", user="\n", ask=f"{begin}user\n",
             assistant=f"{end}\n{begin}assistant\n", yes="Yes", no="No",
-            recognize="Is {name} in this photo?", first_gap="", next_gap="",
+            recognize="Is {name} in this photo?", first_gap="", next_gap="", turns=TURNS,
         )  # fmt: skip
 
     def pixels(self, images: Sequence[Image.Image]) -> Pixels:
