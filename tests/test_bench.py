@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from plvm.cli.main import app
-from plvm.personal import Personal
 from plvm.products import by_torch
-from plvm.prompt.image_first import Prompt
-from plvm_lab.measure.asking import Bench, bench_chat
+from plvm_lab.measure.asking import Bench, bench_chat, with_window
 from plvm_lab.measure.ceiling import layer_flops
 from plvm_lab.measure.naive import stock
 from plvm_lab.measure.subjects import pictures, subject
@@ -76,12 +73,11 @@ def test_a_dialogue_computes_its_new_tokens_alone_and_says_what_the_naive_way_sa
 
 def test_a_turn_at_which_the_window_moves_on_is_measured_too() -> None:
     vlm = subject("toy", image_tokens=16)
-    prompt = Prompt(vlm.prompt.tokenizer, replace(vlm.prompt.template, turns=4))
-    bench = Bench(Personal(vlm.backbone, vlm.encoder, vlm.aligner, prompt, vlm.fingerprint), 1)
-    second, sixth, moved = bench_chat(bench, (2, 6), joining=False)
+    second, sixth, moved = bench_chat(Bench(with_window(vlm, 4), 1), (2, 6), joining=False)
     assert [row["turn"] for row in (second, sixth, moved)] == [2, 6, 5] and moved["moves"] == 1
     assert moved["tokens"]["ours"] > 3 * sixth["tokens"]["ours"], "two turns that are kept, who is in it, and its own"
     assert max(row["difference"] for row in (second, sixth, moved)) < 1e-5
+    assert "over_whole" not in second and {"over_whole"} <= sixth.keys() & moved.keys(), "two turns are left, of five"
 
 
 def test_writing_is_compared_with_the_backbones_own_pass() -> None:

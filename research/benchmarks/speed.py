@@ -91,8 +91,6 @@ def part(name: str, device: str, rounds: int, seed: int, size: Size) -> Iterator
     elif name == "chat":
         for which in ("mini", *size.photographs, size.larger):
             yield from on(which, lambda b: bench_chat(b, size.turns))
-        for which in size.photographs:
-            yield from on(which, lambda b: bench_chat(b, size.turns, whole=True))
     else:
         for which in ("mini", *size.photographs):
             yield from on(which, lambda b: bench_generate(b, size.batches))

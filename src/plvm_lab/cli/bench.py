@@ -151,7 +151,6 @@ def chat(
     turns: Annotated[
         Counts, Option("--turn", metavar="N", help="A turn of the dialogue; may be repeated.", min=1, show_default="2, 50")
     ] = None,
-    whole: Annotated[bool, Option("--whole", help="Read every turn of the dialogue, whatever the model's window.")] = False,
 ) -> None:  # fmt: skip
     """The time to the first token of an answer in a dialogue, against reading the whole dialogue again.
 
@@ -161,7 +160,7 @@ def chat(
     """
     from plvm_lab.measure.asking import bench_chat
 
-    options.tell("A dialogue", lambda b: bench_chat(b, turns or (2, 50), whole=whole), subjects)
+    options.tell("A dialogue", lambda b: bench_chat(b, turns or (2, 50)), subjects)
 
 
 def generate(

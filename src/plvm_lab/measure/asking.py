@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import cycle
@@ -135,42 +135,48 @@ def _scored(bench: Bench, naive: Naive, album: Sequence[Image.Image], some: Sequ
     }  # fmt: skip
 
 
-def bench_chat(
-    bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = True, whole: bool = False
-) -> Iterator[Row]:
-    """The time to the first token of an answer at these turns of one dialogue; a unit is a turn. The naive way reads the whole
-    dialogue again. With `joining`, once more at the last turn with somebody who joins there; and the last turn at which the
-    window moved on, where there is one. `whole`: every turn is read, whatever the window. `over_first`: how many times as long as
-    the first of the turns. `difference` is that of logits."""
-    if whole:
-        bench = replace(bench, vlm=with_window(bench.vlm, 0))
-    vlm, album = bench.vlm, pictures(1, 480, bench.seed)
+def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = True) -> Iterator[Row]:
+    """The time to the first token of an answer at these turns of one dialogue; a unit is a turn. The naive way reads again what
+    ours has read. With `joining`, once more at the last turn with somebody who joins there; and the last turn at which the window
+    moved on, where there is one. `over_first`: how many times as long as the first of the turns. `over_whole`, where the window
+    has moved on: how many times as long as ours a naive way takes that has none. `difference` is that of logits."""
+    vlm, picture, last = bench.vlm, pictures(1, 480, bench.seed)[0], max(turns)
     two = people(vlm, 2, bench.seed)
-    naive, start = naive_way(vlm, two), bench.look(album)[0]
-    state: ImagePrefix | Session = start
-    said: list[tuple[str, str]] = []
-    written: list[int] = []  # behind the picture, in the naive way's ids
+    naive, start = naive_way(vlm, two), bench.look([picture])[0]
+    unwindowed = _dialogue(bench, with_window(vlm, 0), naive, start, two, last)
+    everything = {(turn, joins): ids for turn, joins, _, ids in unwindowed}
     first: Request | None = None
     moved: tuple[int, Request, list[int]] | None = None
-    for turn in range(1, max(turns) + 1):
-        last = turn == max(turns)
-        for joins in (two[:1] if turn == 1 else [], *([two[1:]] if joining and last else [])):
+    for turn, joins, request, ids in _dialogue(bench, vlm, naive, start, two, last):
+        if turn in turns and (joining or not joins):
+            first, whole = first or _apart(request), everything[turn, joins]
+            more = whole if len(whole) > len(ids) else None
+            yield {"turn": turn, "joins": joins} | _turn(bench, naive, picture, request, ids, first, more)
+        elif turn > 1 and request.state is start:
+            moved = turn, request, ids
+    if moved is not None and first is not None:
+        turn, request, ids = moved
+        yield {"turn": turn, "joins": 0, "moves": 1} | _turn(bench, naive, picture, request, ids, first, everything[turn, 0])
+
+
+def _dialogue(
+    bench: Bench, vlm: Personal, naive: Naive, start: ImagePrefix, two: Sequence[Concept], last: int
+) -> Iterator[tuple[int, int, Request, list[int]]]:
+    """The turns of one dialogue, the `last` one twice: the second time somebody joins there. A turn, how many join, its request,
+    and all that is behind the picture then, in the naive way's ids."""
+    state: ImagePrefix | Session = start
+    said: list[tuple[str, str]] = []
+    written: list[int] = []
+    for turn in range(1, last + 1):
+        for joins in (two[:1] if turn == 1 else [], *([two[1:]] if turn == last else [])):
             request = vlm.engine.next_request(start, state, QUESTION, joins, said, longest=1, strict_names=True)
             before = [] if request.state is start else written  # the dialogue begins, or its window has moved on
             numbers = [int(c.name.removeprefix("n")) for c in request.everyone]
             ids = [*before, *naive.own(bench.suffix(request), numbers)]
-            if turn in turns:
-                first = first or _apart(request)
-                joined = len(joins) if turn > 1 else 0
-                yield {"turn": turn, "joins": joined, "whole": int(whole)} | _turn(bench, naive, album[0], request, ids, first)
-            if turn > 1 and request.state is start and not joins:
-                moved = turn, request, ids
-        if not last:
+            yield turn, len(joins) if turn > 1 else 0, request, ids
+        if turn < last:
             done = complete(vlm.backbone, vlm.prompt, request, ONE)  # its one token is the first of the next turn's
             state, said, written = done.session, [*said, (QUESTION, done.answer.text)], ids
-    if moved is not None and first is not None and moved[0] not in turns:
-        turn, request, ids = moved
-        yield {"turn": turn, "joins": 0, "moves": 1} | _turn(bench, naive, album[0], request, ids, first)
 
 
 def with_window(vlm: Personal, turns: int) -> Personal:
@@ -190,8 +196,9 @@ def _apart(request: Request) -> Request:
 
 
 def _turn(
-    bench: Bench, naive: Naive, picture: Image.Image, request: Request, written: list[int], first: Request
-) -> Row:
+    bench: Bench, naive: Naive, picture: Image.Image, request: Request, written: list[int], first: Request,
+    everything: list[int] | None,
+) -> Row:  # fmt: skip
     vlm, backbone = bench.vlm, bench.vlm.backbone
     prompt = naive.prompt(picture, written)
     ours = complete(backbone, vlm.prompt, request, ONE)
@@ -202,22 +209,24 @@ def _turn(
             of.state.room.release(of.state.length)  # a turn is taken once, and finds its session's memory free
         complete(backbone, vlm.prompt, of, ONE)
 
-    times = in_turn(
-        {
-            "ours": (lambda: turn(request), 1),
-            "first": (lambda: turn(first), 1),
-            "naive": (lambda: naive.answer(picture, prompt), 1),
-            "product": bench.product,
-        },
-        bench.rounds, str(backbone.device),
-    )  # fmt: skip
+    ways: dict[str, tuple[Callable[[], Any], int]] = {
+        "ours": (lambda: turn(request), 1),
+        "naive": (lambda: naive.answer(picture, prompt), 1),
+        "first": (lambda: turn(first), 1),
+        "product": bench.product,
+    }
+    if everything is not None:
+        whole = naive.prompt(picture, everything)
+        ways["whole"] = (lambda: naive.answer(picture, whole), 1)
+    times = in_turn(ways, bench.rounds, str(backbone.device))
+    over_whole = {"over_whole": ratios(times, naive="whole")} if everything is not None else {}
     own, seen = ours.answer.computed_tokens, request.state.length
     flops = layer_flops(backbone, own, seen + own / 2)
     width, said = backbone.vocabulary_size, ours.first
     assert said is not None  # it was computed here
     return {
         "unit": "turn", "image_tokens": bench.image_tokens, "times": times, **ratios(times),
-        "over_first": ratios(times, "first", "ours"), "tokens": {"ours": own, "naive": len(prompt)}, "flops": flops,
+        "over_first": ratios(times, "first", "ours"), **over_whole, "tokens": {"ours": own, "naive": len(prompt)}, "flops": flops,
         "share_of_matmul": flops * ratios(times, naive="product")["ratio"],
         "bytes": {"keys_and_values": sum(t.nbytes for pair in request.state.past for t in pair)},
         "difference": float((said[:width] - logits[:width])[said[:width].isfinite()].abs().max()),
