@@ -18,7 +18,7 @@ class AnswerText:
     """The text of one answer. `push` ids one by one, then `close`; the chunks they return concatenate to `text`."""
 
     def __init__(self, prompt: Prompt, names: Sequence[str], base: int, stop: Sequence[str] = ()) -> None:
-        self._decode = prompt.decode
+        self._behind = prompt.behind
         self._cue = prompt.control(prompt.template.assistant)
         self._anchor = self._cue  # what stands before the open ids: decoded first, a word may lose its blank
         self._open: tuple[int, ...] = ()  # ids that are not whole characters yet
@@ -69,9 +69,7 @@ class AnswerText:
 
     def _open_text(self) -> str:
         """The characters of the open ids."""
-        if not self._open:
-            return ""
-        return self._decode(self._anchor + self._open)[len(self._decode(self._anchor)) :]
+        return self._behind(self._anchor, self._open) if self._open else ""
 
     def _settle(self, piece: str) -> None:
         self._anchor = self._open if self._open else self._anchor

@@ -35,7 +35,7 @@ class Prompt:
         self._anchor = 2 if self.blanks_given and adds_blanks(tokenizer) else 0
         self._own = frozenset(self._pieces())
         self._spelled: dict[tuple[str, bool], tuple[int, ...]] = {}  # the template's own pieces, never a user's words
-        self._read: dict[tuple[int, ...], str] = {}  # answers are read token by token, each behind the one before it
+        self._read: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}  # answers are read token by token
         self.yes_id = _single(self.template.yes, self.text(self.template.yes))
         self.no_id = _single(self.template.no, self.text(self.template.no))
         end = self.template.end
@@ -51,14 +51,18 @@ class Prompt:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids of the tokenizer -> text, control tokens as they are written."""
-        few = tuple(ids) if len(ids) <= 2 else ()
-        known = self._read.get(few)
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
+
+    def behind(self, before: tuple[int, ...], ids: tuple[int, ...]) -> str:
+        """The characters that ids add behind others, which may take a blank from them or complete half a character."""
+        known = self._read.get((before, ids))
         if known is None:
-            known = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-            if few:
-                self._read[few] = known
-            if len(self._read) > READ:
+            known = self.decode(before + ids)[len(self.decode(before)) :]
+            if len(self._read) >= READ:
                 self._read.clear()
+            if len(ids) == 1:
+                self._read[before, ids] = known
         return known
 
     def _once(self, piece: str, control: bool) -> tuple[int, ...]:
