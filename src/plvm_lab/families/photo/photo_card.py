@@ -24,6 +24,8 @@ For your own albums: to name in pictures those people, pets and things whom you 
 for finding out who a stranger is, for watching people, or for decisions about anybody, and it errs in both directions. Enrol
 people who agreed; what is kept of them is biometric data, and `plvm forget` removes it.
 
+Of a dialogue it reads the last question, with its picture and its people: what rests on the question before does not reach it.
+
 ## Who is in the data
 
 Whoever is rare among the people to train on, and among those whose faces taught the frozen descriptor of faces, is recognised
