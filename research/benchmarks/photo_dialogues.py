@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from dialogues import Question, Script, compare, parser
+from dialogues import shown as shown  # of the result file
 
 from plvm import personal
 from plvm.images import open_image
