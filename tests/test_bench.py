@@ -71,6 +71,11 @@ def test_a_dialogue_computes_its_new_tokens_alone_and_says_what_the_naive_way_sa
     assert second["over_first"]["ratio"] > 0 and len(fourth["times"]["first"]["each"]) == 1
 
 
+def test_a_dialogue_of_one_turn_is_measured_and_nobody_joins() -> None:
+    (first,) = rows_of("chat", "--turn", "1", *TOY)
+    assert (first["turn"], first["joins"]) == (1, 0)
+
+
 def test_a_turn_at_which_the_window_moves_on_is_measured_too() -> None:
     vlm = subject("toy", image_tokens=16)
     second, sixth, moved = bench_chat(Bench(with_window(vlm, 4), 1), (2, 6), joining=False)

@@ -162,13 +162,13 @@ def bench_chat(bench: Bench, turns: Sequence[int] = (2, 50), joining: bool = Tru
 def _dialogue(
     bench: Bench, vlm: Personal, naive: Naive, start: ImagePrefix, two: Sequence[Concept], last: int
 ) -> Iterator[tuple[int, int, Request, list[int]]]:
-    """The turns of one dialogue, the `last` one twice: the second time somebody joins there. A turn, how many join, its request,
-    and all that is behind the picture then, in the naive way's ids."""
+    """The turns of one dialogue, the `last` one, where it isn't the first, twice: then somebody joins. A turn, how many join, its
+    request, and all that is behind the picture then, in the naive way's ids."""
     state: ImagePrefix | Session = start
     said: list[tuple[str, str]] = []
     written: list[int] = []
     for turn in range(1, last + 1):
-        for joins in (two[:1] if turn == 1 else [], *([two[1:]] if turn == last else [])):
+        for joins in (two[:1] if turn == 1 else [], *([two[1:]] if turn == last > 1 else [])):
             request = vlm.engine.next_request(start, state, QUESTION, joins, said, longest=1, strict_names=True)
             before = [] if request.state is start else written  # the dialogue begins, or its window has moved on
             numbers = [int(c.name.removeprefix("n")) for c in request.everyone]
