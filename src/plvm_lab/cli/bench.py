@@ -152,7 +152,7 @@ def chat(
         Counts, Option("--turn", metavar="N", help="A turn of the dialogue; may be repeated.", min=1, show_default="2, 50")
     ] = None,
 ) -> None:  # fmt: skip
-    """The time to the first token of an answer in a dialogue, against reading the whole dialogue again.
+    """The time to the first token of an answer in a dialogue, against reading again all that the model reads of it.
 
     \b
     Example:
